@@ -1,0 +1,1 @@
+"""HTTP: blueprints whose views declare the body, call one thing and return. Nothing imports api."""

@@ -1,0 +1,77 @@
+"""What every answer has: a request id, and the one error shape."""
+
+from __future__ import annotations
+
+import logging
+import re
+from uuid import uuid4
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from funcsvc.errors import Busy, FuncsvcError, InvalidParameter, Unavailable
+from funcsvc.http_status import error_body, status_of
+
+REQUEST_ID = "X-Request-Id"
+_log = logging.getLogger("funcsvc.api")
+_GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def register_answers(app: Flask) -> None:
+    """Give an app its error handlers and request ids."""
+    app.register_error_handler(FuncsvcError, _answer_error)
+    app.register_error_handler(HTTPException, _answer_http_exception)
+    app.register_error_handler(Exception, _answer_bug)
+    app.after_request(_add_request_id)
+
+
+def request_id() -> str:
+    """Return this request's id: the proxy's, if it sent one that can be believed, or a new one."""
+    environ = request.environ
+    if "funcsvc.request_id" not in environ:
+        given = environ.get("HTTP_X_REQUEST_ID", "")
+        environ["funcsvc.request_id"] = given if _GIVEN_ID.fullmatch(given) else uuid4().hex
+    return str(environ["funcsvc.request_id"])
+
+
+def _add_request_id(response: Response) -> Response:
+    response.headers[REQUEST_ID] = request_id()
+    return response
+
+
+def _answer_error(error: FuncsvcError) -> Response:
+    field_errors = error.field_errors if isinstance(error, InvalidParameter) else None
+    if isinstance(error, Unavailable):
+        _log.error("request %s: %s cause: %r", request_id(), error.message, _cause(error))
+    answer = _error(status_of(error), error.message, field_errors)
+    if isinstance(error, Busy):
+        answer.headers["Retry-After"] = str(error.retry_after_seconds)
+    return answer
+
+
+def _cause(error: Exception) -> str:
+    """Name the class of what lies behind an error; its text could hold an address or a secret."""
+    return type(error.__cause__).__name__ if error.__cause__ else "none"
+
+
+def _answer_http_exception(error: HTTPException) -> Response:
+    messages = {
+        404: "There is nothing at this path.",
+        405: f"{request.method} is not allowed at this path.",
+    }
+    status = error.code or 500
+    answer = _error(status, messages.get(status, error.description or error.name))
+    if status == 405:
+        answer.headers["Allow"] = dict(error.get_headers())["Allow"]
+    return answer
+
+
+def _answer_bug(error: Exception) -> Response:
+    _log.error("request %s failed", request_id(), exc_info=error)
+    return _error(500, "The service failed in a way it did not expect; its log says more.")
+
+
+def _error(status: int, message: str, field_errors: dict | None = None) -> Response:  # type: ignore
+    return Response(
+        error_body(message, field_errors), status=status, content_type="application/json"
+    )

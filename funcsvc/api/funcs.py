@@ -1,0 +1,35 @@
+"""The management of funcs."""
+
+from __future__ import annotations
+
+import json
+
+from flask import Blueprint, Response, request
+
+from funcsvc.api.bodies import read_json_object
+from funcsvc.engine import Engine
+from funcsvc.schemas import FuncSchema
+from funcsvc.schemas.func import func_document
+from funcsvc.store import FuncStore
+
+
+def make_blueprint(
+    schema: FuncSchema, engine: Engine, store: FuncStore, *, body_timeout_seconds: float
+) -> Blueprint:
+    """Return the blueprint of /funcs over its parts."""
+    blueprint = Blueprint("funcs", __name__)
+
+    @blueprint.post("/funcs/create")
+    def create_func() -> Response:
+        func = schema.load_new(read_json_object(request, body_timeout_seconds))
+        engine.check_func(func)
+        definition = json.dumps(func_document(func), ensure_ascii=False)
+        store.create_func(func, definition)
+        return Response(
+            definition,
+            status=201,
+            headers={"Location": f"/funcs/{func.name}"},
+            content_type="application/json",
+        )
+
+    return blueprint

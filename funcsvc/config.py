@@ -1,0 +1,240 @@
+"""Every setting, declared once: environment variable, type, default, help.
+
+`load_settings` takes the environment as an argument; a bad value stops the start with a sentence.
+docs/settings.md is made from this file by `funcsvc settings`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+
+from funcsvc.policy import Policy
+
+PREFIX = "FUNCSVC_"
+
+
+class InvalidSettings(Exception):
+    """Raised when the environment holds a setting that can't be used; its text is for operators."""
+
+
+class Words(fields.Field[tuple[str, ...]]):
+    """A comma-separated list."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> tuple[str, ...]:
+        return tuple(word.strip() for word in value.split(",") if word.strip())
+
+
+def setting(field: fields.Field[Any], help: str, variable: str = "") -> Any:
+    """Declare a setting: how its text is read, with its default, and what it does."""
+    return dataclasses.field(metadata={"field": field, "help": help, "variable": variable})
+
+
+def _integer(default: int, low: int, high: int) -> fields.Integer:
+    return fields.Integer(load_default=default, validate=validate.Range(low, high))
+
+
+def _seconds(default: float, low: float, high: float) -> fields.Float:
+    return fields.Float(load_default=default, validate=validate.Range(low, high))
+
+
+def _flag(default: bool) -> fields.Boolean:
+    truthy, falsy = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+    return fields.Boolean(load_default=default, truthy=truthy, falsy=falsy)
+
+
+def _check_bind(value: str) -> None:
+    if re.fullmatch(r"unix:/.+", value):
+        return
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise ValidationError("Must be host:port or unix:/path.")
+
+
+def _check_redis_url(value: str) -> None:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        raise ValidationError("Must be a URL.") from None
+    if parts.scheme not in ("redis", "rediss", "unix"):
+        raise ValidationError("Must start with redis://, rediss:// or unix://.")
+
+
+DEFAULT_WORKERS = max(1, min(len(os.sched_getaffinity(0)), 8))
+DEFAULT_THREADS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of one process. Durations are in seconds."""
+
+    bind: str = setting(
+        fields.String(load_default="127.0.0.1:8000", validate=_check_bind),
+        "Where the web process listens: `host:port` or `unix:/path`.",
+    )
+    workers: int = setting(
+        _integer(DEFAULT_WORKERS, 1, 256),
+        "Web worker processes. By default one for each CPU, 8 at the most.",
+    )
+    threads: int = setting(
+        _integer(DEFAULT_THREADS, 2, 1024), "Threads of each web worker process."
+    )
+    body_timeout_seconds: float = setting(
+        _seconds(10, 0.1, 600), "How long a client may take to send a request's body."
+    )
+    keepalive_seconds: int = setting(
+        _integer(75, 1, 3600),
+        "How long an idle connection is kept. More than the proxy's own idle time.",
+    )
+    graceful_timeout_seconds: int = setting(
+        _integer(30, 1, 3600), "How long requests may go on after SIGTERM."
+    )
+    log_level: str = setting(
+        fields.String(
+            load_default="info",
+            validate=validate.OneOf(["debug", "info", "warning", "error", "critical"]),
+        ),
+        "What is logged on standard error.",
+    )
+    redis_url: str = setting(
+        fields.String(load_default="redis://127.0.0.1:6379/0", validate=_check_redis_url),
+        "Redis: `redis://`, `rediss://` (TLS) or `unix://`, with user and password where needed.",
+    )
+    redis_prefix: str = setting(
+        fields.String(load_default="funcsvc:", validate=validate.Length(1, 64)),
+        "What every key in Redis starts with.",
+    )
+    redis_timeout_seconds: float = setting(
+        _seconds(2, 0.1, 60), "How long Redis may take to answer one request."
+    )
+    engine_timeout_seconds: float = setting(
+        _seconds(5, 0.1, 60), "How long the Docker Engine may take to answer one request."
+    )
+    engine_remember_seconds: float = setting(
+        _seconds(5, 0, 60),
+        "How long the engine's word on an image or on its capacity is believed. 0 asks every time.",
+    )
+    pull_policy: str = setting(
+        fields.String(load_default="missing", validate=validate.OneOf(["missing", "never"])),
+        "Whether an image that the engine lacks is pulled.",
+    )
+    pull_timeout_seconds: float = setting(
+        _seconds(300, 1, 3600), "How long a pull may take, waiting for its turn included."
+    )
+    max_pulls: int = setting(
+        _integer(4, 1, 512),
+        "How many requests of one web worker process may wait for pulls at once; more get 503. "
+        "Always fewer than the threads.",
+    )
+    allowed_images: tuple[str, ...] = setting(
+        Words(load_default=()),
+        "Comma-separated patterns of the images that functions may use; empty allows all. "
+        "`*` matches within one part of a name, `**` also across `/`.",
+    )
+    cap_cpus: bool = setting(
+        _flag(False),
+        "Accept sizes with more CPUs than the engine has; their quota is then all of its CPUs.",
+    )
+    allow_host_network: bool = setting(_flag(True), "Allow NetworkMode `host`.")
+    allow_container_network: bool = setting(_flag(True), "Allow NetworkMode `container:…`.")
+    allow_links: bool = setting(_flag(True), "Allow Links.")
+    allow_published_ports: bool = setting(_flag(True), "Allow PortBindings and PublishAllPorts.")
+    allow_volumes_from: bool = setting(_flag(True), "Allow VolumesFrom.")
+    docker_host: str = setting(
+        fields.String(load_default="unix:///var/run/docker.sock"),
+        "The Docker Engine, as for the docker CLI. DOCKER_TLS_VERIFY, DOCKER_CERT_PATH and "
+        "DOCKER_CONFIG (registry credentials) are read as the CLI reads them.",
+        variable="DOCKER_HOST",
+    )
+
+    @property
+    def policy(self) -> Policy:
+        """What the operator forbids."""
+        names = (field.name for field in dataclasses.fields(Policy))
+        return Policy(**{name: getattr(self, name) for name in names})
+
+
+def load_settings(environment: Mapping[str, str]) -> Settings:
+    """Return the settings that an environment holds; raises InvalidSettings naming every bad one.
+
+    A variable that is set and empty counts as not set.
+    """
+    given = {name: value for name, value in environment.items() if value}
+    problems = list(_unknown(given))
+    try:
+        settings = Settings(**_SCHEMA.load(given, unknown=EXCLUDE))
+    except ValidationError as error:
+        messages = error.normalized_messages()
+        problems += [_problem(name, messages[name]) for name in sorted(messages)]
+    else:
+        problems += _checks(settings)
+    if problems:
+        raise InvalidSettings(" ".join(problems))
+    return settings
+
+
+def settings_page() -> str:
+    """Return docs/settings.md."""
+    rows = "\n".join(_row(field) for field in dataclasses.fields(Settings))
+    return (
+        "# Settings\n\n"
+        "Settings are environment variables. A bad value stops the start with a sentence that "
+        "names it.\nThis page is made from `funcsvc/config.py` by `make settings`.\n\n"
+        f"| variable | default | what it does |\n| --- | --- | --- |\n{rows}\n"
+    )
+
+
+def _variable(field: dataclasses.Field[Any]) -> str:
+    return field.metadata["variable"] or PREFIX + field.name.upper()
+
+
+def _keyed(field: dataclasses.Field[Any]) -> fields.Field[Any]:
+    declared: fields.Field[Any] = field.metadata["field"]
+    declared.data_key = _variable(field)
+    return declared
+
+
+_SCHEMA = Schema.from_dict(
+    {field.name: _keyed(field) for field in dataclasses.fields(Settings)}, name="SettingsSchema"
+)()
+
+
+def _unknown(given: Mapping[str, str]) -> Iterator[str]:
+    known = [_variable(field) for field in dataclasses.fields(Settings)]
+    for name in sorted(given):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f": did you mean {near[0]}?" if near else "."
+            yield f"{name} is not a setting{hint}"
+
+
+def _problem(name: str, messages: list[str]) -> str:
+    return f"{name} is not valid: {' '.join(messages)}"  # without its value, which may be secret
+
+
+def _checks(settings: Settings) -> Iterator[str]:
+    if settings.max_pulls >= settings.threads:
+        yield (
+            f"FUNCSVC_MAX_PULLS is {settings.max_pulls}, but must be less than FUNCSVC_THREADS, "
+            f"which is {settings.threads}: other requests need a thread while pulls go on."
+        )
+
+
+def _row(field: dataclasses.Field[Any]) -> str:
+    default = field.metadata["field"].load_default
+    if field.name == "workers":
+        shown = "the CPUs"
+    elif isinstance(default, bool):
+        shown = str(default).lower()
+    else:
+        shown = f"{default:g}" if isinstance(default, float) else str(default or "empty")
+    return f"| `{_variable(field)}` | {shown} | {field.metadata['help']} |"

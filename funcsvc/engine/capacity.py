@@ -1,0 +1,43 @@
+"""What the engine has, held against what a container size wants."""
+
+from __future__ import annotations
+
+from funcsvc.engine.connection import Deadline, EngineConnection
+from funcsvc.engine.memory import Memory
+from funcsvc.errors import SizeTooLarge
+from funcsvc.models import MEGABYTE, Capacity, Size
+
+
+class EngineCapacity:
+    """The CPUs and memory of one engine. With `cap_cpus`, too few CPUs are no reason to refuse."""
+
+    def __init__(
+        self,
+        connection: EngineConnection,
+        *,
+        timeout_seconds: float,
+        remember_seconds: float,
+        cap_cpus: bool,
+    ) -> None:
+        self._connection = connection
+        self._timeout_seconds = timeout_seconds
+        self._memory: Memory[Capacity] = Memory(remember_seconds)
+        self._cap_cpus = cap_cpus
+
+    def check_size(self, size: Size) -> None:
+        """Raise SizeTooLarge unless the engine can hold a container of the size."""
+        check_size(size, self._memory.get("capacity", self._ask), cap_cpus=self._cap_cpus)
+
+    def _ask(self) -> Capacity:
+        with self._connection.client(Deadline(self._timeout_seconds)) as client:
+            info = client.info()
+            return Capacity(cpus=int(info["NCPU"]), memory_bytes=int(info["MemTotal"]))
+
+
+def check_size(size: Size, capacity: Capacity, *, cap_cpus: bool) -> None:
+    """Raise SizeTooLarge unless a container of the size fits the capacity."""
+    if size.cpus > capacity.cpus and not cap_cpus:
+        raise SizeTooLarge(size.name, f"it needs {size.cpus} CPUs, of {capacity.cpus} there")
+    if size.memory_bytes > capacity.memory_bytes:
+        wanted, there = size.memory_bytes // MEGABYTE, capacity.memory_bytes // MEGABYTE
+        raise SizeTooLarge(size.name, f"it needs {wanted} MB of memory, of {there} MB there")

@@ -1,0 +1,134 @@
+"""How the engine is reached: a client for each piece of work, with one deadline for all of it.
+
+docker-py's clients can't be shared between threads, its pools can be closed under another thread,
+its pulls have no timeout at all, and a client without a version asks the engine for it when it is
+made. So: a short-lived client, its version remembered, every request cut by the deadline. What is
+asked often is remembered by `engine.memory`, so that the making costs nothing where it counts.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from threading import Timer
+from typing import Any
+
+import docker
+import requests
+import urllib3
+from docker.utils import kwargs_from_env
+
+from funcsvc.errors import EngineUnavailable
+
+MAX_API_VERSION = "1.44"
+"""The newest engine API that this service was written for; an older engine's own is used."""
+
+
+class Deadline:
+    """A point in time that work has to end by."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def remaining_seconds(self) -> float:
+        """Return the seconds left; raises EngineUnavailable when there are none."""
+        remaining = self._end - time.monotonic()
+        if remaining <= 0:
+            raise EngineUnavailable("it did not answer in time")
+        return remaining
+
+    def is_over(self) -> bool:
+        """Tell whether no time is left."""
+        return time.monotonic() >= self._end
+
+
+class DeadlineClient(docker.APIClient):
+    """A docker-py client whose every request, pulls too, gets what is left until its deadline."""
+
+    def __init__(self, deadline: Deadline, **kwargs: Any) -> None:
+        self.deadline = deadline
+        self._streams = ExitStack()
+        super().__init__(timeout=deadline.remaining_seconds(), **kwargs)
+
+    def send(self, request: Any, **kwargs: Any) -> Any:
+        response = super().send(request, **kwargs)
+        if kwargs.get("stream"):
+            self._cut_at_deadline(response)
+        return response
+
+    def close(self) -> None:
+        self._streams.close()
+        super().close()
+
+    def _cut_at_deadline(self, response: Any) -> None:
+        """End a stream at the deadline: a socket's timeout begins anew with every read."""
+        self._streams.callback(response.close)
+        cutter = Timer(self.deadline.remaining_seconds(), response.raw.shutdown)
+        cutter.daemon = True
+        cutter.start()
+        self._streams.callback(cutter.cancel)
+
+    def _set_request_timeout(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        kwargs["timeout"] = self.deadline.remaining_seconds()
+        return kwargs
+
+
+class EngineConnection:
+    """The way to one engine. Safe to share between threads and across forks: it holds no socket."""
+
+    def __init__(self, docker_host: str) -> None:
+        self._docker_host = docker_host
+        self._version: str | None = None
+
+    @contextmanager
+    def client(self, deadline: Deadline) -> Iterator[DeadlineClient]:
+        """Give a client of one's own; raises EngineUnavailable where docker-py fails."""
+        with translated():
+            client = self._make_client(deadline)
+            try:
+                yield client
+            finally:
+                client.close()
+
+    def _make_client(self, deadline: Deadline) -> DeadlineClient:
+        options = kwargs_from_env({**os.environ, "DOCKER_HOST": self._docker_host})
+        if self._version is None:
+            with DeadlineClient(deadline, version=MAX_API_VERSION, **options) as client:
+                engine_version = client.version(api_version=False)["ApiVersion"]
+            self._version = min(engine_version, MAX_API_VERSION, key=_numbers)
+        return DeadlineClient(deadline, version=self._version, **options)
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what docker-py and requests raise into EngineUnavailable, without addresses."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise EngineUnavailable(f"it answered {error.status_code}") from error
+    except docker.errors.InvalidConfigFile as error:
+        raise EngineUnavailable("the operator's Docker config file is not valid") from error
+    except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
+        raise EngineUnavailable("it did not answer in time") from error
+    except requests.exceptions.ConnectionError as error:
+        # a read that times out within a body arrives as this one, with the cause inside
+        timed_out = "timed out" in str(error).lower()
+        reason = "it did not answer in time" if timed_out else "it can't be reached"
+        raise EngineUnavailable(reason) from error
+    except (
+        docker.errors.DockerException,
+        requests.exceptions.RequestException,
+        urllib3.exceptions.HTTPError,
+        http.client.HTTPException,
+        OSError,
+    ) as error:
+        raise EngineUnavailable("it can't be reached") from error
+    except (ValueError, KeyError) as error:
+        raise EngineUnavailable("its answer can't be read") from error

@@ -1,0 +1,58 @@
+"""The engine as the web process needs it: can it run a func, and is it there at all."""
+
+from __future__ import annotations
+
+from funcsvc.config import Settings
+from funcsvc.engine.capacity import EngineCapacity
+from funcsvc.engine.connection import Deadline, EngineConnection
+from funcsvc.engine.images import Images
+from funcsvc.errors import NoCommand
+from funcsvc.models import Config, Func, Image
+
+
+class Engine:
+    """One Docker Engine. Safe to share between threads; it connects when it is asked."""
+
+    def __init__(self, settings: Settings) -> None:
+        connection = EngineConnection(settings.docker_host)
+        self._connection = connection
+        self._timeout_seconds = settings.engine_timeout_seconds
+        self._images = Images(
+            connection,
+            timeout_seconds=settings.engine_timeout_seconds,
+            remember_seconds=settings.engine_remember_seconds,
+            pull_missing=settings.pull_policy == "missing",
+            pull_timeout_seconds=settings.pull_timeout_seconds,
+            max_pulls=settings.max_pulls,
+        )
+        self._capacity = EngineCapacity(
+            connection,
+            timeout_seconds=settings.engine_timeout_seconds,
+            remember_seconds=settings.engine_remember_seconds,
+            cap_cpus=settings.cap_cpus,
+        )
+
+    def check_func(self, func: Func) -> None:
+        """Raise unless the engine can hold the func's size and has, or gets, its image.
+
+        Raises InvalidDefinition (SizeTooLarge, ImageNotFound, NoCommand), and what is no fault of
+        the definition: EngineUnavailable, RegistryUnavailable, TooManyPulls.
+        """
+        self._capacity.check_size(func.size)  # first: an image isn't pulled for nothing
+        check_command(func.config, self._images.get_image(func.config.image))
+
+    def check(self) -> None:
+        """Raise EngineUnavailable unless the engine answers."""
+        with self._connection.client(Deadline(self._timeout_seconds)) as client:
+            client.ping()
+
+
+def check_command(config: Config, image: Image) -> None:
+    """Raise NoCommand unless the definition or the image says what to run.
+
+    As the engine merges them: the image's command counts only where no entrypoint is given, and an
+    entrypoint of one empty string is there only to take the image's away.
+    """
+    runs_by_itself = [*config.entrypoint] != [""] if config.entrypoint else image.runs_by_itself
+    if not config.cmd and not runs_by_itself:
+        raise NoCommand(config.image.text)

@@ -1,0 +1,144 @@
+"""Images on the engine: looked up, and pulled where they are missing."""
+
+from __future__ import annotations
+
+import re
+from threading import BoundedSemaphore
+from typing import Any
+
+import docker
+
+from funcsvc.engine.connection import Deadline, EngineConnection
+from funcsvc.engine.memory import Memory
+from funcsvc.engine.turns import turn
+from funcsvc.errors import (
+    EngineUnavailable,
+    FuncsvcError,
+    ImageNotFound,
+    RegistryUnavailable,
+    TooManyPulls,
+)
+from funcsvc.image_reference import ImageReference
+from funcsvc.models import Image
+
+_REFUSED = re.compile(
+    r"no basic auth credentials|unauthorized|denied|authentication required|not found"
+    r"|manifest unknown|name unknown|does not exist|no matching manifest|incorrect username",
+    re.IGNORECASE,
+)
+"""How the engine words it when a registry answered, and the answer was no. It says so with status
+404 or 500, or within the stream of a pull that began well, so that the words are all there is."""
+
+
+class Images:
+    """Look-ups and pulls on one engine. Safe to share between threads.
+
+    `pull_timeout_seconds` is for one request's whole pull, waiting for its turn included;
+    `max_pulls` is how many requests may be at it at once.
+    """
+
+    def __init__(
+        self,
+        connection: EngineConnection,
+        *,
+        timeout_seconds: float,
+        remember_seconds: float,
+        pull_missing: bool,
+        pull_timeout_seconds: float,
+        max_pulls: int,
+    ) -> None:
+        self._connection = connection
+        self._timeout_seconds = timeout_seconds
+        self._memory: Memory[Image | None] = Memory(remember_seconds)
+        self._pull_missing = pull_missing
+        self._pull_timeout_seconds = pull_timeout_seconds
+        self._max_pulls = max_pulls
+        self._pulls = BoundedSemaphore(max_pulls)
+
+    def get_image(self, reference: ImageReference) -> Image:
+        """Return the image, pulled if need be.
+
+        Raises ImageNotFound, RegistryUnavailable, TooManyPulls or EngineUnavailable.
+        """
+        image = self._memory.get(reference.canonical, lambda: self._look_up(reference))
+        if image:
+            return image
+        if not self._pull_missing:
+            raise ImageNotFound(reference.text, "the engine lacks it, and pulling is off")
+        if not self._pulls.acquire(blocking=False):
+            raise TooManyPulls(self._max_pulls)
+        try:
+            return self._pull_in_turn(reference, Deadline(self._pull_timeout_seconds))
+        finally:
+            self._pulls.release()
+
+    def _look_up(self, reference: ImageReference) -> Image | None:
+        with self._connection.client(Deadline(self._timeout_seconds)) as client:
+            try:
+                # by the full name, which can't be taken for the beginning of an image's id
+                return _image(client.inspect_image(reference.canonical))
+            except docker.errors.APIError as error:
+                if error.status_code == 404:
+                    return None
+                raise
+
+    def _pull_in_turn(self, reference: ImageReference, deadline: Deadline) -> Image:
+        """Pull when no other process of this host pulls the same, unless that has brought it."""
+        try:
+            with turn(f"pull {reference.canonical}", deadline.remaining_seconds()):
+                image = self._look_up(reference)
+                if image is None:
+                    self._pull(reference, deadline)
+                    image = self._look_up(reference)
+        except TimeoutError:
+            raise self._not_in_time(reference) from None
+        if image is None:
+            raise ImageNotFound(reference.text, "it was pulled, and is gone again")
+        return image
+
+    def _pull(self, reference: ImageReference, deadline: Deadline) -> None:
+        try:
+            with self._connection.client(deadline) as client:
+                _follow_pull(client, reference)
+        except EngineUnavailable as error:
+            if deadline.is_over():
+                raise self._not_in_time(reference) from error
+            raise
+
+    def _not_in_time(self, reference: ImageReference) -> RegistryUnavailable:
+        return RegistryUnavailable(
+            reference.domain,
+            reference.text,
+            f"it was not pulled within {self._pull_timeout_seconds:g} seconds",
+        )
+
+
+def _follow_pull(client: docker.APIClient, reference: ImageReference) -> None:
+    """Pull to the end; raises ImageNotFound or RegistryUnavailable for what the engine says."""
+    try:
+        # the client reads the operator's credentials anew, as it was made for this pull
+        for progress in client.pull(reference.name, reference.version, stream=True, decode=True):
+            if "error" in progress:
+                raise _pull_error(reference, progress["error"])
+    except docker.errors.APIError as error:
+        raise _pull_error(reference, str(error.explanation)) from error
+
+
+def _pull_error(reference: ImageReference, words: str) -> FuncsvcError:
+    if "no space left" in words:
+        return EngineUnavailable("its disk is full")
+    if _REFUSED.search(words):
+        registry = reference.domain
+        return ImageNotFound(
+            reference.text, f"{registry} doesn't have it, or this service has no right to it"
+        )
+    return RegistryUnavailable(reference.domain, reference.text, "it can't be reached, or failed")
+
+
+def _image(inspection: dict[str, Any]) -> Image:
+    config = inspection.get("Config") or {}
+    return Image(
+        id=inspection["Id"],
+        cmd=config.get("Cmd") or (),
+        entrypoint=config.get("Entrypoint") or (),
+    )

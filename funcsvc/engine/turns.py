@@ -1,0 +1,37 @@
+"""Turns between the threads and processes of one host: one at a time for a piece of work.
+
+Locks on files, which end with the process that held them, however it ended.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+
+MAX_LOCK_FILES = 256
+"""Lock files are never removed, so they are few: now and then two pieces of work share one."""
+
+
+@contextmanager
+def turn(work: str, timeout_seconds: float) -> Iterator[None]:
+    """Hold the turn for a piece of work; raises TimeoutError when it doesn't come in time."""
+    number = zlib.crc32(work.encode()) % MAX_LOCK_FILES
+    with FileLock(_lock_folder() / f"{number}.lock", timeout=timeout_seconds):
+        yield
+
+
+def _lock_folder() -> Path:
+    """Return a folder of this user's alone; raises PermissionError when somebody else's is there."""
+    folder = Path(tempfile.gettempdir(), f"funcsvc-{os.getuid()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+        raise PermissionError(f"{folder} is not a folder of this user's")
+    return folder

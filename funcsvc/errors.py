@@ -1,0 +1,186 @@
+"""The errors of funcsvc, free of HTTP. `http_status` says which status each kind has.
+
+A few kinds, and under each the concrete errors that rooms raise. Every message is one full sentence
+that a client may read: it names the field, the value and the rule, and never an inside of ours.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+FieldErrors = Mapping[str, Sequence[str]]
+"""Dotted path of a field, such as `Config.Env.1`, to the sentences of what is wrong with it."""
+
+_SHOWN_CHARACTERS = 80
+
+
+def show(value: Any) -> str:
+    """Return a client's value as a message shows it: as JSON, cut where it is long."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+
+
+class FuncsvcError(Exception):
+    """The base of all errors of this service."""
+
+    @property
+    def message(self) -> str:
+        """One sentence for the client."""
+        return str(self)
+
+
+# --- the kinds ---
+
+
+class InvalidParameter(FuncsvcError):
+    """The kind of everything that a client could mend in its request.
+
+    `field_errors` has every wrong field at once; empty where no field is to blame.
+    """
+
+    def __init__(self, message: str, field_errors: FieldErrors | None = None) -> None:
+        super().__init__(message)
+        self.field_errors: FieldErrors = field_errors or {}
+
+
+class NotFound(FuncsvcError):
+    """The kind of what isn't there."""
+
+
+class Conflict(FuncsvcError):
+    """The kind of what another thing that is there stands against."""
+
+
+class TooLarge(FuncsvcError):
+    """The kind of requests over a limit of size."""
+
+
+class Unavailable(FuncsvcError):
+    """The kind of failures of what this service needs. Nothing was stored."""
+
+
+class Busy(FuncsvcError):
+    """The kind of requests that would wait where waiting is full. Try again after a while."""
+
+    retry_after_seconds = 5
+
+
+# --- requests ---
+
+
+class MalformedBody(InvalidParameter):
+    """Raised when a body can't be read as one JSON object."""
+
+
+class UnsupportedContentType(InvalidParameter):
+    """Raised when a body isn't said to be application/json."""
+
+
+class BodyNotReceived(InvalidParameter):
+    """Raised when a body breaks off, or doesn't arrive in the time that it has."""
+
+
+class BodyTooLarge(TooLarge):
+    """Raised when a body is over its limit."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"The request body is too large: at most {max_bytes} bytes are accepted.")
+
+
+# --- funcs ---
+
+
+class InvalidDefinition(InvalidParameter):
+    """Raised when fields of a definition break a rule."""
+
+    def __init__(self, field_errors: FieldErrors) -> None:
+        first, *others = (sentence for errors in field_errors.values() for sentence in errors)
+        more = f" {len(others)} more: see errors." if others else ""
+        super().__init__(first + more, field_errors)
+
+
+class FuncExists(Conflict):
+    """Raised when the name of a new func is taken."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f'Name is "{name}", but a function of that name exists already: names are unique.'
+        )
+
+
+class FuncNotFound(NotFound):
+    """Raised when no func has a name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'There is no function named "{name}".')
+
+
+# --- images, sizes, the engine ---
+
+
+class ImageNotFound(InvalidDefinition):
+    """Raised when an image is neither on the engine nor to be had from its registry."""
+
+    def __init__(self, reference: str, reason: str) -> None:
+        super().__init__(
+            {"Config.Image": [f'Config.Image is "{reference}", but no such image: {reason}.']}
+        )
+
+
+class SizeTooLarge(InvalidDefinition):
+    """Raised when the engine can't hold a container of a size."""
+
+    def __init__(self, size: str, reason: str) -> None:
+        super().__init__(
+            {"ContainerSize": [f'ContainerSize is "{size}", but must fit the engine: {reason}.']}
+        )
+
+
+class NoCommand(InvalidDefinition):
+    """Raised when neither the definition nor its image says what to run."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(
+            {
+                "Config.Cmd": [
+                    "Config.Cmd is missing, but is required: neither Config.Entrypoint nor the "
+                    f'image "{reference}" says what to run.'
+                ]
+            }
+        )
+
+
+class EngineUnavailable(Unavailable):
+    """Raised when the Docker Engine doesn't answer, or answers with a failure of its own."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The Docker Engine can't be used: {reason}.")
+
+
+class RegistryUnavailable(Unavailable):
+    """Raised when an image must be pulled and its registry can't be reached or fails."""
+
+    def __init__(self, domain: str, reference: str, reason: str) -> None:
+        super().__init__(f'The registry {domain} can\'t deliver the image "{reference}": {reason}.')
+
+
+class TooManyPulls(Busy):
+    """Raised when as many requests wait for pulls as may."""
+
+    def __init__(self, max_pulls: int) -> None:
+        super().__init__(
+            f"The image must be pulled, but {max_pulls} requests wait for pulls already: "
+            "try again in a few seconds."
+        )
+
+
+# --- redis ---
+
+
+class StoreUnavailable(Unavailable):
+    """Raised when Redis doesn't answer, or refuses to read or write."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Redis can't be used: {reason}.")

@@ -1,0 +1,34 @@
+"""The one table from kind of error to HTTP status, and the one body that every error has."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from funcsvc import errors
+
+STATUS_OF_KIND: dict[type[errors.FuncsvcError], HTTPStatus] = {
+    errors.InvalidParameter: HTTPStatus.BAD_REQUEST,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.Unavailable: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.Busy: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+def status_of(error: errors.FuncsvcError) -> HTTPStatus:
+    """Return the status of the error's kind; an error of no kind is a bug, and 500."""
+    for kind in type(error).__mro__:
+        if kind in STATUS_OF_KIND:
+            return STATUS_OF_KIND[kind]
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def error_body(message: str, field_errors: errors.FieldErrors | None = None) -> str:
+    """Return the JSON text `{"message": …}`, with `"errors"` where fields are to blame."""
+    body: dict[str, Any] = {"message": message}
+    if field_errors:
+        body["errors"] = {path: list(sentences) for path, sentences in field_errors.items()}
+    return json.dumps(body, ensure_ascii=False)

@@ -1,0 +1,42 @@
+"""Options that are fine alone and refused together, as the Docker Engine refuses them.
+
+The rules are those of the engine's POST /containers/create (daemon/container verification); a
+contract test holds them to a real engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from funcsvc.errors import show
+from funcsvc.models import Config, HostConfig
+from funcsvc.policy import Broken
+
+
+def broken_by_network(host_config: HostConfig) -> Iterator[Broken]:
+    """Yield what of a HostConfig doesn't go with its network mode."""
+    mode = host_config.network_mode
+    if host_config.links and mode != "bridge":
+        yield (
+            "HostConfig.Links",
+            f'is {show(host_config.links)}, but links can\'t be used with NetworkMode "{mode}".',
+        )
+    if not mode.startswith("container:"):
+        return
+    rule = f'ports can\'t be published with NetworkMode "{mode}", which is another container\'s.'
+    if host_config.port_bindings:
+        ports = show(list(host_config.port_bindings))
+        yield ("HostConfig.PortBindings", f"publishes {ports}, but {rule}")
+    if host_config.publish_all_ports:
+        yield ("HostConfig.PublishAllPorts", f"is true, but {rule}")
+
+
+def broken_together(config: Config, host_config: HostConfig) -> Iterator[Broken]:
+    """Yield what of a Config doesn't go with a HostConfig."""
+    mode = host_config.network_mode
+    if config.exposed_ports and mode.startswith("container:"):
+        yield (
+            "Config.ExposedPorts",
+            f"is {show(config.exposed_ports)}, but ports can't be exposed with "
+            f'NetworkMode "{mode}".',
+        )

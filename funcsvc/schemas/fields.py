@@ -1,0 +1,302 @@
+"""The fields of a definition, one class for each rule of the contract's table.
+
+A field takes the JSON value, without null, and gives the model's value; its `rule` completes the
+sentence "… but must be". docker-py's split_command is shlex in POSIX mode, and so is Command.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from marshmallow import ValidationError
+
+from funcsvc.image_reference import ImageReference, InvalidReference, parse_image_reference
+from funcsvc.models import MAX_TIMEOUT_SECONDS, SIZES, PortBinding, Size
+from funcsvc.schemas.signals import is_signal
+from funcsvc.schemas.strict import Ruled, broken, check_entries, check_items
+
+MAX_PORT = 65535
+
+_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,253}[a-z0-9])?")
+_CONTAINER = r"/?[a-zA-Z0-9][a-zA-Z0-9_.-]*"
+_ALIAS = r"[a-zA-Z0-9][a-zA-Z0-9_.-]*"
+_LINK = re.compile(f"{_CONTAINER}:{_ALIAS}")
+_VOLUMES_FROM = re.compile(f"{_CONTAINER}(?::(?:ro|rw))?")
+_CONTAINER_NETWORK = re.compile(f"container:{_CONTAINER}")
+_PORT = re.compile(r"[1-9][0-9]{0,4}")
+
+
+def _a(kind: type, value: Any) -> Any:
+    """Return the value if it is exactly of the kind (a boolean is no integer)."""
+    if type(value) is not kind:
+        raise ValueError
+    return value
+
+
+class Name(Ruled[str]):
+    """A func's name."""
+
+    rule = "1 to 255 characters of a-z, 0-9 and '-', with no '-' at either end"
+
+    def parse(self, value: Any) -> str:
+        if not _NAME.fullmatch(_a(str, value)):
+            raise ValueError
+        return str(value)
+
+
+class SizeName(Ruled[Size]):
+    """The name of a container-size preset."""
+
+    rule = f"one of {', '.join(SIZES)}"
+
+    def parse(self, value: Any) -> Size:
+        size = SIZES.get(_a(str, value))
+        if size is None:
+            raise ValueError
+        return size
+
+
+class TimeoutSeconds(Ruled[int]):
+    """The longest that a call may run."""
+
+    rule = f"a whole number of seconds from 1 to {MAX_TIMEOUT_SECONDS}"
+
+    def parse(self, value: Any) -> int:
+        if not 1 <= _a(int, value) <= MAX_TIMEOUT_SECONDS:
+            raise ValueError
+        return int(value)
+
+
+class Reference(Ruled[ImageReference]):
+    """An image reference."""
+
+    rule = "an image reference such as ubuntu, ubuntu:22.04 or registry.example.com:5000/team/tool"
+
+    def parse(self, value: Any) -> ImageReference:
+        try:
+            return parse_image_reference(_a(str, value))
+        except InvalidReference as error:
+            raise ValueError(f"an image reference, and {error}") from None
+
+
+class Flag(Ruled[bool]):
+    """A boolean; 0, 1 and strings are none."""
+
+    rule = "true or false"
+
+    def parse(self, value: Any) -> bool:
+        return bool(_a(bool, value))
+
+
+class Strings(Ruled[Sequence[str]]):
+    """A list of strings that each match a pattern."""
+
+    rule = "a list of strings"
+    item_rule = "a string"
+    pattern: re.Pattern[str] | None = None
+
+    def parse(self, value: Any) -> Sequence[str]:
+        return check_items(_a(list, value), self.parse_item, self.item_rule)
+
+    def parse_item(self, item: Any) -> str:
+        """Return the item as the model has it."""
+        if self.pattern and not self.pattern.fullmatch(_a(str, item)):
+            raise ValueError
+        return str(_a(str, item))
+
+
+class Command(Strings):
+    """A command line: a list, or one string that is split as a POSIX shell splits words."""
+
+    rule = "a list of strings, or one string"
+
+    def parse(self, value: Any) -> Sequence[str]:
+        if isinstance(value, str):
+            return self._split(value)
+        return super().parse(value)
+
+    def _split(self, value: str) -> Sequence[str]:
+        try:
+            return shlex.split(value)
+        except ValueError as error:
+            raise ValueError(f"a command line that can be split: {error}") from None
+
+
+class Env(Strings):
+    """Environment variables."""
+
+    rule = "a list of VAR=value"
+    item_rule = "VAR=value, with VAR not empty"
+    pattern = re.compile(r"[^=]+=.*", re.DOTALL)
+
+
+class Links(Strings):
+    """Links to other containers."""
+
+    rule = "a list of container_name:alias"
+    item_rule = "container_name:alias, both of letters, digits, '_', '.' and '-'"
+    pattern = _LINK
+
+
+class VolumesFrom(Strings):
+    """Containers whose volumes are mounted."""
+
+    rule = "a list of container names, each with an optional :ro or :rw"
+    item_rule = "a container name with an optional :ro or :rw"
+    pattern = _VOLUMES_FROM
+
+
+class NetworkMode(Ruled[str]):
+    """The network that a container is on."""
+
+    rule = "bridge, host or container:<name|id>"
+
+    def parse(self, value: Any) -> str:
+        if _a(str, value) in ("bridge", "host") or _CONTAINER_NETWORK.fullmatch(value):
+            return str(value)
+        raise ValueError
+
+
+class AbsolutePath(Ruled[str]):
+    """A path in the container."""
+
+    rule = "an absolute path, one that starts with '/'"
+
+    def parse(self, value: Any) -> str:
+        if not _a(str, value).startswith("/"):
+            raise ValueError
+        return str(value)
+
+
+class StopSignal(Ruled[str | int]):
+    """A signal. The engine refuses 0, and names that it doesn't know."""
+
+    rule = "a signal name such as SIGTERM or TERM, or an unsigned integer other than 0"
+
+    def parse(self, value: Any) -> str | int:
+        if type(value) not in (str, int) or not is_signal(value):
+            raise ValueError
+        return value  # type: ignore[no-any-return]  # it is one of the two: the line above
+
+
+class Labels(Ruled[Mapping[str, str]]):
+    """A map of string to string."""
+
+    rule = "an object of strings"
+
+    def parse(self, value: Any) -> Mapping[str, str]:
+        return check_entries(_a(dict, value), lambda item: str(_a(str, item)), "a string")
+
+
+class _PortMap(Ruled[Any]):
+    """An object whose keys are container ports."""
+
+    rule = "an object with a key for each port, such as 80/tcp"
+    key_rule = f"a port from 1 to {MAX_PORT} with an optional /tcp or /udp"
+    entry_rule: str
+
+    def parse(self, value: Any) -> Any:
+        """Return the parsed entries under their normalised ports."""
+        taken: set[str] = set()
+        pairs = {key: (key, entry) for key, entry in _a(dict, value).items()}
+        return dict(check_entries(pairs, lambda pair: self._parse_pair(*pair, taken), "").values())
+
+    def _parse_pair(self, key: str, entry: Any, taken: set[str]) -> tuple[str, Any]:
+        port = normalise_port(key)
+        if port is None:
+            raise ValidationError(f"is no port: a key must be {self.key_rule}.")
+        if port in taken:
+            raise ValidationError(f"is given twice: {port} is there already.")
+        taken.add(port)
+        try:
+            return port, self.parse_entry(entry)
+        except ValueError:
+            raise ValidationError(broken(entry, self.entry_rule)) from None
+
+    def parse_entry(self, entry: Any) -> Any:
+        """Return what the port maps to; raises ValueError or ValidationError."""
+        raise NotImplementedError
+
+
+class ExposedPorts(_PortMap):
+    """The ports that a container listens on; each maps to an empty object."""
+
+    entry_rule = "an empty object"
+
+    def parse(self, value: Any) -> Sequence[str]:
+        return list(super().parse(value))
+
+    def parse_entry(self, entry: Any) -> None:
+        if _a(dict, entry):
+            raise ValueError
+
+
+class PortBindings(_PortMap):
+    """Where each port is published on the host."""
+
+    entry_rule = 'a list of {"HostIp": "", "HostPort": "<port>"}'
+
+    def parse_entry(self, entry: Any) -> Sequence[PortBinding]:
+        return check_items(_a(list, entry), parse_port_binding, "an object with HostPort")
+
+
+class EndpointsConfig(Ruled[None]):
+    """The endpoints in user-defined networks, of which there are none."""
+
+    rule = "null or {}, for there are no user-defined networks"
+
+    def parse(self, value: Any) -> None:
+        if _a(dict, value):
+            raise ValueError
+
+
+def normalise_port(text: str) -> str | None:
+    """Return `80/tcp` for `80` and `80/tcp`, and None for what is no port."""
+    number, slash, protocol = text.partition("/")
+    if not _is_port(number) or (slash and protocol not in ("tcp", "udp")):
+        return None
+    return f"{number}/{protocol or 'tcp'}"
+
+
+def parse_port_binding(value: Any) -> PortBinding:
+    """Return the binding of one JSON object; raises ValidationError with every wrong key."""
+    rules = {"HostIp": (_is_host_ip, "an IP address, or empty for all"),
+             "HostPort": (_is_host_port, f'a string: a port from 1 to {MAX_PORT}, a range '
+                          'such as "8000-8010", or empty')}  # fmt: skip
+    errors = {
+        key: [f"is not a known field: the fields are {' and '.join(rules)}."]
+        for key in _a(dict, value)
+        if key not in rules
+    }
+    for key, (accepts, rule) in rules.items():
+        if not accepts(value.get(key, "")):
+            errors[key] = [broken(value[key], rule)]
+    if errors:
+        raise ValidationError(errors)  # type: ignore[arg-type]  # dict is invariant
+    return PortBinding(value.get("HostIp", ""), value.get("HostPort", ""))
+
+
+def _is_host_ip(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        return not value or bool(ipaddress.ip_address(value))
+    except ValueError:
+        return False
+
+
+def _is_host_port(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    first, dash, last = value.partition("-")
+    if not dash:
+        return not first or _is_port(first)
+    return _is_port(first) and _is_port(last) and int(first) <= int(last)
+
+
+def _is_port(text: str) -> bool:
+    return bool(_PORT.fullmatch(text)) and int(text) <= MAX_PORT

@@ -1,0 +1,187 @@
+"""The schema of a func: the contract's table under POST /funcs/create, and the answer's shape.
+
+PascalCase lives here alone, as `data_key`. Fields stand in the order in which an answer has them,
+which is the order of the Docker Engine's own structures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from marshmallow import ValidationError, post_load, validates_schema
+
+from funcsvc.models import (
+    DEFAULT_SIZE,
+    DEFAULT_TIMEOUT_SECONDS,
+    SIZES,
+    Config,
+    Func,
+    HostConfig,
+    PortBinding,
+)
+from funcsvc.policy import Broken, Policy
+from funcsvc.schemas import fields
+from funcsvc.schemas.combinations import broken_by_network, broken_together
+from funcsvc.schemas.strict import Always, Ignored, StrictSchema
+
+T = TypeVar("T", Config, HostConfig)
+
+
+class ConfigSchema(StrictSchema):
+    """`Config`: what runs."""
+
+    exposed_ports = fields.ExposedPorts(data_key="ExposedPorts")
+    tty = fields.Flag(data_key="Tty")
+    env = fields.Env(data_key="Env")
+    cmd = fields.Command(data_key="Cmd")
+    image = fields.Reference(data_key="Image", required=True)
+    working_dir = fields.AbsolutePath(data_key="WorkingDir")
+    entrypoint = fields.Command(data_key="Entrypoint")
+    labels = fields.Labels(data_key="Labels")
+    stop_signal = fields.StopSignal(data_key="StopSignal")
+
+    @post_load
+    def make_config(self, data: dict[str, Any], **kwargs: Any) -> Config:
+        return Config(**data)
+
+
+class HostConfigSchema(StrictSchema):
+    """`HostConfig`: how a container is tied to its host."""
+
+    network_mode = fields.NetworkMode(data_key="NetworkMode")
+    port_bindings = fields.PortBindings(data_key="PortBindings")
+    volumes_from = fields.VolumesFrom(data_key="VolumesFrom")
+    links = fields.Links(data_key="Links")
+    publish_all_ports = fields.Flag(data_key="PublishAllPorts")
+
+    @post_load
+    def make_host_config(self, data: dict[str, Any], **kwargs: Any) -> HostConfig:
+        return HostConfig(**data)
+
+
+class NetworkingConfigSchema(StrictSchema):
+    """`NetworkingConfig`: there for clients that send it; it can hold nothing."""
+
+    endpoints_config = fields.EndpointsConfig(data_key="EndpointsConfig")
+
+
+class FuncSchema(StrictSchema):
+    """A definition. `policy` is what the operator forbids on top of the contract's rules."""
+
+    name = fields.Name(data_key="Name", required=True)
+    size = fields.SizeName(data_key="ContainerSize", load_default=SIZES[DEFAULT_SIZE])
+    timeout_seconds = fields.TimeoutSeconds(
+        data_key="Timeout", load_default=DEFAULT_TIMEOUT_SECONDS
+    )
+    uuid = Ignored(data_key="UUID")
+    created = Ignored(data_key="Created")
+    config = Always(ConfigSchema, data_key="Config")
+    host_config = Always(HostConfigSchema, data_key="HostConfig")
+    networking_config = Always(NetworkingConfigSchema, data_key="NetworkingConfig")
+
+    def __init__(self, policy: Policy | None = None) -> None:
+        super().__init__()
+        self.policy = policy or Policy()
+
+    def load_new(self, document: Mapping[str, Any]) -> Func:
+        """Return the new func that a request defines, with a UUID and a time of its own.
+
+        Raises InvalidDefinition with every wrong field at once.
+        """
+        data = self.load_strictly(document)
+        return Func(
+            name=data["name"],
+            size=data["size"],
+            timeout_seconds=data["timeout_seconds"],
+            uuid=str(uuid4()),
+            created=datetime.now(UTC),
+            config=data["config"],
+            host_config=data["host_config"],
+        )
+
+    @validates_schema(skip_on_field_errors=False)
+    def check_together(self, data: dict[str, Any], **kwargs: Any) -> None:
+        errors: dict[str, dict[str, list[str]]] = {}
+        config = _model(Config, data.get("config"))
+        host_config = _model(HostConfig, data.get("host_config"))
+        for path, message in self._broken(config, host_config):
+            section, _, option = path.partition(".")
+            errors.setdefault(section, {}).setdefault(option, []).append(message)
+        if errors:
+            raise ValidationError(errors)  # type: ignore[arg-type]  # dict is invariant
+
+    def _broken(self, config: Config | None, host_config: HostConfig | None) -> Iterator[Broken]:
+        if config:
+            yield from self.policy.broken_by_config(config)
+        if host_config:
+            yield from self.policy.broken_by_host_config(host_config)
+            yield from broken_by_network(host_config)
+        if config and host_config:
+            yield from broken_together(config, host_config)
+
+
+def _model(kind: type[T], data: T | dict[str, Any] | None) -> T | None:
+    """Return the model, or what can be made of it when some of its fields were wrong."""
+    if not isinstance(data, dict):
+        return data
+    try:
+        return kind(**data)
+    except TypeError:  # what it can't do without was wrong
+        return None
+
+
+def func_document(func: Func) -> dict[str, Any]:
+    """Return a func as an answer shows it: keys in order, absent and empty options left out."""
+    return {
+        "Name": func.name,
+        "ContainerSize": func.size.name,
+        "Timeout": func.timeout_seconds,
+        "UUID": func.uuid,
+        "Created": format_time(func.created),
+        "Config": _config_document(func.config),
+        "HostConfig": _host_config_document(func.host_config),
+        "NetworkingConfig": {"EndpointsConfig": None},
+    }
+
+
+def format_time(time: datetime) -> str:
+    """Return a UTC time in RFC 3339 with milliseconds: `2017-03-16T07:05:24.473Z`."""
+    return f"{time.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+
+
+def _config_document(config: Config) -> dict[str, Any]:
+    return _without_empty(
+        ExposedPorts={port: {} for port in config.exposed_ports},
+        Tty=config.tty,
+        Env=config.env,
+        Cmd=config.cmd,
+        Image=config.image.text,
+        WorkingDir=config.working_dir,
+        Entrypoint=config.entrypoint,
+        Labels=config.labels,
+        StopSignal=config.stop_signal,
+    )
+
+
+def _host_config_document(host_config: HostConfig) -> dict[str, Any]:
+    return _without_empty(
+        NetworkMode=host_config.network_mode,
+        PortBindings={
+            port: [_binding_document(binding) for binding in bindings]
+            for port, bindings in host_config.port_bindings.items()
+        },
+        VolumesFrom=host_config.volumes_from,
+        Links=host_config.links,
+        PublishAllPorts=host_config.publish_all_ports,
+    )
+
+
+def _binding_document(binding: PortBinding) -> dict[str, str]:
+    return {"HostIp": binding.host_ip, "HostPort": binding.host_port}
+
+
+def _without_empty(**options: Any) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if value or key == "Env"}

@@ -1,0 +1,28 @@
+"""The signals that the Docker Engine knows by name on Linux (moby/sys/signal)."""
+
+from __future__ import annotations
+
+import signal
+from typing import Final
+
+_ALSO: Final = {"CLD", "IOT", "STKFLT", "UNUSED"}
+"""Names of old that Python's signal module lacks on some machines."""
+
+_REALTIME: Final = (
+    {"RTMIN", "RTMAX"}
+    | {f"RTMIN+{n}" for n in range(1, 16)}
+    | {f"RTMAX-{n}" for n in range(1, 15)}
+)
+
+SIGNAL_NAMES: Final = frozenset(
+    {known.name.removeprefix("SIG") for known in signal.Signals} | _ALSO | _REALTIME
+)
+
+
+def is_signal(value: str | int) -> bool:
+    """Tell whether the value names a signal, with or without SIG, or is a number over 0."""
+    if isinstance(value, int):
+        return value > 0
+    if value.isascii() and value.isdecimal():
+        return int(value[:20]) > 0
+    return value.upper().removeprefix("SIG") in SIGNAL_NAMES

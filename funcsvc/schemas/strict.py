@@ -1,0 +1,158 @@
+"""What all schemas share: strict fields, unknown fields refused by name, dotted error paths."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from marshmallow import RAISE, Schema, ValidationError, fields, missing
+
+from funcsvc.errors import InvalidDefinition, show
+
+T = TypeVar("T")
+
+_UNKNOWN = "is unknown"
+_NOT_AN_OBJECT = "must be an object"
+
+
+class Ruled(fields.Field[T]):
+    """A field of one rule. A subclass says the rule, and `parse` raises ValueError against it.
+
+    The text of that ValueError, where it has one, is put in the place of the rule.
+    """
+
+    rule: str
+    default_error_messages = {"required": "is missing, but is required: {rule}."}
+
+    def make_error(self, key: str, **kwargs: object) -> ValidationError:
+        return super().make_error(key, rule=self.rule, **kwargs)
+
+    def parse(self, value: Any) -> T:
+        """Return the value as the model has it."""
+        raise NotImplementedError
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> T:
+        try:
+            return self.parse(value)
+        except ValueError as error:
+            raise ValidationError(broken(value, str(error) or self.rule)) from None
+
+
+def broken(value: Any, rule: str) -> str:
+    """Return the predicate that says how a value breaks a rule, to be read after its path."""
+    return f"is {show(value)}, but must be {rule}."
+
+
+class Ignored(fields.Field[Any]):
+    """A field that clients send and the service gives: any value is accepted and dropped."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> Any:
+        return missing
+
+
+class Always(fields.Nested):
+    """A nested schema that is read also when its key is absent, so that its own rules speak."""
+
+    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().deserialize({} if value is missing else value, *args, **kwargs)
+
+
+class StrictSchema(Schema):
+    """A schema that refuses unknown fields and knows what they should have been called."""
+
+    class Meta:
+        unknown = RAISE
+
+    error_messages = {"unknown": _UNKNOWN, "type": _NOT_AN_OBJECT}
+
+    def load_strictly(self, document: Mapping[str, Any]) -> Any:
+        """Return the model of `document`; raises InvalidDefinition with every wrong field."""
+        try:
+            return self.load(document)
+        except ValidationError as error:
+            messages = error.normalized_messages()
+            raise InvalidDefinition(dict(_sentences(messages, self, document, ""))) from None
+
+
+def check_items(items: Sequence[Any], parse: Callable[[Any], T], rule: str) -> list[T]:
+    """Return each item parsed; raises ValidationError with every wrong one under its index."""
+    return list(_check(enumerate(items), parse, rule).values())
+
+
+def check_entries(entries: Mapping[str, Any], parse: Callable[[Any], T], rule: str) -> dict[str, T]:
+    """Return each value parsed; raises ValidationError with every wrong one under its key."""
+    return _check(entries.items(), parse, rule)
+
+
+def _check(
+    pairs: Any, parse: Callable[[Any], T], rule: str
+) -> dict[Any, T]:
+    parsed: dict[Any, T] = {}
+    errors: dict[Any, Any] = {}
+    for key, value in pairs:
+        try:
+            parsed[key] = parse(value)
+        except ValidationError as error:
+            errors[key] = error.messages
+        except ValueError as error:
+            errors[key] = [broken(value, str(error) or rule)]
+    if errors:
+        raise ValidationError(errors)
+    return parsed
+
+
+def _sentences(
+    messages: Any, schema: Schema | None, document: Any, path: str
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield each wrong field's dotted path with its sentences, each starting with the path."""
+    if isinstance(messages, list):
+        yield path, [_sentence(path, message, document) for message in messages]
+        return
+    for key, below in messages.items():
+        if key == "_schema":
+            yield from _sentences(below, schema, document, path)
+            continue
+        below_path = f"{path}.{key}" if path else str(key)
+        if below == [_UNKNOWN]:
+            yield below_path, [_unknown_field(below_path, str(key), schema)]
+        else:
+            yield from _sentences(
+                below, _nested(schema, key), _below(document, key), below_path
+            )
+
+
+def _sentence(path: str, message: str, value: Any) -> str:
+    if message == _NOT_AN_OBJECT:
+        message = broken(value, "an object")
+    return f"{path} {message}"
+
+
+def _unknown_field(path: str, key: str, schema: Schema | None) -> str:
+    known = _known(schema)
+    near = difflib.get_close_matches(key[:100], known, n=1, cutoff=0.6)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
+    return f"{path} is not a known field: {hint}"
+
+
+def _known(schema: Schema | None) -> list[str]:
+    return [field.data_key or name for name, field in schema.load_fields.items()] if schema else []
+
+
+def _nested(schema: Schema | None, key: Any) -> Schema | None:
+    for name, field in schema.load_fields.items() if schema else ():
+        if (field.data_key or name) == key and isinstance(field, fields.Nested):
+            nested = field.schema
+            return nested if isinstance(nested, Schema) else None
+    return None
+
+
+def _below(document: Any, key: Any) -> Any:
+    try:
+        return document[key]
+    except (KeyError, IndexError, TypeError):
+        return None

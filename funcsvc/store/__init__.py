@@ -1,0 +1,6 @@
+"""What is stored, in Redis. Only this room imports redis, and it translates redis's errors."""
+
+from funcsvc.store.funcs import FuncStore
+from funcsvc.store.redis_client import RedisClient
+
+__all__ = ["FuncStore", "RedisClient"]

@@ -1,0 +1,24 @@
+"""Server settings. The reasons for those that surprise are in docs/architecture.md."""
+
+import os
+
+from funcsvc.config import load_settings
+from funcsvc.server import check_redis
+
+settings = load_settings(os.environ)
+
+bind = settings.bind
+workers = settings.workers
+threads = settings.threads
+worker_class = "funcsvc.server.Worker"
+logger_class = "funcsvc.server.Logger"
+reuse_port = not settings.bind.startswith("unix:")  # else one worker can get every connection
+no_control_socket = True  # it is one path for each user, which a second service would take over
+backlog = 1024
+worker_connections = 1000
+timeout = 30  # a heartbeat of the worker; requests have deadlines of their own
+keepalive = settings.keepalive_seconds
+graceful_timeout = settings.graceful_timeout_seconds
+accesslog = "-"
+loglevel = settings.log_level
+when_ready = check_redis

@@ -1,0 +1,19 @@
+"""`make bench`: the benchmark, with a Redis and an engine like those of `make run`."""
+
+import sys
+
+from services import run_job, services
+
+
+def main() -> None:
+    with services("bench") as children:
+        sys.exit(
+            run_job([sys.executable, "-m", "bench", *sys.argv[1:]], dict(children.environment))
+        )
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

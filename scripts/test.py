@@ -1,0 +1,52 @@
+"""`make test`: the lint, then every test against a real Redis and a real engine, then the coverage."""
+
+import sys
+from collections.abc import Mapping
+
+import docker
+import docker.utils
+
+import lint
+from services import run_job, services
+
+COVERAGE = [".venv/bin/coverage"]
+
+
+def empty_engine(environment: Mapping[str, str]) -> None:
+    """Remove what tests that were killed left on the engine of our own: each run begins alike."""
+    with docker.APIClient(**docker.utils.kwargs_from_env(environment=dict(environment))) as client:
+        for container in client.containers(all=True):
+            client.remove_container(container["Id"], force=True, v=True)
+        client.prune_images(filters={"dangling": False})
+
+
+def report_coverage(environment: dict[str, str]) -> list[str]:
+    """Print the lines and branches that no test reached; the steps that failed."""
+    steps = {"coverage combine": ["combine", "--quiet"], "coverage report": ["report"]}
+    return [
+        name
+        for name, arguments in steps.items()
+        if run_job([*COVERAGE, *arguments], environment) != 0
+    ]
+
+
+def main() -> None:
+    failed = lint.find_failures()
+    with services("test") as children:
+        environment = {**children.environment, "FUNCSVC_REQUIRE_SERVICES": "1"}
+        if children.has("engine"):
+            empty_engine(environment)
+        print("== pytest", flush=True)
+        run_job([*COVERAGE, "erase"], environment)
+        if run_job([*COVERAGE, "run", "-m", "pytest", *sys.argv[1:]], environment) != 0:
+            failed.append("pytest")
+        failed += report_coverage(environment)
+    if failed:
+        sys.exit(f"Failed: {', '.join(failed)}.")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,3 @@
+from funcsvc.app import create_app
+
+app = create_app()
