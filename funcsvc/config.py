@@ -33,9 +33,9 @@ class Words(fields.Field[tuple[str, ...]]):
         return tuple(word.strip() for word in value.split(",") if word.strip())
 
 
-def setting(field: fields.Field[Any], help: str, variable: str = "") -> Any:
+def setting(field: fields.Field[Any], text: str, variable: str = "") -> Any:
     """Declare a setting: how its text is read, with its default, and what it does."""
-    return dataclasses.field(metadata={"field": field, "help": help, "variable": variable})
+    return dataclasses.field(metadata={"field": field, "help": text, "variable": variable})
 
 
 def _integer(default: int, low: int, high: int) -> fields.Integer:
@@ -173,7 +173,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
     try:
         settings = Settings(**_SCHEMA.load(given, unknown=EXCLUDE))
     except ValidationError as error:
-        messages = error.normalized_messages()
+        messages = error.normalized_messages()  # type: ignore[no-untyped-call]  # marshmallow's gap
         problems += [_problem(name, messages[name]) for name in sorted(messages)]
     else:
         problems += _checks(settings)

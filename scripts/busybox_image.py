@@ -1,4 +1,4 @@
-"""An image made of the static busybox of the distribution: the first example works without a registry."""
+"""An image made of the static busybox of the distribution, so that the first example needs no registry."""
 
 import io
 import shutil
@@ -7,8 +7,7 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import docker
-import docker.utils
+import engine
 
 NAME = "busybox"
 CHANGES = ['CMD ["sh"]', "ENV PATH=/bin"]
@@ -17,7 +16,7 @@ PASSWD = b"root:x:0:0:root:/:/bin/sh\n"
 
 def offer(environment: Mapping[str, str]) -> None:
     """Import the image into the engine, unless one of that name is there."""
-    with docker.APIClient(**docker.utils.kwargs_from_env(environment=dict(environment))) as client:
+    with engine.connect(environment) as client:
         if not client.images(NAME):
             client.import_image_from_data(
                 image_tar(environment["PATH"]), repository=NAME, tag="latest", changes=CHANGES

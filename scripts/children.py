@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from supervisor.xmlrpc import SupervisorTransport
+from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]  # has no types
 
 import places
 
-# A child asks the kernel for SIGTERM when its parent dies: SIGKILL leaves the parent no time for that.
+# The kernel ends a child whose parent dies: SIGKILL leaves the parent no time to do it.
 WITH_PARENT = ["setpriv", "--pdeathsig", "TERM"]
 START_SECONDS = 60
 STOP_SECONDS = 30

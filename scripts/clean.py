@@ -3,6 +3,7 @@
 import contextlib
 from pathlib import Path
 
+import bridge
 import places
 
 MADE = (
@@ -32,6 +33,7 @@ def main() -> None:
             for purpose in places.PURPOSES:
                 held.enter_context(places.hold(purpose, deadline_seconds=1))
         for purpose in places.PURPOSES:
+            bridge.remove(purpose)
             places.remove(places.runtime_folder(purpose))
         places.remove(places.VAR)
         for pattern in MADE:

@@ -1,6 +1,6 @@
 """Redis and the engine: those that are there are used as they are, one that is missing is started.
 
-Run as a program with a purpose, it prints which of the two (`redis`, `engine`) that purpose has to start.
+Run as a program with a purpose, it prints which of the two (`redis`, `engine`) has to be started for it.
 """
 
 import os
@@ -10,18 +10,15 @@ import subprocess
 import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
-from pathlib import Path
 
-import docker
-import docker.utils
 import redis
-import requests
 
+import bridge
+import engine
 import places
 from children import WITH_PARENT, ChildFailed, Children, end
 
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
-DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 Environment = MutableMapping[str, str]
 
 
@@ -36,44 +33,20 @@ def redis_answers(url: str) -> bool:
         return False
 
 
-def engine_answers(environment: Environment) -> bool:
-    """Whether this user can give commands to the engine that DOCKER_HOST and friends name."""
-    try:
-        arguments = docker.utils.kwargs_from_env(environment=dict(environment))
-        with docker.APIClient(timeout=5, **arguments) as client:
-            return bool(client.ping())
-    except (docker.errors.DockerException, requests.RequestException):
-        return False
-
-
 def find_redis(purpose: str, environment: Environment) -> bool:
     """Set FUNCSVC_REDIS_URL to the Redis that is there, if any."""
     url = environment.get("FUNCSVC_REDIS_URL")
     if url:
         if not redis_answers(url):
             sys.exit(
-                f"No Redis answers at FUNCSVC_REDIS_URL={url}: start it, or unset the variable to get one here."
+                f"No Redis answers at FUNCSVC_REDIS_URL={url}: "
+                "start it, or unset the variable to get one here."
             )
         return True
     # Tests and benchmarks write into somebody's Redis only when they were told which one.
     if purpose != "run" or not redis_answers(DEFAULT_REDIS_URL):
         return False
     environment["FUNCSVC_REDIS_URL"] = DEFAULT_REDIS_URL
-    return True
-
-
-def find_engine(environment: Environment) -> bool:
-    """Set DOCKER_HOST to the engine that is there, if any."""
-    host = environment.get("DOCKER_HOST")
-    if host:
-        if not engine_answers(environment):
-            sys.exit(
-                f"No engine answers at DOCKER_HOST={host}: start it, or unset the variable to get one here."
-            )
-        return True
-    if not engine_answers({"DOCKER_HOST": DEFAULT_ENGINE}):
-        return False
-    environment["DOCKER_HOST"] = DEFAULT_ENGINE
     return True
 
 
@@ -93,13 +66,8 @@ def add_redis(children: Children, purpose: str, environment: Environment) -> Non
         "save": "",
         "maxmemory-policy": "noeviction",
     }
-    children.add(
-        "redis",
-        [
-            "redis-server",
-            *(word for key, value in settings.items() for word in (f"--{key}", value)),
-        ],
-    )
+    options = [word for key, value in settings.items() for word in (f"--{key}", value)]
+    children.add("redis", ["redis-server", *options])
 
 
 def free_port(preferred: int) -> int:
@@ -113,73 +81,11 @@ def free_port(preferred: int) -> int:
         return int(candidate.getsockname()[1])
 
 
-def add_engine(children: Children, purpose: str, environment: Environment) -> None:
-    """Describe an engine of our own, and the same without a network for where it can't have one."""
-    runtime = places.runtime_folder(purpose)
-    environment["DOCKER_HOST"] = f"unix://{runtime}/docker.sock"
-    forget_dead(runtime / "dockerd.pid", runtime / "exec/containerd/containerd.pid")
-    command = [
-        *("dockerd", "--host", environment["DOCKER_HOST"], "--group", str(os.getgid())),
-        *(
-            "--data-root",
-            str(places.data_folder(purpose) / "docker"),
-            "--exec-root",
-            str(runtime / "exec"),
-        ),
-        *("--pidfile", str(runtime / "dockerd.pid"), "--shutdown-timeout", "5"),
-        # where a containerd of the system's is used, keep apart from the containers of other engines
-        *(
-            "--containerd-namespace",
-            runtime.name,
-            "--containerd-plugins-namespace",
-            f"{runtime.name}-plugins",
-        ),
-    ]
-    if os.geteuid() != 0:
-        command = [sys.executable, str(Path(__file__).with_name("as_root.py")), *command]
-    # The tests' engine keeps its hands off docker0 and iptables, which another engine may be using.
-    own_network = purpose != "test"
-    children.add("engine", command, autostart=own_network)
-    offline = ["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-masq=false"]
-    children.add("engine-offline", [*command, *offline], autostart=not own_network)
-
-
-def forget_dead(*pid_files: Path) -> None:
-    """Remove pid files whose process is gone: dockerd trusts them even when another has the number now."""
-    for file in pid_files:
-        if not file.exists():
-            continue
-        command_line = Path(f"/proc/{file.read_text().strip()}/cmdline")
-        name = file.stem.encode()
-        if not command_line.exists() or name not in command_line.read_bytes():
-            subprocess.run(places.as_root("rm", "-f", file), check=True)
-
-
 def wait_for_redis(children: Children, environment: Environment) -> None:
     try:
         children.wait_for("redis", lambda: redis_answers(environment["FUNCSVC_REDIS_URL"]))
     except ChildFailed as failure:
         sys.exit(f"Redis doesn't start, and nothing works without it. {failure}")
-
-
-def wait_for_engine(children: Children, purpose: str, environment: Environment) -> None:
-    try:
-        if purpose == "test":
-            children.wait_for("engine-offline", lambda: engine_answers(environment))
-            return
-        try:
-            children.wait_for("engine", lambda: engine_answers(environment))
-        except ChildFailed:
-            print(
-                "The engine doesn't start with a network; trying without: functions will have none.",
-                flush=True,
-            )
-            children.start_one("engine-offline")
-            children.wait_for("engine-offline", lambda: engine_answers(environment))
-    except ChildFailed as failure:
-        sys.exit(
-            f"There is no engine, and none can be started here, so no function can run. {failure}"
-        )
 
 
 def make_runtime_folder(purpose: str) -> None:
@@ -192,18 +98,24 @@ def make_runtime_folder(purpose: str) -> None:
 
 def find_missing(purpose: str, environment: Environment) -> set[str]:
     """What has to be started; for the rest the environment says where it is."""
-    found = {"redis": find_redis(purpose, environment), "engine": find_engine(environment)}
+    found = {"redis": find_redis(purpose, environment), "engine": engine.find(environment)}
     return {name for name, is_there in found.items() if not is_there}
+
+
+def end_on_signals() -> None:
+    """Let every signal that ends a command unwind it; Ctrl-C too where a script began it with `&`."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
 @contextmanager
 def services(purpose: str, web: list[str] | None = None) -> Iterator[Children]:
     """Have a Redis and an engine, and take down at the end what was started.
 
-    The children's environment says where both are. The web process is only described: see start_one.
+    The children's environment says where both are. The web process is described, and not started.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    end_on_signals()
     environment = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
     with places.hold(purpose) as held:
         make_runtime_folder(purpose)
@@ -212,7 +124,7 @@ def services(purpose: str, web: list[str] | None = None) -> Iterator[Children]:
         if "redis" in missing:
             add_redis(children, purpose, environment)
         if "engine" in missing:
-            add_engine(children, purpose, environment)
+            engine.add(children, purpose, environment)
         if web:
             children.add("web", web, autostart=False, to_terminal=True)
         try:
@@ -220,16 +132,17 @@ def services(purpose: str, web: list[str] | None = None) -> Iterator[Children]:
             if "redis" in missing:
                 wait_for_redis(children, environment)
             if "engine" in missing:
-                wait_for_engine(children, purpose, environment)
+                engine.wait(children, environment)
             yield children
         finally:
             children.stop()
+            bridge.remove(purpose)
 
 
 def run_job(command: list[str], environment: Environment) -> int:
     """Run the command's main job in the terminal, and return its exit status.
 
-    It gets a chance to end well on Ctrl-C, which it has seen itself, and on SIGTERM, which it has not.
+    It gets a chance to end well on Ctrl-C, which it saw itself, and on SIGTERM, which it did not.
     """
     job = subprocess.Popen([*WITH_PARENT, *command], cwd=places.ROOT, env=environment)
     try:

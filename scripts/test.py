@@ -3,9 +3,7 @@
 import sys
 from collections.abc import Mapping
 
-import docker
-import docker.utils
-
+import engine
 import lint
 from services import run_job, services
 
@@ -14,10 +12,11 @@ COVERAGE = [".venv/bin/coverage"]
 
 def empty_engine(environment: Mapping[str, str]) -> None:
     """Remove what tests that were killed left on the engine of our own: each run begins alike."""
-    with docker.APIClient(**docker.utils.kwargs_from_env(environment=dict(environment))) as client:
+    with engine.connect(environment) as client:
         for container in client.containers(all=True):
             client.remove_container(container["Id"], force=True, v=True)
-        client.prune_images(filters={"dangling": False})
+        for image in client.images():
+            client.remove_image(image["Id"], force=True)
 
 
 def report_coverage(environment: dict[str, str]) -> list[str]:
@@ -34,7 +33,7 @@ def main() -> None:
     failed = lint.find_failures()
     with services("test") as children:
         environment = {**children.environment, "FUNCSVC_REQUIRE_SERVICES": "1"}
-        if children.has("engine"):
+        if children.has(engine.ENGINE):
             empty_engine(environment)
         print("== pytest", flush=True)
         run_job([*COVERAGE, "erase"], environment)

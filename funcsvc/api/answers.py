@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
-from uuid import uuid4
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from funcsvc.errors import Busy, FuncsvcError, InvalidParameter, Unavailable
+from funcsvc.errors import Busy, FieldErrors, FuncsvcError, InvalidParameter, Unavailable
 from funcsvc.http_status import error_body, status_of
 
 REQUEST_ID = "X-Request-Id"
@@ -30,7 +30,9 @@ def request_id() -> str:
     environ = request.environ
     if "funcsvc.request_id" not in environ:
         given = environ.get("HTTP_X_REQUEST_ID", "")
-        environ["funcsvc.request_id"] = given if _GIVEN_ID.fullmatch(given) else uuid4().hex
+        environ["funcsvc.request_id"] = (
+            given if _GIVEN_ID.fullmatch(given) else os.urandom(16).hex()
+        )
     return str(environ["funcsvc.request_id"])
 
 
@@ -71,7 +73,7 @@ def _answer_bug(error: Exception) -> Response:
     return _error(500, "The service failed in a way it did not expect; its log says more.")
 
 
-def _error(status: int, message: str, field_errors: dict | None = None) -> Response:  # type: ignore
+def _error(status: int, message: str, field_errors: FieldErrors | None = None) -> Response:
     return Response(
         error_body(message, field_errors), status=status, content_type="application/json"
     )

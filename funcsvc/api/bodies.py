@@ -30,7 +30,8 @@ def read_json_object(request: Request, timeout_seconds: float) -> dict[str, Any]
 
 def read_body(request: Request, max_bytes: int, timeout_seconds: float) -> bytes:
     """Return the whole body; raises BodyTooLarge or BodyNotReceived."""
-    if (request.content_length or 0) > max_bytes:
+    said_bytes = request.content_length or 0
+    if said_bytes > max_bytes:
         raise BodyTooLarge(max_bytes)
     socket = request.environ.get("gunicorn.socket")
     if socket:  # gunicorn sets it back to blocking before the next request
@@ -39,7 +40,7 @@ def read_body(request: Request, max_bytes: int, timeout_seconds: float) -> bytes
         body = _read(request.stream, max_bytes, time.monotonic() + timeout_seconds)
     except (OSError, ClientDisconnected) as error:
         raise BodyNotReceived(_NOT_RECEIVED.format(timeout_seconds)) from error
-    if len(body) < (request.content_length or 0):
+    if len(body) < said_bytes:
         raise BodyNotReceived(_NOT_RECEIVED.format(timeout_seconds))
     return body
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from funcsvc.config import Settings
 from funcsvc.engine.connection import Deadline, EngineConnection
 from funcsvc.engine.memory import Memory
 from funcsvc.errors import SizeTooLarge
@@ -9,27 +10,19 @@ from funcsvc.models import MEGABYTE, Capacity, Size
 
 
 class EngineCapacity:
-    """The CPUs and memory of one engine. With `cap_cpus`, too few CPUs are no reason to refuse."""
+    """The CPUs and memory of one engine. The setting `cap_cpus` lets too few CPUs pass."""
 
-    def __init__(
-        self,
-        connection: EngineConnection,
-        *,
-        timeout_seconds: float,
-        remember_seconds: float,
-        cap_cpus: bool,
-    ) -> None:
+    def __init__(self, connection: EngineConnection, settings: Settings) -> None:
         self._connection = connection
-        self._timeout_seconds = timeout_seconds
-        self._memory: Memory[Capacity] = Memory(remember_seconds)
-        self._cap_cpus = cap_cpus
+        self._settings = settings
+        self._memory: Memory[Capacity] = Memory(settings.engine_remember_seconds)
 
     def check_size(self, size: Size) -> None:
         """Raise SizeTooLarge unless the engine can hold a container of the size."""
-        check_size(size, self._memory.get("capacity", self._ask), cap_cpus=self._cap_cpus)
+        check_size(size, self._memory.get("capacity", self._ask), cap_cpus=self._settings.cap_cpus)
 
     def _ask(self) -> Capacity:
-        with self._connection.client(Deadline(self._timeout_seconds)) as client:
+        with self._connection.client(Deadline(self._settings.engine_timeout_seconds)) as client:
             info = client.info()
             return Capacity(cpus=int(info["NCPU"]), memory_bytes=int(info["MemTotal"]))
 

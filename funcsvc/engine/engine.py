@@ -14,23 +14,10 @@ class Engine:
     """One Docker Engine. Safe to share between threads; it connects when it is asked."""
 
     def __init__(self, settings: Settings) -> None:
-        connection = EngineConnection(settings.docker_host)
-        self._connection = connection
-        self._timeout_seconds = settings.engine_timeout_seconds
-        self._images = Images(
-            connection,
-            timeout_seconds=settings.engine_timeout_seconds,
-            remember_seconds=settings.engine_remember_seconds,
-            pull_missing=settings.pull_policy == "missing",
-            pull_timeout_seconds=settings.pull_timeout_seconds,
-            max_pulls=settings.max_pulls,
-        )
-        self._capacity = EngineCapacity(
-            connection,
-            timeout_seconds=settings.engine_timeout_seconds,
-            remember_seconds=settings.engine_remember_seconds,
-            cap_cpus=settings.cap_cpus,
-        )
+        self._settings = settings
+        self._connection = EngineConnection(settings.docker_host)
+        self._images = Images(self._connection, settings)
+        self._capacity = EngineCapacity(self._connection, settings)
 
     def check_func(self, func: Func) -> None:
         """Raise unless the engine can hold the func's size and has, or gets, its image.
@@ -43,7 +30,7 @@ class Engine:
 
     def check(self) -> None:
         """Raise EngineUnavailable unless the engine answers."""
-        with self._connection.client(Deadline(self._timeout_seconds)) as client:
+        with self._connection.client(Deadline(self._settings.engine_timeout_seconds)) as client:
             client.ping()
 
 

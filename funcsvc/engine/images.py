@@ -8,6 +8,7 @@ from typing import Any
 
 import docker
 
+from funcsvc.config import Settings
 from funcsvc.engine.connection import Deadline, EngineConnection
 from funcsvc.engine.memory import Memory
 from funcsvc.engine.turns import turn
@@ -33,27 +34,15 @@ _REFUSED = re.compile(
 class Images:
     """Look-ups and pulls on one engine. Safe to share between threads.
 
-    `pull_timeout_seconds` is for one request's whole pull, waiting for its turn included;
-    `max_pulls` is how many requests may be at it at once.
+    A pull may take `pull_timeout_seconds`, waiting for its turn included, and `max_pulls` requests
+    may be at it at once.
     """
 
-    def __init__(
-        self,
-        connection: EngineConnection,
-        *,
-        timeout_seconds: float,
-        remember_seconds: float,
-        pull_missing: bool,
-        pull_timeout_seconds: float,
-        max_pulls: int,
-    ) -> None:
+    def __init__(self, connection: EngineConnection, settings: Settings) -> None:
         self._connection = connection
-        self._timeout_seconds = timeout_seconds
-        self._memory: Memory[Image | None] = Memory(remember_seconds)
-        self._pull_missing = pull_missing
-        self._pull_timeout_seconds = pull_timeout_seconds
-        self._max_pulls = max_pulls
-        self._pulls = BoundedSemaphore(max_pulls)
+        self._settings = settings
+        self._memory: Memory[Image | None] = Memory(settings.engine_remember_seconds)
+        self._pulls = BoundedSemaphore(settings.max_pulls)
 
     def get_image(self, reference: ImageReference) -> Image:
         """Return the image, pulled if need be.
@@ -63,17 +52,17 @@ class Images:
         image = self._memory.get(reference.canonical, lambda: self._look_up(reference))
         if image:
             return image
-        if not self._pull_missing:
+        if self._settings.pull_policy == "never":
             raise ImageNotFound(reference.text, "the engine lacks it, and pulling is off")
         if not self._pulls.acquire(blocking=False):
-            raise TooManyPulls(self._max_pulls)
+            raise TooManyPulls(self._settings.max_pulls)
         try:
-            return self._pull_in_turn(reference, Deadline(self._pull_timeout_seconds))
+            return self._pull_in_turn(reference, Deadline(self._settings.pull_timeout_seconds))
         finally:
             self._pulls.release()
 
     def _look_up(self, reference: ImageReference) -> Image | None:
-        with self._connection.client(Deadline(self._timeout_seconds)) as client:
+        with self._connection.client(Deadline(self._settings.engine_timeout_seconds)) as client:
             try:
                 # by the full name, which can't be taken for the beginning of an image's id
                 return _image(client.inspect_image(reference.canonical))
@@ -109,7 +98,7 @@ class Images:
         return RegistryUnavailable(
             reference.domain,
             reference.text,
-            f"it was not pulled within {self._pull_timeout_seconds:g} seconds",
+            f"it was not pulled within {self._settings.pull_timeout_seconds:g} seconds",
         )
 
 

@@ -17,8 +17,9 @@ MAX_REMEMBERED = 1024
 class Memory(Generic[T]):
     """Answers by key, each believed for `seconds`; at most MAX_REMEMBERED, the oldest given up.
 
-    None is no answer: it is asked again the next time. Threads that want one key at the same time share one request, its answer and its error, so that
-    a slow engine holds none of them longer than that request's deadline. Errors aren't remembered.
+    Threads that want one key at the same time share one request, its answer and its error, so that
+    a slow engine holds none of them longer than that request's deadline. Errors aren't remembered,
+    and neither is None.
     """
 
     def __init__(self, seconds: float) -> None:

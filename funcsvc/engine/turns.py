@@ -28,7 +28,7 @@ def turn(work: str, timeout_seconds: float) -> Iterator[None]:
 
 
 def _lock_folder() -> Path:
-    """Return a folder of this user's alone; raises PermissionError when somebody else's is there."""
+    """Return a folder of this user's alone; raises PermissionError when it is another's."""
     folder = Path(tempfile.gettempdir(), f"funcsvc-{os.getuid()}")
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()

@@ -23,7 +23,7 @@ def broken_by_network(host_config: HostConfig) -> Iterator[Broken]:
         )
     if not mode.startswith("container:"):
         return
-    rule = f'ports can\'t be published with NetworkMode "{mode}", which is another container\'s.'
+    rule = f"ports can't be published with NetworkMode \"{mode}\", which is another container's."
     if host_config.port_bindings:
         ports = show(list(host_config.port_bindings))
         yield ("HostConfig.PortBindings", f"publishes {ports}, but {rule}")

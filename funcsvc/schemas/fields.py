@@ -203,9 +203,10 @@ class _PortMap(Ruled[Any]):
         """Return the parsed entries under their normalised ports."""
         taken: set[str] = set()
         pairs = {key: (key, entry) for key, entry in _a(dict, value).items()}
-        return dict(check_entries(pairs, lambda pair: self._parse_pair(*pair, taken), "").values())
+        return dict(check_entries(pairs, lambda pair: self._parse_pair(pair, taken), "").values())
 
-    def _parse_pair(self, key: str, entry: Any, taken: set[str]) -> tuple[str, Any]:
+    def _parse_pair(self, pair: Any, taken: set[str]) -> tuple[str, Any]:
+        key, entry = pair
         port = normalise_port(key)
         if port is None:
             raise ValidationError(f"is no port: a key must be {self.key_rule}.")
@@ -276,7 +277,7 @@ def parse_port_binding(value: Any) -> PortBinding:
         if not accepts(value.get(key, "")):
             errors[key] = [broken(value[key], rule)]
     if errors:
-        raise ValidationError(errors)  # type: ignore[arg-type]  # dict is invariant
+        raise ValidationError(errors)
     return PortBinding(value.get("HostIp", ""), value.get("HostPort", ""))
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from marshmallow import ValidationError, post_load, validates_schema
+from marshmallow.fields import Nested
 
 from funcsvc.models import (
     DEFAULT_SIZE,
@@ -79,8 +80,8 @@ class FuncSchema(StrictSchema):
     uuid = Ignored(data_key="UUID")
     created = Ignored(data_key="Created")
     config = Always(ConfigSchema, data_key="Config")
-    host_config = Always(HostConfigSchema, data_key="HostConfig")
-    networking_config = Always(NetworkingConfigSchema, data_key="NetworkingConfig")
+    host_config = Nested(HostConfigSchema, data_key="HostConfig", load_default=HostConfig)
+    networking_config = Nested(NetworkingConfigSchema, data_key="NetworkingConfig")
 
     def __init__(self, policy: Policy | None = None) -> None:
         super().__init__()
@@ -111,7 +112,7 @@ class FuncSchema(StrictSchema):
             section, _, option = path.partition(".")
             errors.setdefault(section, {}).setdefault(option, []).append(message)
         if errors:
-            raise ValidationError(errors)  # type: ignore[arg-type]  # dict is invariant
+            raise ValidationError(errors)
 
     def _broken(self, config: Config | None, host_config: HostConfig | None) -> Iterator[Broken]:
         if config:

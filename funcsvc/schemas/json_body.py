@@ -33,8 +33,7 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
         document = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise MalformedBody(
-            f"The body is not valid JSON: {error.msg} at line {error.lineno}, "
-            f"column {error.colno}."
+            f"The body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
         ) from None
     if not isinstance(document, dict):
         raise MalformedBody(f"The body is {_kind(document)}, but must be a JSON object.")

@@ -9,9 +9,7 @@ _ALSO: Final = {"CLD", "IOT", "STKFLT", "UNUSED"}
 """Names of old that Python's signal module lacks on some machines."""
 
 _REALTIME: Final = (
-    {"RTMIN", "RTMAX"}
-    | {f"RTMIN+{n}" for n in range(1, 16)}
-    | {f"RTMAX-{n}" for n in range(1, 15)}
+    {"RTMIN", "RTMAX"} | {f"RTMIN+{n}" for n in range(1, 16)} | {f"RTMAX-{n}" for n in range(1, 15)}
 )
 
 SIGNAL_NAMES: Final = frozenset(

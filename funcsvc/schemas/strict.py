@@ -75,7 +75,7 @@ class StrictSchema(Schema):
         try:
             return self.load(document)
         except ValidationError as error:
-            messages = error.normalized_messages()
+            messages = error.normalized_messages()  # type: ignore[no-untyped-call]  # marshmallow's gap
             raise InvalidDefinition(dict(_sentences(messages, self, document, ""))) from None
 
 
@@ -89,9 +89,7 @@ def check_entries(entries: Mapping[str, Any], parse: Callable[[Any], T], rule: s
     return _check(entries.items(), parse, rule)
 
 
-def _check(
-    pairs: Any, parse: Callable[[Any], T], rule: str
-) -> dict[Any, T]:
+def _check(pairs: Any, parse: Callable[[Any], T], rule: str) -> dict[Any, T]:
     parsed: dict[Any, T] = {}
     errors: dict[Any, Any] = {}
     for key, value in pairs:
@@ -121,9 +119,7 @@ def _sentences(
         if below == [_UNKNOWN]:
             yield below_path, [_unknown_field(below_path, str(key), schema)]
         else:
-            yield from _sentences(
-                below, _nested(schema, key), _below(document, key), below_path
-            )
+            yield from _sentences(below, _nested(schema, key), _below(document, key), below_path)
 
 
 def _sentence(path: str, message: str, value: Any) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import redis
 from redis.backoff import NoBackoff
@@ -44,7 +44,7 @@ class RedisClient:
     def get(self, key: str) -> bytes | None:
         """Return the string at a key, or None."""
         with translated():
-            value: bytes | None = self._redis.get(key)  # type: ignore[assignment]  # sync client
+            value = cast(bytes | None, self._redis.get(key))
         return value
 
     def run(self, script: Script, keys: list[str], args: list[str | int]) -> Any:
@@ -58,13 +58,13 @@ class RedisClient:
     def time_ms(self) -> int:
         """Return the server's clock, in milliseconds since the epoch."""
         with translated():
-            seconds, microseconds = self._redis.time()  # type: ignore[misc]  # sync client
+            seconds, microseconds = self._redis.time()
         return int(seconds) * 1000 + int(microseconds) // 1000
 
     def check(self) -> None:
         """Raise StoreUnavailable unless Redis answers, is new enough and never evicts."""
         with translated():
-            info: dict[str, Any] = self._redis.info("server", "memory")  # type: ignore[assignment]
+            info: dict[str, Any] = self._redis.info("server", "memory")
         version = str(info.get("redis_version", ""))
         if _version(version) < MIN_VERSION:
             raise StoreUnavailable(f"it is version {version}, and 6.2 or newer is needed")
