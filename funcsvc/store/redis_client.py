@@ -44,8 +44,7 @@ class RedisClient:
     def get(self, key: str) -> bytes | None:
         """Return the string at a key, or None."""
         with translated():
-            value = cast(bytes | None, self._redis.get(key))
-        return value
+            return cast(bytes | None, self._redis.get(key))
 
     def run(self, script: Script, keys: list[str], args: list[str | int]) -> Any:
         """Run a script and return its answer. It is sent again only when Redis doesn't know it."""
