@@ -32,6 +32,14 @@ _SECRET_PATH = re.compile(r"^(/(?:v\d+\.\d+/)?(?:call|output|status|logs)/[^/]*/
 class Logger(GunicornLogger):
     """gunicorn's logger, with one JSON object a line for each request."""
 
+    def setup(self, cfg: Any) -> None:
+        """Set up, and let this package's own loggers write where gunicorn's error log goes."""
+        super().setup(cfg)
+        ours = logging.getLogger("funcsvc")
+        ours.handlers = self.error_log.handlers
+        ours.setLevel(self.error_log.level)
+        ours.propagate = False
+
     def access(self, resp: Any, req: Any, environ: Any, request_time: timedelta) -> None:
         """Log a request: without query and headers, and without the UUID in its path."""
         if not self.access_log_enabled:

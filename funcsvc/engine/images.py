@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from threading import BoundedSemaphore
 from typing import Any
@@ -29,6 +30,11 @@ _REFUSED = re.compile(
 )
 """How the engine words it when a registry answered, and the answer was no. It says so with status
 404 or 500, or within the stream of a pull that began well, so that the words are all there is."""
+
+
+_QUERY = re.compile(r"\?[^\s\"]*")  # a registry's storage may be addressed by a signed URL
+
+_log = logging.getLogger(__name__)
 
 
 class Images:
@@ -114,6 +120,7 @@ def _follow_pull(client: docker.APIClient, reference: ImageReference) -> None:
 
 
 def _pull_error(reference: ImageReference, words: str) -> FuncsvcError:
+    _log.warning("pull of %s: %s", reference.canonical, _QUERY.sub("?…", words))
     if "no space left" in words:
         return EngineUnavailable("its disk is full")
     if _REFUSED.search(words):
