@@ -22,6 +22,8 @@ import places
 WITH_PARENT = ["setpriv", "--pdeathsig", "TERM"]
 START_SECONDS = 60
 STOP_SECONDS = 30
+# What ends sooner counts as a failed start: dockerd needs seconds to find that it can't work.
+SETTLE_SECONDS = 10
 LOG_BYTES = "5MB"
 
 
@@ -55,6 +57,8 @@ class Children:
             "command": _escaped(shlex.join([*WITH_PARENT, *command])),
             "autostart": str(autostart).lower(),
             "autorestart": "true",
+            "startsecs": str(SETTLE_SECONDS),
+            "startretries": "2",
             "priority": str(len(self.sections) + 1),
             "redirect_stderr": "true",
             "stdout_logfile_backups": "1",

@@ -75,6 +75,7 @@ def _command(purpose: str, bridge_name: str) -> list[str]:
         "exec-root": str(runtime / "exec"),
         "pidfile": str(runtime / "dockerd.pid"),
         "shutdown-timeout": "5",
+        "log-level": "warn",
         "bridge": bridge_name,
         # in a containerd of the system's, keep apart from the containers of other engines
         "containerd-namespace": runtime.name,
@@ -100,18 +101,19 @@ def _forget_dead(*pid_files: Path) -> None:
 def wait(children: Children, environment: Mapping[str, str]) -> None:
     """Wait until the engine of our own answers, or end with a sentence."""
     try:
-        try:
-            children.wait_for(ENGINE, lambda: answers(environment))
-        except ChildFailed:
-            if not children.has(OFFLINE):
-                raise
-            print(
-                "The engine doesn't start with iptables: functions will have no way out.",
-                flush=True,
-            )
-            children.start_one(OFFLINE)
-            children.wait_for(OFFLINE, lambda: answers(environment))
+        _wait_for_one(children, environment)
     except ChildFailed as failure:
         sys.exit(
             f"No engine answers here and none can be started, so no function can run. {failure}"
         )
+
+
+def _wait_for_one(children: Children, environment: Mapping[str, str]) -> None:
+    try:
+        children.wait_for(ENGINE, lambda: answers(environment))
+    except ChildFailed as failure:
+        if not children.has(OFFLINE) or "network controller" not in str(failure):
+            raise
+        print("The engine can't use iptables: functions will have no way out.", flush=True)
+        children.start_one(OFFLINE)
+        children.wait_for(OFFLINE, lambda: answers(environment))
