@@ -28,6 +28,7 @@ def create_app(
     engine = engine or Engine(settings)
 
     app = Flask("funcsvc", static_folder=None)
+    app.url_map.merge_slashes = False  # it would answer with a redirect, as a page of HTML
     app.url_value_preprocessor(blueprints.drop_version)
     blueprints.register_management(
         app,

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
@@ -59,14 +59,37 @@ def _check_bind(value: str) -> None:
         raise ValidationError("Must be host:port or unix:/path.")
 
 
+def is_sentinel_url(url: str) -> bool:
+    """Tell whether a Redis URL names sentinels, and not a Redis."""
+    return url.startswith("redis+sentinel://")
+
+
+def _check_docker_host(value: str) -> None:
+    if not re.fullmatch(r"(unix|tcp|http|https)://.+", value):
+        raise ValidationError("Must start with unix://, tcp://, http:// or https://.")
+
+
 def _check_redis_url(value: str) -> None:
+    if is_sentinel_url(value):
+        if not _SENTINEL_URL.fullmatch(value):
+            raise ValidationError("Must be redis+sentinel://host:port,host:port/service/0.")
+        return
     try:
         parts = urlsplit(value)
         _ = parts.port
     except ValueError:
         raise ValidationError("Must be a URL.") from None
     if parts.scheme not in ("redis", "rediss", "unix"):
-        raise ValidationError("Must start with redis://, rediss:// or unix://.")
+        raise ValidationError("Must start with redis://, rediss://, unix:// or redis+sentinel://.")
+    unknown = {name for name, _ in parse_qsl(parts.query)} - {"db", "password"}
+    if not all(name.startswith("ssl_") for name in unknown):
+        raise ValidationError("May carry the options db, password and ssl_… only.")
+
+
+_HOST_PORT = r"[^/@:,]+:[0-9]{1,5}"
+_SENTINEL_URL = re.compile(
+    rf"redis\+sentinel://([^/@]*@)?{_HOST_PORT}(,{_HOST_PORT})*/[^/?]+(/[0-9]+)?"
+)
 
 
 DEFAULT_WORKERS = max(1, min(len(os.sched_getaffinity(0)), 8))
@@ -107,7 +130,8 @@ class Settings:
     )
     redis_url: str = setting(
         fields.String(load_default="redis://127.0.0.1:6379/0", validate=_check_redis_url),
-        "Redis: `redis://`, `rediss://` (TLS) or `unix://`, with user and password where needed.",
+        "Redis: `redis://`, `rediss://` (TLS) or `unix://`, with user and password where needed; "
+        "or its sentinels: `redis+sentinel://host:port,host:port/service/0`.",
     )
     redis_prefix: str = setting(
         fields.String(load_default="funcsvc:", validate=validate.Length(1, 64)),
@@ -150,7 +174,7 @@ class Settings:
     allow_published_ports: bool = setting(_flag(True), "Allow PortBindings and PublishAllPorts.")
     allow_volumes_from: bool = setting(_flag(True), "Allow VolumesFrom.")
     docker_host: str = setting(
-        fields.String(load_default="unix:///var/run/docker.sock"),
+        fields.String(load_default="unix:///var/run/docker.sock", validate=_check_docker_host),
         "The Docker Engine, as for the docker CLI. DOCKER_TLS_VERIFY, DOCKER_CERT_PATH and "
         "DOCKER_CONFIG (registry credentials) are read as the CLI reads them.",
         variable="DOCKER_HOST",

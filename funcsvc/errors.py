@@ -22,6 +22,12 @@ def show(value: Any) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
+def path_below(path: str, key: object) -> str:
+    """Return the dotted path of what stands under a key; an empty key is shown as two quotes."""
+    name = str(key) or '""'
+    return f"{path}.{name}" if path else name
+
+
 class FuncsvcError(Exception):
     """The base of all errors of this service."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from funcsvc.errors import show
 from funcsvc.image_reference import ImageReference
-from funcsvc.models import Config, HostConfig
+from funcsvc.models import HostConfig
 
 Broken = tuple[str, str]
 """The dotted path of a field, and what is wrong with it, to be read after the path."""
@@ -25,13 +25,13 @@ class Policy:
     allow_volumes_from: bool = True
     allowed_images: Sequence[str] = ()
 
-    def broken_by_config(self, config: Config) -> Iterator[Broken]:
-        """Yield what of a Config is forbidden here."""
-        if not self.allows_image(config.image):
+    def broken_by_image(self, image: ImageReference) -> Iterator[Broken]:
+        """Yield whether an image is forbidden here."""
+        if not self.allows_image(image):
             patterns = ", ".join(self.allowed_images)
             yield (
                 "Config.Image",
-                f'is "{config.image.text}", but the operator allows only these images: {patterns}.',
+                f'is "{image.text}", but the operator allows only these images: {patterns}.',
             )
 
     def broken_by_host_config(self, host_config: HostConfig) -> Iterator[Broken]:

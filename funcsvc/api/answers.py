@@ -17,8 +17,15 @@ _log = logging.getLogger("funcsvc.api")
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
+class Answer(Response):
+    """A response that is JSON unless it says otherwise, an empty one to OPTIONS too."""
+
+    default_mimetype = "application/json"
+
+
 def register_answers(app: Flask) -> None:
     """Give an app its error handlers and request ids."""
+    app.response_class = Answer
     app.register_error_handler(FuncsvcError, _answer_error)
     app.register_error_handler(HTTPException, _answer_http_exception)
     app.register_error_handler(Exception, _answer_bug)
@@ -41,7 +48,7 @@ def _add_request_id(response: Response) -> Response:
     return response
 
 
-def _answer_error(error: FuncsvcError) -> Response:
+def _answer_error(error: FuncsvcError) -> Answer:
     field_errors = error.field_errors if isinstance(error, InvalidParameter) else None
     if isinstance(error, Unavailable):
         _log.error("request %s: %s cause: %r", request_id(), error.message, _cause(error))
@@ -56,7 +63,7 @@ def _cause(error: Exception) -> str:
     return type(error.__cause__).__name__ if error.__cause__ else "none"
 
 
-def _answer_http_exception(error: HTTPException) -> Response:
+def _answer_http_exception(error: HTTPException) -> Answer:
     messages = {
         404: "There is nothing at this path.",
         405: f"{request.method} is not allowed at this path.",
@@ -68,12 +75,10 @@ def _answer_http_exception(error: HTTPException) -> Response:
     return answer
 
 
-def _answer_bug(error: Exception) -> Response:
+def _answer_bug(error: Exception) -> Answer:
     _log.error("request %s failed", request_id(), exc_info=error)
     return _error(500, "The service failed in a way it did not expect; its log says more.")
 
 
-def _error(status: int, message: str, field_errors: FieldErrors | None = None) -> Response:
-    return Response(
-        error_body(message, field_errors), status=status, content_type="application/json"
-    )
+def _error(status: int, message: str, field_errors: FieldErrors | None = None) -> Answer:
+    return Answer(error_body(message, field_errors), status=status)

@@ -6,6 +6,7 @@ import json
 
 from flask import Blueprint, Response, request
 
+from funcsvc.api.answers import Answer
 from funcsvc.api.bodies import read_json_object
 from funcsvc.engine import Engine
 from funcsvc.schemas import FuncSchema
@@ -25,11 +26,6 @@ def make_blueprint(
         engine.check_func(func)
         definition = json.dumps(func_document(func), ensure_ascii=False)
         store.create_func(func, definition)
-        return Response(
-            definition,
-            status=201,
-            headers={"Location": f"/funcs/{func.name}"},
-            content_type="application/json",
-        )
+        return Answer(definition, status=201, headers={"Location": f"/funcs/{func.name}"})
 
     return blueprint

@@ -8,6 +8,7 @@ import platform
 from flask import Blueprint, Response
 
 from funcsvc import __version__
+from funcsvc.api.answers import Answer
 from funcsvc.engine import Engine
 from funcsvc.errors import Unavailable
 from funcsvc.http_status import error_body
@@ -60,11 +61,11 @@ def make_health_blueprint(engine: Engine, store: FuncStore) -> Blueprint:
             except Unavailable as error:
                 missing.append(error.message)
         if missing:
-            return Response(error_body(" ".join(missing)), 503, content_type="application/json")
+            return Answer(error_body(" ".join(missing)), status=503)
         return _json({"status": "ready"})
 
     return blueprint
 
 
 def _json(document: dict[str, object]) -> Response:
-    return Response(json.dumps(document), content_type="application/json")
+    return Answer(json.dumps(document))

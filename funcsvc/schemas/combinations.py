@@ -6,10 +6,10 @@ contract test holds them to a real engine.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from funcsvc.errors import show
-from funcsvc.models import Config, HostConfig
+from funcsvc.models import HostConfig
 from funcsvc.policy import Broken
 
 
@@ -31,12 +31,11 @@ def broken_by_network(host_config: HostConfig) -> Iterator[Broken]:
         yield ("HostConfig.PublishAllPorts", f"is true, but {rule}")
 
 
-def broken_together(config: Config, host_config: HostConfig) -> Iterator[Broken]:
+def broken_together(exposed_ports: Sequence[str], host_config: HostConfig) -> Iterator[Broken]:
     """Yield what of a Config doesn't go with a HostConfig."""
     mode = host_config.network_mode
-    if config.exposed_ports and mode.startswith("container:"):
+    if exposed_ports and mode.startswith("container:"):
         yield (
             "Config.ExposedPorts",
-            f"is {show(config.exposed_ports)}, but ports can't be exposed with "
-            f'NetworkMode "{mode}".',
+            f'is {show(exposed_ports)}, but ports can\'t be exposed with NetworkMode "{mode}".',
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 from uuid import uuid4
 
 from marshmallow import ValidationError, post_load, validates_schema
@@ -27,8 +27,6 @@ from funcsvc.policy import Broken, Policy
 from funcsvc.schemas import fields
 from funcsvc.schemas.combinations import broken_by_network, broken_together
 from funcsvc.schemas.strict import Always, Ignored, StrictSchema
-
-T = TypeVar("T", Config, HostConfig)
 
 
 class ConfigSchema(StrictSchema):
@@ -106,32 +104,30 @@ class FuncSchema(StrictSchema):
     @validates_schema(skip_on_field_errors=False)
     def check_together(self, data: dict[str, Any], **kwargs: Any) -> None:
         errors: dict[str, dict[str, list[str]]] = {}
-        config = _model(Config, data.get("config"))
-        host_config = _model(HostConfig, data.get("host_config"))
-        for path, message in self._broken(config, host_config):
+        for path, message in self._broken(data):
             section, _, option = path.partition(".")
             errors.setdefault(section, {}).setdefault(option, []).append(message)
         if errors:
             raise ValidationError(errors)
 
-    def _broken(self, config: Config | None, host_config: HostConfig | None) -> Iterator[Broken]:
-        if config:
-            yield from self.policy.broken_by_config(config)
+    def _broken(self, data: dict[str, Any]) -> Iterator[Broken]:
+        """Yield what is refused together, of whatever could be read."""
+        image = _option(data.get("config"), "image")
+        if image:
+            yield from self.policy.broken_by_image(image)
+        host_config = data.get("host_config")
+        if isinstance(host_config, dict):  # some of its options were wrong
+            host_config = HostConfig(**host_config)
         if host_config:
             yield from self.policy.broken_by_host_config(host_config)
             yield from broken_by_network(host_config)
-        if config and host_config:
-            yield from broken_together(config, host_config)
+            exposed_ports = _option(data.get("config"), "exposed_ports")
+            yield from broken_together(exposed_ports or (), host_config)
 
 
-def _model(kind: type[T], data: T | dict[str, Any] | None) -> T | None:
-    """Return the model, or what can be made of it when some of its fields were wrong."""
-    if not isinstance(data, dict):
-        return data
-    try:
-        return kind(**data)
-    except TypeError:  # what it can't do without was wrong
-        return None
+def _option(config: Config | dict[str, Any] | None, name: str) -> Any:
+    """Return an option of a Config, or of what could be read of one."""
+    return config.get(name) if isinstance(config, dict) else getattr(config, name, None)
 
 
 def func_document(func: Func) -> dict[str, Any]:

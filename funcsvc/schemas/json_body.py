@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from funcsvc.errors import InvalidDefinition, MalformedBody
+from funcsvc.errors import InvalidDefinition, MalformedBody, path_below
 
 MAX_DEPTH = 32
 """How many objects and lists may lie in one another; the deepest definition has five."""
@@ -132,12 +132,12 @@ def _strings(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield path, value
     elif isinstance(value, dict):
         for key, item in value.items():
-            below = f"{path}.{_printable(key)}".lstrip(".")
+            below = path_below(path, _printable(key))
             yield below, key
             yield from _strings(item, below)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _strings(item, f"{path}.{index}")
+            yield from _strings(item, path_below(path, index))
 
 
 def _encodable(text: str) -> bool:

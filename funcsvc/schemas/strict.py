@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields, missing
 
-from funcsvc.errors import InvalidDefinition, show
+from funcsvc.errors import InvalidDefinition, path_below, show
 
 T = TypeVar("T")
 
@@ -76,7 +76,10 @@ class StrictSchema(Schema):
             return self.load(document)
         except ValidationError as error:
             messages = error.normalized_messages()  # type: ignore[no-untyped-call]  # marshmallow's gap
-            raise InvalidDefinition(dict(_sentences(messages, self, document, ""))) from None
+            field_errors: dict[str, list[str]] = {}
+            for path, sentences in _sentences(messages, self, document, ""):
+                field_errors.setdefault(path, []).extend(sentences)
+            raise InvalidDefinition(field_errors) from None
 
 
 def check_items(items: Sequence[Any], parse: Callable[[Any], T], rule: str) -> list[T]:
@@ -112,12 +115,11 @@ def _sentences(
         yield path, [_sentence(path, message, document) for message in messages]
         return
     for key, below in messages.items():
-        if key == "_schema":
-            yield from _sentences(below, schema, document, path)
-            continue
-        below_path = f"{path}.{key}" if path else str(key)
+        below_path = path_below(path, key)
         if below == [_UNKNOWN]:
             yield below_path, [_unknown_field(below_path, str(key), schema)]
+        elif key == "_schema" and schema:  # marshmallow's key for the object itself
+            yield from _sentences(below, schema, document, path)
         else:
             yield from _sentences(below, _nested(schema, key), _below(document, key), below_path)
 

@@ -9,11 +9,13 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
+from urllib.parse import unquote, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from funcsvc.config import is_sentinel_url
 from funcsvc.errors import StoreUnavailable
 
 MIN_VERSION = (6, 2)
@@ -28,18 +30,19 @@ class RedisClient:
 
     def __init__(self, url: str, *, timeout_seconds: float, max_connections: int) -> None:
         self.timeout_seconds = timeout_seconds
-        pool = redis.BlockingConnectionPool.from_url(
-            url,
-            max_connections=max_connections,
-            timeout=timeout_seconds,
-            socket_timeout=timeout_seconds,
-            socket_connect_timeout=timeout_seconds,
-            socket_keepalive=True,
-            retry=Retry(NoBackoff(), 0),
-            retry_on_timeout=False,
-            protocol=2,
-        )
-        self._redis = redis.Redis(connection_pool=pool)
+        options: dict[str, Any] = {
+            "max_connections": max_connections,
+            "socket_timeout": timeout_seconds,
+            "socket_connect_timeout": timeout_seconds,
+            "socket_keepalive": True,
+            "retry": Retry(NoBackoff(), 0),
+            "protocol": 2,
+        }
+        if is_sentinel_url(url):
+            self._redis = _master_of(url, options)
+        else:
+            pool = redis.BlockingConnectionPool.from_url(url, timeout=timeout_seconds, **options)
+            self._redis = redis.Redis(connection_pool=pool)
 
     def get(self, key: str) -> bytes | None:
         """Return the string at a key, or None."""
@@ -77,6 +80,24 @@ class RedisClient:
         """Close every connection."""
         self._redis.close()
         self._redis.connection_pool.disconnect()
+
+
+def _master_of(url: str, options: dict[str, Any]) -> redis.Redis:
+    """Return a client of whatever Redis is the master, asked of the sentinels anew as it fails."""
+    parts = urlsplit(url)
+    service, _, database = parts.path.strip("/").partition("/")
+    hosts = [host.rpartition(":") for host in parts.netloc.rpartition("@")[2].split(",")]
+    timeouts = {name: options[name] for name in ("socket_timeout", "socket_connect_timeout")}
+    sentinel = redis.Sentinel(  # type: ignore[no-untyped-call]  # redis-py's gap
+        [(host, int(port)) for host, _, port in hosts],
+        sentinel_kwargs={**timeouts, "retry": options["retry"]},
+        username=unquote(parts.username or "") or None,
+        password=unquote(parts.password or "") or None,
+        db=int(database or 0),
+        **options,
+    )
+    master = sentinel.master_for(service)  # type: ignore[no-untyped-call]  # redis-py's gap
+    return cast(redis.Redis, master)
 
 
 class Script:

@@ -1,0 +1,1 @@
+"""The HTTP interface, through Flask's test client over fakes."""

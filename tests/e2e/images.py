@@ -1,0 +1,66 @@
+"""Images that tests make themselves, for there may be no way to any public registry."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shutil
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+
+API_VERSION = "1.41"
+
+
+def tar(**files: bytes) -> bytes:
+    """Return a tar of executable files below /bin."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"bin/{name}")
+            member.size, member.mode = len(content), 0o755
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def busybox_tar() -> bytes:
+    """Return a root file system of the static busybox alone."""
+    path = shutil.which("busybox")
+    assert path, "busybox-static is not installed"
+    return tar(busybox=Path(path).read_bytes())
+
+
+@contextlib.contextmanager
+def client(docker_host: str) -> Iterator[docker.APIClient]:
+    """Give a client of an engine."""
+    with contextlib.closing(
+        docker.APIClient(base_url=docker_host, version=API_VERSION, timeout=30)
+    ) as api:
+        yield api
+
+
+def import_image(docker_host: str, name: str, content: bytes | None = None) -> None:
+    """Make an image of this name, such as `tool:v1`, from a tar."""
+    repository, _, tag = name.rpartition(":")
+    with client(docker_host) as api:
+        api.import_image_from_data(
+            content or tar(true=b""), repository=repository, tag=tag, changes=['CMD ["true"]']
+        )
+
+
+def remove_image(docker_host: str, name: str) -> None:
+    """Take a name away from an engine, which may lack it."""
+    with client(docker_host) as api, contextlib.suppress(docker.errors.ImageNotFound):
+        api.remove_image(name)
+
+
+@contextlib.contextmanager
+def imported(docker_host: str, name: str) -> Iterator[str]:
+    """Have an image of this name on an engine."""
+    import_image(docker_host, name)
+    try:
+        yield name
+    finally:
+        remove_image(docker_host, name)

@@ -1,0 +1,148 @@
+"""One process of a test: started, waited for, paused, killed, ended; and what it printed."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import redis
+import requests
+
+ROOT = Path(__file__).resolve().parents[2]
+LOOPBACK = "127.0.0.1"
+SEARCH_PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+START_SECONDS = 30
+STOP_SECONDS = 20
+TAIL_LINES = 40
+
+_running: list[Server] = []
+_ended: deque[tuple[str, str]] = deque(maxlen=8)
+
+
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = START_SECONDS) -> Any:
+    """Return the first true answer of `condition`; fail with `what` when the time is over."""
+    end = time.monotonic() + seconds
+    while not (answer := condition()):
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds:g} seconds: {what}")
+        time.sleep(0.02)
+    return answer
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
+    with socket.socket() as candidate:
+        candidate.bind((LOOPBACK, 0))
+        return int(candidate.getsockname()[1])
+
+
+@contextlib.contextmanager
+def folder() -> Iterator[Path]:
+    """Give an empty folder with a path short enough for unix sockets."""
+    with tempfile.TemporaryDirectory(prefix="fs", dir="/tmp") as path:
+        yield Path(path)
+
+
+def forget_ended() -> None:
+    """Forget what servers printed that have ended."""
+    _ended.clear()
+
+
+def log_tails() -> list[tuple[str, str]]:
+    """Return name and last lines of every server that runs, or ended since `forget_ended`."""
+    return [*_ended, *((str(server), server.tail()) for server in _running)]
+
+
+class Server:
+    """One process. Its folder's `log` has all that it prints."""
+
+    def __init__(
+        self, place: Path, command: list[str], environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.place = place
+        self.command = command
+        self.environment = {"PATH": SEARCH_PATH, **(environment or {})}
+        self.log_file = place / "log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __str__(self) -> str:
+        return f"{Path(self.command[0]).name} in {self.place}"
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def start(self, is_ready: Callable[[], Any]) -> None:
+        """Start the process and wait until it is ready; fail when it ends instead."""
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command,
+                cwd=ROOT,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+            )
+        _running.append(self)
+        wait_until(lambda: self.process.poll() is not None or is_ready(), f"{self} is ready")
+        assert self.process.poll() is None, f"{self} ended:\n{self.tail()}"
+
+    def pause(self) -> None:
+        """Stop every thread of the process, as a machine that hangs would."""
+        os.kill(self.pid, signal.SIGSTOP)
+        wait_until(lambda: _thread_states(self.pid) == {"T"}, f"{self} stands still")
+
+    def resume(self) -> None:
+        """Let a paused process go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End the process with no chance to tidy up."""
+        self._send(signal.SIGKILL)
+
+    def end(self) -> None:
+        """End the process, paused or not; returns when it is gone."""
+        self._send(signal.SIGTERM)
+
+    def log(self) -> str:
+        """Return all that the process has printed."""
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def tail(self) -> str:
+        """Return the last lines that the process has printed."""
+        return "\n".join(self.log().splitlines()[-TAIL_LINES:])
+
+    def _send(self, number: signal.Signals) -> None:
+        if self not in _running or self.process is None:
+            return
+        _running.remove(self)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.send_signal(number)
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(STOP_SECONDS)
+        _ended.append((str(self), self.tail()))
+
+
+def _thread_states(pid: int) -> set[str]:
+    texts = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return {text.rpartition(")")[2].split()[0] for text in texts}

@@ -1,0 +1,55 @@
+"""An image registry of a test's own."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.servers.process import LOOPBACK, Server, folder, free_port
+
+HTPASSWD = "user:$2b$04$sMN97jQvaXTSekLc8r8QV.G3OrfI3rRZate4q3wHDHFkg5c1j7gt6\n"
+"""The user "user" with the password "secret"."""
+
+
+@contextlib.contextmanager
+def registry_server(*, login: bool = False) -> Iterator[RegistryServer]:
+    """Run an image registry, empty; with `login` it wants the user "user", password "secret"."""
+    with folder() as place:
+        server = RegistryServer(place, login=login)
+        try:
+            server.start(server.answers)
+            yield server
+        finally:
+            server.end()
+
+
+class RegistryServer(Server):
+    """Debian's docker-registry. Its log has a line for each request."""
+
+    def __init__(self, place: Path, *, login: bool) -> None:
+        self.port = free_port()
+        self.domain = f"{LOOPBACK}:{self.port}"
+        config: dict[str, Any] = {
+            "version": 0.1,
+            "storage": {"filesystem": {"rootdirectory": f"{place}/data"}},
+            "http": {"addr": self.domain},
+        }
+        if login:
+            (place / "htpasswd").write_text(HTPASSWD)
+            config["auth"] = {"htpasswd": {"realm": "test", "path": f"{place}/htpasswd"}}
+        (place / "config.yml").write_text(json.dumps(config))  # JSON is YAML
+        super().__init__(place, ["docker-registry", "serve", f"{place}/config.yml"])
+
+    def answers(self) -> bool:
+        """Tell whether the registry answers, be it with a wish for a login."""
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=5)
+        with contextlib.closing(connection):
+            try:
+                connection.request("GET", "/v2/")
+                return connection.getresponse().status in (200, 401)
+            except (OSError, http.client.HTTPException):
+                return False

@@ -1,0 +1,124 @@
+"""The service itself, as its operator runs it: gunicorn with its own configuration file."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.servers.process import LOOPBACK, Server, folder, free_port
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an HTTP server answered."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+    seconds: float
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Service(Server):
+    """gunicorn with the service, as its operator runs it."""
+
+    def __init__(self, place: Path, port: int, environment: Mapping[str, str]) -> None:
+        self.port = port
+        command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
+        super().__init__(place, command, environment)
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    def connection(self, timeout: float = 30) -> Any:
+        """Give one connection to the service, for requests one after the other."""
+        return contextlib.closing(http.client.HTTPConnection(LOOPBACK, self.port, timeout=timeout))
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 30,
+    ) -> Answer:
+        """Send one request over a connection of its own; a body that isn't bytes goes as JSON."""
+        with self.connection(timeout) as connection:
+            return exchange(connection, method, path, body, headers)
+
+    def create(self, name: str, image: str, timeout: float = 30, **fields: Any) -> Answer:
+        """Create a func that runs `echo HelloWorld`."""
+        config = {"Cmd": ["echo", "HelloWorld"], "Image": image, **fields.pop("Config", {})}
+        body = {"Name": name, "Config": config, **fields}
+        return self.request("POST", "/funcs/create", body, timeout=timeout)
+
+    def access_lines(self) -> list[dict[str, Any]]:
+        """Return the lines of the access log."""
+        return [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
+
+    def worker_pids(self) -> list[int]:
+        """Return the pids of the worker processes."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [int(pid) for pid in children]
+
+    def is_healthy(self) -> bool:
+        """Tell whether the service lives."""
+        try:
+            return self.request("GET", "/healthz", timeout=5).status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+
+def exchange(
+    connection: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    body: Any = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """Send one request over a connection and read its answer."""
+    given = {"Content-Type": "application/json"} if body is not None else {}
+    data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+    start = time.monotonic()
+    connection.request(method, path, data, {**given, **(headers or {})})
+    response = connection.getresponse()
+    content = response.read()
+    return Answer(response.status, response.headers, content, time.monotonic() - start)
+
+
+@contextlib.contextmanager
+def service(environment: Mapping[str, str] | None = None, **settings: Any) -> Iterator[Service]:
+    """Run the service: `redis_url="…"` is FUNCSVC_REDIS_URL. Nothing else of ours reaches it."""
+    with folder() as place:
+        server = make_service(place, environment, **settings)
+        try:
+            server.start(server.is_healthy)
+            yield server
+        finally:
+            server.end()
+
+
+def make_service(
+    place: Path, environment: Mapping[str, str] | None = None, **settings: Any
+) -> Service:
+    """Return a service that isn't started, with a home and temporary files in a folder."""
+    port = free_port()
+    chosen = {"bind": f"{LOOPBACK}:{port}", "workers": 1, "threads": 8, **settings}
+    given = {f"FUNCSVC_{name.upper()}": str(value) for name, value in chosen.items()}
+    if "docker_host" in chosen:
+        given["DOCKER_HOST"] = given.pop("FUNCSVC_DOCKER_HOST")
+    passed = {key: text for key, text in os.environ.items() if key.startswith("COVERAGE_")}
+    home = {"HOME": str(place), "TMPDIR": str(place), "LANG": "C.UTF-8"}
+    return Service(place, port, {**passed, **home, **given, **(environment or {})})

@@ -1,0 +1,1 @@
+"""Each room of funcsvc alone: no network, no Redis, no engine."""

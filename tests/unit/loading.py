@@ -1,0 +1,52 @@
+"""How the unit tests define funcs: a minimal definition, with one thing changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from funcsvc.errors import InvalidDefinition
+from funcsvc.models import Func
+from funcsvc.policy import Policy
+from funcsvc.schemas import FuncSchema
+from funcsvc.schemas.func import func_document
+
+
+def definition(
+    config: dict[str, Any] | None = None,
+    host_config: dict[str, Any] | None = None,
+    **top: Any,
+) -> dict[str, Any]:
+    """Return the smallest definition, with these options of each section set."""
+    document = {"Name": "f", "Config": {"Image": "ubuntu", **(config or {})}, **top}
+    if host_config is not None:
+        document["HostConfig"] = host_config
+    return document
+
+
+def with_option(path: str, value: Any) -> dict[str, Any]:
+    """Return the smallest definition with the option at a dotted path set to a value."""
+    section, dot, option = path.partition(".")
+    if not dot:
+        return {**definition(), section: value}
+    document = definition()
+    document[section] = {**document.get(section, {}), option: value}
+    return document
+
+
+def load(document: dict[str, Any], policy: Policy | None = None) -> Func:
+    """Return the func that a definition makes."""
+    return FuncSchema(policy).load_new(document)
+
+
+def answer(document: dict[str, Any]) -> dict[str, Any]:
+    """Return what a create of the definition answers."""
+    return func_document(load(document))
+
+
+def errors_of(document: dict[str, Any], policy: Policy | None = None) -> dict[str, list[str]]:
+    """Return every wrong field of a definition with its sentences."""
+    with pytest.raises(InvalidDefinition) as caught:
+        load(document, policy)
+    return dict(caught.value.field_errors)
