@@ -3,7 +3,7 @@
 import os
 
 from funcsvc.config import load_settings
-from funcsvc.server import check_redis
+from funcsvc.server import say_ready
 
 settings = load_settings(os.environ)
 
@@ -21,4 +21,4 @@ keepalive = settings.keepalive_seconds
 graceful_timeout = settings.graceful_timeout_seconds
 accesslog = "-"
 loglevel = settings.log_level
-when_ready = check_redis
+when_ready = say_ready

@@ -91,12 +91,18 @@ def without_secrets(path: str) -> str:
     return _UUID.sub("-", _SECRET_PATH.sub(r"\1-", path))
 
 
-def check_redis(server: Any) -> None:
-    """Say at the start what is wrong with Redis (gunicorn's when_ready hook). Never stops it."""
+def say_ready(server: Any) -> None:
+    """Say where the service listens, and what is wrong with Redis (gunicorn's when_ready hook).
+
+    gunicorn itself doesn't know the address: with reuse_port its workers bind it. A Redis that
+    can't be used is no reason to stop, for it may come back.
+    """
+    log = logging.getLogger("gunicorn.error")
+    log.info("funcsvc listens at %s", ", ".join(server.cfg.settings["bind"].get()))
     try:
         make_store(load_settings(os.environ)).check()
     except StoreUnavailable as error:
-        logging.getLogger("gunicorn.error").warning("%s", error.message)
+        log.warning("%s", error.message)
 
 
 def _parse_failure(exc: BaseException) -> tuple[int, str]:

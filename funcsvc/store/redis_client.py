@@ -6,6 +6,7 @@ redis-py retries by default, and a retried write can be made twice; here nothing
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -20,20 +21,29 @@ from funcsvc.errors import StoreUnavailable
 
 MIN_VERSION = (6, 2)
 
+DEADLINE_SHARE = 0.8
+"""How much of a command's time Redis may use before a script refuses to write.
+
+The rest is for the answer to travel: what is written must not be answered with an error.
+"""
+
 
 class RedisClient:
-    """Commands to one Redis. Every one ends within `timeout_seconds`, or raises StoreUnavailable.
+    """Commands to one Redis, each ended within half of `timeout_seconds`, or StoreUnavailable.
 
+    The other half is for finding out what became of a write whose answer was lost.
     `max_connections` is how many threads may use it at once; it is safe to share between threads,
     and connects with the first command, so that it may be made before a fork.
     """
 
     def __init__(self, url: str, *, timeout_seconds: float, max_connections: int) -> None:
-        self.timeout_seconds = timeout_seconds
+        command_seconds = timeout_seconds / 2
+        self._deadline_ms = command_seconds * 1000 * DEADLINE_SHARE
+        self._clock_offset_ms: float | None = None
         options: dict[str, Any] = {
             "max_connections": max_connections,
-            "socket_timeout": timeout_seconds,
-            "socket_connect_timeout": timeout_seconds,
+            "socket_timeout": command_seconds,
+            "socket_connect_timeout": command_seconds,
             "socket_keepalive": True,
             "retry": Retry(NoBackoff(), 0),
             "protocol": 2,
@@ -41,27 +51,53 @@ class RedisClient:
         if is_sentinel_url(url):
             self._redis = _master_of(url, options)
         else:
-            pool = redis.BlockingConnectionPool.from_url(url, timeout=timeout_seconds, **options)
+            pool = redis.BlockingConnectionPool.from_url(url, timeout=command_seconds, **options)
             self._redis = redis.Redis(connection_pool=pool)
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str) -> str | None:
         """Return the string at a key, or None."""
         with translated():
-            return cast(bytes | None, self._redis.get(key))
+            value = self._redis.get(key)
+        return None if value is None else _text(value)
 
-    def run(self, script: Script, keys: list[str], args: list[str | int]) -> Any:
-        """Run a script and return its answer. It is sent again only when Redis doesn't know it."""
+    def write(self, script: Script, keys: list[str], args: list[str | int]) -> str:
+        """Run a script that writes, and return its verdict.
+
+        The script gets as its last argument a deadline by Redis's own clock, after which it writes
+        nothing: a Redis that stands still carries out what its client has given up. It returns its
+        verdict and its time. Raises AnswerLost when nothing is known of what became of it.
+        """
+        verdict = self._write_once(script, keys, args)
+        if verdict == "late":  # the clocks moved apart; nothing was written, and now they agree
+            verdict = self._write_once(script, keys, args)
+        if verdict == "late":
+            raise StoreUnavailable("it did not answer in time")
+        return verdict
+
+    def _write_once(self, script: Script, keys: list[str], args: list[str | int]) -> str:
+        if self._clock_offset_ms is None:
+            self._set_clock(self._time_ms())
+        assert self._clock_offset_ms is not None
+        now_ms = time.monotonic() * 1000 + self._clock_offset_ms
+        deadline_ms = int(now_ms + self._deadline_ms)
         with translated():
-            try:
-                return self._redis.evalsha(script.sha, len(keys), *keys, *args)
-            except redis.exceptions.NoScriptError:
-                return self._redis.eval(script.text, len(keys), *keys, *args)
+            verdict, redis_now_ms = self._run(script, keys, [*args, deadline_ms])
+        self._set_clock(redis_now_ms)
+        return _text(verdict)
 
-    def time_ms(self) -> int:
-        """Return the server's clock, in milliseconds since the epoch."""
+    def _run(self, script: Script, keys: list[str], args: list[str | int]) -> Any:
+        try:
+            return self._redis.evalsha(script.sha, len(keys), *keys, *args)
+        except redis.exceptions.NoScriptError:
+            return self._redis.eval(script.text, len(keys), *keys, *args)
+
+    def _time_ms(self) -> int:
         with translated():
             seconds, microseconds = self._redis.time()
         return int(seconds) * 1000 + int(microseconds) // 1000
+
+    def _set_clock(self, redis_now_ms: int) -> None:
+        self._clock_offset_ms = redis_now_ms - time.monotonic() * 1000
 
     def check(self) -> None:
         """Raise StoreUnavailable unless Redis answers, is new enough and never evicts."""
@@ -108,8 +144,8 @@ class Script:
         self.sha = redis.Redis().register_script(text).sha
 
 
-class ConnectionLost(StoreUnavailable):
-    """Raised when a connection broke: whether the request was carried out is not known."""
+class AnswerLost(StoreUnavailable):
+    """Raised when no answer came: whether the request was carried out is not known."""
 
 
 @contextmanager
@@ -117,15 +153,24 @@ def translated() -> Iterator[None]:
     """Turn redis's errors into StoreUnavailable with a sentence, without addresses and secrets."""
     try:
         yield
-    except redis.exceptions.TimeoutError as error:
-        raise StoreUnavailable("it did not answer in time") from error
-    except redis.exceptions.AuthenticationError as error:
-        raise StoreUnavailable("it refused the user or password") from error
-    except redis.exceptions.ConnectionError as error:
-        raise ConnectionLost("it can't be reached") from error
     except redis.exceptions.RedisError as error:
-        raise StoreUnavailable(_reason(str(error))) from error
+        reason = _reason(error)
+        if reason is None:
+            timed_out = isinstance(error, redis.exceptions.TimeoutError)
+            lost = "it did not answer in time" if timed_out else "it can't be reached"
+            raise AnswerLost(lost) from error
+        raise StoreUnavailable(reason) from error
 
+
+_REFUSALS: dict[type[redis.exceptions.RedisError], str] = {
+    redis.exceptions.OutOfMemoryError: "OOM",
+    redis.exceptions.ReadOnlyError: "READONLY",
+    redis.exceptions.BusyLoadingError: "LOADING",
+    redis.exceptions.MasterDownError: "MASTERDOWN",
+    redis.exceptions.NoPermissionError: "NOPERM",
+    redis.exceptions.AuthenticationError: "NOAUTH",
+}
+"""Error replies that redis-py has a class for, and whose code it takes away."""
 
 _REASONS = {
     "OOM": "its memory is full",
@@ -135,17 +180,29 @@ _REASONS = {
     "BUSY": "it is busy with a script",
     "NOREPLICAS": "it has too few replicas to accept a write",
     "MASTERDOWN": "it has lost its master",
-    "NOPERM": "its user may not run this command",
-    "NOAUTH": "it asks for a password",
+    "NOPERM": "its user may not do this",
+    "NOAUTH": "it did not accept the user and password, or their absence",
 }
 
 
-def _reason(text: str) -> str:
-    """Say what an error reply means. Redis 6.2 puts a script's error behind words of its own."""
+def _reason(error: redis.exceptions.RedisError) -> str | None:
+    """Say what an error reply means, or None where there was no reply at all.
+
+    Redis 6.2 puts an error of a script's command behind words of its own.
+    """
+    for refusal, code in _REFUSALS.items():
+        if isinstance(error, refusal):
+            return _REASONS[code]
+    if isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
+        return None
     for code, reason in _REASONS.items():
-        if re.search(rf"(^|-|: ){code}\b", text):
+        if re.search(rf"(^|-|: ){code}\b", str(error)):
             return reason
     return "it refused the request"
+
+
+def _text(value: Any) -> str:
+    return str(value, "utf-8")
 
 
 def _version(text: str) -> tuple[int, ...]:
