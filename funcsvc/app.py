@@ -6,11 +6,10 @@ import os
 
 from flask import Flask
 
-from funcsvc.api import answers, blueprints, funcs, system
+from funcsvc.api import answers, blueprints, funcs, images, system
 from funcsvc.config import Settings, load_settings
 from funcsvc.engine import Engine
 from funcsvc.redis_keys import RedisKeys
-from funcsvc.schemas import FuncSchema
 from funcsvc.store import FuncStore, RedisClient
 
 
@@ -30,16 +29,14 @@ def create_app(
     app = Flask("funcsvc", static_folder=None)
     app.url_map.merge_slashes = False  # it would answer with a redirect, as a page of HTML
     app.url_value_preprocessor(blueprints.drop_version)
-    blueprints.register_management(
-        app,
+    for blueprint in (
         funcs.make_blueprint(
-            FuncSchema(settings.policy),
-            engine,
-            store,
-            body_timeout_seconds=settings.body_timeout_seconds,
+            settings.policy, engine, store, body_timeout_seconds=settings.body_timeout_seconds
         ),
-    )
-    blueprints.register_management(app, system.make_blueprint())
+        images.make_blueprint(settings.policy, engine),
+        system.make_blueprint(),
+    ):
+        blueprints.register_management(app, blueprint)
     app.register_blueprint(system.make_health_blueprint(engine, store))
     answers.register_answers(app)
     return app

@@ -120,7 +120,29 @@ class FuncNotFound(NotFound):
     """Raised when no func has a name."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f'There is no function named "{name}".')
+        super().__init__(f"There is no function named {show(name)}.")
+
+
+class CallNotFound(NotFound):
+    """Raised when no call has an id."""
+
+    def __init__(self, call_id: str) -> None:
+        super().__init__(f"There is no call {show(call_id)}.")
+
+
+class InvalidQuery(InvalidParameter):
+    """Raised when an option of a request's query breaks a rule."""
+
+    def __init__(self, option: str, value: object, rule: str) -> None:
+        sentence = f"{option} is {show(value)}, but must be {rule}."
+        super().__init__(sentence, {option: [sentence]})
+
+
+class ImageMissing(NotFound):
+    """Raised when the engine has no image of a name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The engine has no image {show(name)}.")
 
 
 # --- images, sizes, the engine ---
@@ -133,6 +155,13 @@ class ImageNotFound(InvalidDefinition):
         super().__init__(
             {"Config.Image": [f'Config.Image is "{reference}", but no such image: {reason}.']}
         )
+
+
+class PullForbidden(InvalidParameter):
+    """Raised when a pull is asked for, and the operator said that none is made."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"fromImage is {show(reference)}, but the operator forbids pulls.")
 
 
 class SizeTooLarge(InvalidDefinition):

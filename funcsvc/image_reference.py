@@ -84,6 +84,11 @@ def parse_image_reference(text: str) -> ImageReference:
     return ImageReference(text, domain, path, _default_tag(tag, digest), digest)
 
 
+def is_image_id(text: str) -> bool:
+    """Tell whether a text can be an image id, or the beginning of one."""
+    return bool(re.fullmatch(r"(sha256:)?[a-f0-9]{1,64}", text))
+
+
 def _default_tag(tag: str | None, digest: str) -> str:
     if tag is not None:
         return tag

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from typing import Any
+
 from funcsvc.config import Settings
 from funcsvc.engine.capacity import EngineCapacity
 from funcsvc.engine.connection import Deadline, EngineConnection
 from funcsvc.engine.images import Images
 from funcsvc.errors import NoCommand
-from funcsvc.models import Config, Func, Image
+from funcsvc.image_reference import ImageReference
+from funcsvc.models import Config, Func, Image, Size
 
 
 class Engine:
@@ -27,6 +31,22 @@ class Engine:
         """
         self._capacity.check_size(func.size)  # first: an image isn't pulled for nothing
         check_command(func.config, self._images.get_image(func.config.image))
+
+    def check_size(self, size: Size) -> None:
+        """Raise SizeTooLarge unless the engine can hold a container of the size."""
+        self._capacity.check_size(size)
+
+    def inspect_image(self, name: str) -> dict[str, Any]:
+        """Return the engine's own inspection of an image; raises ImageMissing."""
+        return self._images.inspect(name)
+
+    def pull_progress(self, reference: ImageReference) -> Generator[bytes]:
+        """Pull an image and yield the engine's own progress; the iterator has to be closed.
+
+        With the first item it raises ImageMissing, PullForbidden, RegistryUnavailable,
+        TooManyPulls or EngineUnavailable.
+        """
+        return self._images.pull_progress(reference)
 
     def check(self) -> None:
         """Raise EngineUnavailable unless the engine answers."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Generator, Iterator
 from threading import BoundedSemaphore
 from typing import Any
 
@@ -16,11 +17,18 @@ from funcsvc.engine.turns import turn
 from funcsvc.errors import (
     EngineUnavailable,
     FuncsvcError,
+    ImageMissing,
     ImageNotFound,
+    PullForbidden,
     RegistryUnavailable,
     TooManyPulls,
 )
-from funcsvc.image_reference import ImageReference
+from funcsvc.image_reference import (
+    ImageReference,
+    InvalidReference,
+    is_image_id,
+    parse_image_reference,
+)
 from funcsvc.models import Image
 
 _REFUSED = re.compile(
@@ -64,6 +72,42 @@ class Images:
             raise TooManyPulls(self._settings.max_pulls)
         try:
             return self._pull_in_turn(reference, Deadline(self._settings.pull_timeout_seconds))
+        finally:
+            self._pulls.release()
+
+    def inspect(self, name: str) -> dict[str, Any]:
+        """Return the engine's own inspection of an image, by reference or id; raises ImageMissing.
+
+        Anything else is no image either: the name becomes part of a path on the engine.
+        """
+        if not is_image_id(name):
+            try:
+                parse_image_reference(name)
+            except InvalidReference:
+                raise ImageMissing(name) from None
+        with self._connection.client(Deadline(self._settings.engine_timeout_seconds)) as client:
+            try:
+                inspection: dict[str, Any] = client.inspect_image(name)
+            except docker.errors.APIError as error:
+                if error.status_code == 404:
+                    raise ImageMissing(name) from error
+                raise
+        return inspection
+
+    def pull_progress(self, reference: ImageReference) -> Generator[bytes]:
+        """Pull, and yield the engine's own progress as it comes: one JSON object a line.
+
+        The first error is raised; a later one stands in the progress itself.
+        """
+        if self._settings.pull_policy == "never":
+            raise PullForbidden(reference.text)
+        if not self._pulls.acquire(blocking=False):
+            raise TooManyPulls(self._settings.max_pulls)
+        try:
+            with self._connection.client(Deadline(self._settings.pull_timeout_seconds)) as client:
+                yield from _progress(client, reference)
+        except ImageNotFound as error:
+            raise ImageMissing(reference.text) from error
         finally:
             self._pulls.release()
 
@@ -115,6 +159,13 @@ def _follow_pull(client: docker.APIClient, reference: ImageReference) -> None:
         for progress in client.pull(reference.name, reference.version, stream=True, decode=True):
             if "error" in progress:
                 raise _pull_error(reference, progress["error"])
+    except docker.errors.APIError as error:
+        raise _pull_error(reference, str(error.explanation)) from error
+
+
+def _progress(client: docker.APIClient, reference: ImageReference) -> Iterator[bytes]:
+    try:
+        yield from client.pull(reference.name, reference.version, stream=True)
     except docker.errors.APIError as error:
         raise _pull_error(reference, str(error.explanation)) from error
 

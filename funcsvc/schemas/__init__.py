@@ -1,6 +1,17 @@
 """JSON to models and back: every syntax rule of the contract is a field or a validator here."""
 
-from funcsvc.schemas.func import FuncSchema
+from funcsvc.schemas.changes import Changes, ChangesSchema
+from funcsvc.schemas.func import FuncSchema, func_text
 from funcsvc.schemas.json_body import parse_json_object
+from funcsvc.schemas.listing import Listing, load_listing, newest_first
 
-__all__ = ["FuncSchema", "parse_json_object"]
+__all__ = [
+    "Changes",
+    "ChangesSchema",
+    "FuncSchema",
+    "Listing",
+    "func_text",
+    "load_listing",
+    "newest_first",
+    "parse_json_object",
+]

@@ -48,6 +48,15 @@ class Name(Ruled[str]):
         return str(value)
 
 
+class AnyString(Ruled[str]):
+    """A string of which nothing more is known here."""
+
+    rule = "a string"
+
+    def parse(self, value: Any) -> str:
+        return str(_a(str, value))
+
+
 class SizeName(Ruled[Size]):
     """The name of a container-size preset."""
 

@@ -6,13 +6,14 @@ which is the order of the Docker Engine's own structures.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 from marshmallow import ValidationError, post_load, validates_schema
-from marshmallow.fields import Nested
+from marshmallow.fields import Field, Nested
 
 from funcsvc.models import (
     DEFAULT_SIZE,
@@ -26,6 +27,7 @@ from funcsvc.models import (
 from funcsvc.policy import Broken, Policy
 from funcsvc.schemas import fields
 from funcsvc.schemas.combinations import broken_by_network, broken_together
+from funcsvc.schemas.json_body import parse_json_object
 from funcsvc.schemas.strict import Always, Ignored, StrictSchema
 
 
@@ -43,8 +45,8 @@ class ConfigSchema(StrictSchema):
     stop_signal = fields.StopSignal(data_key="StopSignal")
 
     @post_load
-    def make_config(self, data: dict[str, Any], **kwargs: Any) -> Config:
-        return Config(**data)
+    def make_config(self, data: dict[str, Any], *, partial: Any, **kwargs: Any) -> Any:
+        return data if partial else Config(**data)
 
 
 class HostConfigSchema(StrictSchema):
@@ -57,8 +59,8 @@ class HostConfigSchema(StrictSchema):
     publish_all_ports = fields.Flag(data_key="PublishAllPorts")
 
     @post_load
-    def make_host_config(self, data: dict[str, Any], **kwargs: Any) -> HostConfig:
-        return HostConfig(**data)
+    def make_host_config(self, data: dict[str, Any], *, partial: Any, **kwargs: Any) -> Any:
+        return data if partial else HostConfig(**data)
 
 
 class NetworkingConfigSchema(StrictSchema):
@@ -75,8 +77,8 @@ class FuncSchema(StrictSchema):
     timeout_seconds = fields.TimeoutSeconds(
         data_key="Timeout", load_default=DEFAULT_TIMEOUT_SECONDS
     )
-    uuid = Ignored(data_key="UUID")
-    created = Ignored(data_key="Created")
+    uuid: Field[Any] = Ignored(data_key="UUID")
+    created: Field[Any] = Ignored(data_key="Created")
     config = Always(ConfigSchema, data_key="Config")
     host_config = Nested(HostConfigSchema, data_key="HostConfig", load_default=HostConfig)
     networking_config = Nested(NetworkingConfigSchema, data_key="NetworkingConfig")
@@ -90,13 +92,21 @@ class FuncSchema(StrictSchema):
 
         Raises InvalidDefinition with every wrong field at once.
         """
-        data = self.load_strictly(document)
+        return self._func(self.load_strictly(document), str(uuid4()), datetime.now(UTC))
+
+    def load_stored(self, definition: str) -> Func:
+        """Return the func of a stored definition."""
+        document = parse_json_object(definition.encode())
+        created = datetime.fromisoformat(document["Created"])
+        return self._func(self.load_strictly(document), document["UUID"], created)
+
+    def _func(self, data: dict[str, Any], uuid: str, created: datetime) -> Func:
         return Func(
             name=data["name"],
             size=data["size"],
             timeout_seconds=data["timeout_seconds"],
-            uuid=str(uuid4()),
-            created=datetime.now(UTC),
+            uuid=uuid,
+            created=created,
             config=data["config"],
             host_config=data["host_config"],
         )
@@ -128,6 +138,11 @@ class FuncSchema(StrictSchema):
 def _option(config: Config | dict[str, Any] | None, name: str) -> Any:
     """Return an option of a Config, or of what could be read of one."""
     return config.get(name) if isinstance(config, dict) else getattr(config, name, None)
+
+
+def func_text(func: Func) -> str:
+    """Return the JSON text of a func: what is answered, and what is stored."""
+    return json.dumps(func_document(func), ensure_ascii=False)
 
 
 def func_document(func: Func) -> dict[str, Any]:

@@ -70,10 +70,13 @@ class StrictSchema(Schema):
 
     error_messages = {"unknown": _UNKNOWN, "type": _NOT_AN_OBJECT}
 
-    def load_strictly(self, document: Mapping[str, Any]) -> Any:
-        """Return the model of `document`; raises InvalidDefinition with every wrong field."""
+    def load_strictly(self, document: Mapping[str, Any], *, partial: bool | None = None) -> Any:
+        """Return the model of `document`; raises InvalidDefinition with every wrong field.
+
+        `partial` requires nothing, sets no defaults, and gives a dict instead of a model.
+        """
         try:
-            return self.load(document)
+            return self.load(document, partial=partial)
         except ValidationError as error:
             messages = error.normalized_messages()  # type: ignore[no-untyped-call]  # marshmallow's gap
             field_errors: dict[str, list[str]] = {}

@@ -1,7 +1,10 @@
-"""Definitions in Redis, one key for each name."""
+"""Definitions in Redis, one key for each name, and an index by time of creation."""
 
 from __future__ import annotations
 
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
 
 from funcsvc.errors import FuncExists, FuncNotFound, StoreUnavailable
@@ -14,7 +17,10 @@ def _script(name: str) -> Script:
     return Script(files(__package__).joinpath(f"{name}.lua").read_text())
 
 
-_CREATE = _script("create_func")
+_CREATE, _UPDATE, _DELETE = map(_script, ("create_func", "update_func", "delete_func"))
+
+MAX_UPDATE_ATTEMPTS = 200
+"""How often an update is tried anew: each time, another one of the same func has come through."""
 
 
 class FuncStore:
@@ -40,11 +46,54 @@ class FuncStore:
             raise FuncExists(func.name)
 
     def get_func(self, name: str) -> str:
-        """Return the definition of a func, as it was stored; raises FuncNotFound."""
+        """Return the definition of a func; raises FuncNotFound."""
         stored = self._client.get(self._keys.func(name))
         if stored is None:
             raise FuncNotFound(name)
         return stored
+
+    def get_funcs(self, names: Sequence[str]) -> list[str]:
+        """Return the definitions of those of the names that are there, in that order."""
+        stored = self._client.get_many([self._keys.func(name) for name in names])
+        return [definition for definition in stored if definition is not None]
+
+    def list_funcs(self, before: str | None = None, page_funcs: int = 500) -> Iterator[list[str]]:
+        """Yield the definitions, newest first, in lists of `page_funcs` at the most.
+
+        Begins after the func `before`; raises FuncNotFound when there is none of that name.
+        """
+        start = 0
+        if before is not None:
+            rank = self._rank_of(before)
+            if rank is None:
+                raise FuncNotFound(before)
+            start = rank + 1
+        return self._list_from(start, page_funcs)
+
+    def update_func(self, name: str, change: Callable[[str], str]) -> str:
+        """Put what `change` makes of a definition in its place, and return it.
+
+        Calls `change` again with what is stored by then when another update came first. Raises
+        FuncNotFound, and what `change` raises.
+        """
+        for _ in range(MAX_UPDATE_ATTEMPTS):
+            before = self.get_func(name)
+            after = change(before)
+            if after == before or self._swap(name, before, after):
+                return after
+            time.sleep(random.uniform(0, 0.01))  # noqa: S311  # only to let the others through
+        raise StoreUnavailable(f"it was changed by others {MAX_UPDATE_ATTEMPTS} times in a row")
+
+    def delete_func(self, name: str) -> None:
+        """Remove a func; raises FuncNotFound."""
+        try:
+            verdict = self._client.write(_DELETE, self._keys_of(name), [name])
+        except AnswerLost:
+            if self._client.get(self._keys.func(name)) is not None:
+                raise
+            return
+        if verdict == "missing":
+            raise FuncNotFound(name)
 
     def check(self) -> None:
         """Raise StoreUnavailable unless Redis can be used."""
@@ -53,8 +102,26 @@ class FuncStore:
     def _keys_of(self, name: str) -> list[str]:
         return [self._keys.func(name), self._keys.funcs]
 
+    def _rank_of(self, name: str) -> int | None:
+        return self._client.newest_rank(self._keys.funcs, name)
+
+    def _list_from(self, start: int, page_funcs: int) -> Iterator[list[str]]:
+        """Read page by page, each from where the last one's end is by then."""
+        while names := self._client.newest(self._keys.funcs, start, page_funcs):
+            yield self.get_funcs(names)
+            rank = self._rank_of(names[-1])
+            start = start + len(names) if rank is None else rank + 1
+
+    def _swap(self, name: str, before: str, after: str) -> bool:
+        try:
+            return self._client.write(_UPDATE, self._keys_of(name), [before, after]) == "updated"
+        except AnswerLost:
+            if self._client.get(self._keys.func(name)) == after:
+                return True
+            raise
+
     def _settle_create(self, name: str, definition: str) -> str:
-        """Find out what became of a create whose answer was lost.
+        """Find out what became of a create whose connection broke before its answer.
 
         Its UUID is new, so that its own definition can be told from any other.
         """

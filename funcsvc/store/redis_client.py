@@ -60,6 +60,25 @@ class RedisClient:
             value = self._redis.get(key)
         return None if value is None else _text(value)
 
+    def get_many(self, keys: list[str]) -> list[str | None]:
+        """Return the string at each key, None where there is none."""
+        if not keys:
+            return []
+        with translated():
+            values = cast(list[Any], self._redis.mget(keys))
+        return [None if value is None else _text(value) for value in values]
+
+    def newest_rank(self, key: str, member: str) -> int | None:
+        """Return the place of a member in a sorted set from the highest score, or None."""
+        with translated():
+            return cast(int | None, self._redis.zrevrank(key, member))
+
+    def newest(self, key: str, start: int, count: int) -> list[str]:
+        """Return members of a sorted set, the highest score first."""
+        with translated():
+            members = cast(list[Any], self._redis.zrevrange(key, start, start + count - 1))
+        return [_text(member) for member in members]
+
     def write(self, script: Script, keys: list[str], args: list[str | int]) -> str:
         """Run a script that writes, and return its verdict.
 

@@ -1,0 +1,50 @@
+"""Images, as the engine itself speaks of them: clients look before they create."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+from flask import Blueprint, Response, request
+
+from funcsvc.api.answers import Answer
+from funcsvc.engine import Engine
+from funcsvc.errors import InvalidDefinition, InvalidQuery
+from funcsvc.image_reference import ImageReference, InvalidReference, parse_image_reference
+from funcsvc.policy import Policy
+
+
+def make_blueprint(policy: Policy, engine: Engine) -> Blueprint:
+    """Return the blueprint of /images over its parts."""
+    blueprint = Blueprint("images", __name__)
+
+    @blueprint.get("/images/<path:name>/json")
+    def get_image(name: str) -> Response:
+        return Answer(json.dumps(engine.inspect_image(name)))
+
+    @blueprint.post("/images/create")
+    def pull_image() -> Response:
+        progress = engine.pull_progress(_reference(policy))
+        first = next(progress, b"")  # so that an error is still an answer of its own
+        answer = Answer(itertools.chain([first], progress))
+        answer.call_on_close(progress.close)
+        return answer
+
+    return blueprint
+
+
+def _reference(policy: Policy) -> ImageReference:
+    """Return what a query asks to pull; raises InvalidQuery."""
+    for option in request.args:
+        if option not in ("fromImage", "tag"):
+            raise InvalidQuery(option, request.args[option], "left out: known are fromImage, tag")
+    text, tag = request.args.get("fromImage", ""), request.args.get("tag", "")
+    if tag:
+        text += f"@{tag}" if ":" in tag else f":{tag}"
+    try:
+        reference = parse_image_reference(text)
+    except InvalidReference as error:
+        raise InvalidQuery("fromImage", text, f"an image reference, and {error}") from None
+    for _, message in policy.broken_by_image(reference):
+        raise InvalidDefinition({"fromImage": [f"fromImage {message}"]})
+    return reference

@@ -1,0 +1,115 @@
+"""The query of a listing: filters, as the Docker Engine reads them, and paging."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from funcsvc.errors import InvalidQuery, MalformedBody
+from funcsvc.image_reference import InvalidReference, parse_image_reference
+from funcsvc.schemas.json_body import parse_json_object
+
+MAX_LIMIT = 10_000
+_KEYS = ("name", "image", "size", "label")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What is listed: at most `limit` funcs, older than `before`, that the filters let by."""
+
+    limit: int | None
+    before: str | None
+    filters: Mapping[str, Sequence[str]]
+
+    @property
+    def names(self) -> Sequence[str] | None:
+        """The names that are asked for, None where every name is."""
+        return self.filters.get("name")
+
+    def has(self, definition: str) -> bool:
+        """Tell whether the filters let a stored definition by.
+
+        One value of a key is enough, but a func must have every label, as at the engine.
+        """
+        if not self.filters:
+            return True
+        document = json.loads(definition)
+        labels = document["Config"].get("Labels", {})
+        return (
+            _one_of(self.filters.get("name"), document["Name"])
+            and _one_of(self.filters.get("size"), document["ContainerSize"])
+            and _same_image(self.filters.get("image"), document["Config"]["Image"])
+            and all(_labelled(labels, label) for label in self.filters.get("label", ()))
+        )
+
+
+def load_listing(query: Mapping[str, str]) -> Listing:
+    """Return the listing that a query asks for; raises InvalidQuery."""
+    for option in query:
+        if option not in ("filters", "limit", "before"):
+            raise InvalidQuery(option, query[option], "left out: known are filters, limit, before")
+    return Listing(
+        limit=_limit(query.get("limit")),
+        before=query.get("before") or None,
+        filters=_filters(query.get("filters")),
+    )
+
+
+def newest_first(definitions: Iterable[str]) -> list[str]:
+    """Return stored definitions in the order of a listing."""
+    return sorted(definitions, key=lambda text: str(json.loads(text)["Created"]), reverse=True)
+
+
+def _limit(text: str | None) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:9]) <= MAX_LIMIT:
+        raise InvalidQuery("limit", text, f"a whole number from 1 to {MAX_LIMIT}")
+    return int(text)
+
+
+def _filters(text: str | None) -> dict[str, list[str]]:
+    """Read `{"name": ["x"]}` and `{"name": {"x": true}}`."""
+    if not text:
+        return {}
+    rule = 'a JSON object such as {"name": ["x"]} or {"name": {"x": true}}'
+    try:
+        given = parse_json_object(text.encode("utf-8", "surrogateescape"))
+    except MalformedBody:
+        raise InvalidQuery("filters", text, rule) from None
+    filters = {}
+    for key, values in given.items():
+        if key not in _KEYS:
+            raise InvalidQuery("filters", text, f"made of the keys {', '.join(_KEYS)}")
+        if not _is_set_of_strings(values):
+            raise InvalidQuery("filters", text, rule)
+        filters[key] = list(values)
+    return filters
+
+
+def _is_set_of_strings(values: Any) -> bool:
+    if isinstance(values, dict):
+        return all(type(value) is bool for value in values.values())
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
+
+
+def _one_of(wanted: Sequence[str] | None, value: str) -> bool:
+    return wanted is None or value in wanted
+
+
+def _same_image(wanted: Sequence[str] | None, image: str) -> bool:
+    return wanted is None or _canonical(image) in map(_canonical, wanted)
+
+
+def _canonical(image: str) -> str:
+    try:
+        return parse_image_reference(image).canonical
+    except InvalidReference:
+        return image
+
+
+def _labelled(labels: Mapping[str, str], wanted: str) -> bool:
+    key, equals, value = wanted.partition("=")
+    return key in labels and (not equals or labels[key] == value)
