@@ -67,6 +67,16 @@ class Unavailable(FuncsvcError):
     """The kind of failures of what this service needs. Nothing was stored."""
 
 
+class Unauthorized(FuncsvcError):
+    """The kind of requests that don't show an access key, or not rightly."""
+
+
+class Limited(FuncsvcError):
+    """The kind of requests that come too often. Try again after `retry_after_seconds`."""
+
+    retry_after_seconds: int
+
+
 class Busy(FuncsvcError):
     """The kind of requests that would wait where waiting is full. Try again after a while."""
 
@@ -93,6 +103,27 @@ class BodyTooLarge(TooLarge):
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(f"The request body is too large: at most {max_bytes} bytes are accepted.")
+
+
+class WrongHost(InvalidParameter):
+    """Raised when an open service is addressed by a name that isn't loopback's."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"Host is {show(host)}, but without access keys only localhost and loopback "
+            "addresses are answered."
+        )
+
+
+class TooManyAttempts(Limited):
+    """Raised when an address has failed to show an access key too often."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(
+            "Too many requests from this address had no valid access key: "
+            f"try again in {retry_after_seconds} seconds."
+        )
+        self.retry_after_seconds = retry_after_seconds
 
 
 # --- funcs ---

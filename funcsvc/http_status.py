@@ -14,6 +14,8 @@ STATUS_OF_KIND: dict[type[errors.FuncsvcError], HTTPStatus] = {
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.Unavailable: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
+    errors.Limited: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Busy: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 

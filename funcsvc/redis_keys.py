@@ -4,8 +4,9 @@
 | --- | --- | --- | --- |
 | `<prefix>func:<name>` | string | until the func is deleted | its definition, the JSON that a create answered |
 | `<prefix>funcs` | sorted set | for ever | the names of all funcs, scored by time of creation in ms |
+| `<prefix>attempts/…` | string | the window of the limit | failed attempts of one address to show an access key |
 
-Both are changed in one script, so that neither is ever there without the other.
+The first two are changed in one script, so that neither is ever there without the other.
 """  # noqa: E501  # a table's row is one line
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ class RedisKeys:
     def func(self, name: str) -> str:
         """The definition of one func."""
         return f"{self.prefix}func:{name}"
+
+    @property
+    def attempts(self) -> str:
+        """What the keys of counted attempts begin with; the limits library puts the rest."""
+        return f"{self.prefix}attempts"
 
     @property
     def funcs(self) -> str:

@@ -9,7 +9,15 @@ import re
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from funcsvc.errors import Busy, FieldErrors, FuncsvcError, InvalidParameter, Unavailable
+from funcsvc.errors import (
+    Busy,
+    FieldErrors,
+    FuncsvcError,
+    InvalidParameter,
+    Limited,
+    Unauthorized,
+    Unavailable,
+)
 from funcsvc.http_status import error_body, status_of
 
 REQUEST_ID = "X-Request-Id"
@@ -53,8 +61,11 @@ def _answer_error(error: FuncsvcError) -> Answer:
     if isinstance(error, Unavailable):
         _log.error("request %s: %s cause: %r", request_id(), error.message, _cause(error))
     answer = _error(status_of(error), error.message, field_errors)
-    if isinstance(error, Busy):
+    if isinstance(error, Busy | Limited):
         answer.headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, Unauthorized):
+        answer.headers.add("WWW-Authenticate", 'Basic realm="funcsvc", charset="UTF-8"')
+        answer.headers.add("WWW-Authenticate", 'HYPER-HMAC-SHA256 realm="funcsvc"')
     return answer
 
 

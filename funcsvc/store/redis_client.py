@@ -54,6 +54,11 @@ class RedisClient:
             pool = redis.BlockingConnectionPool.from_url(url, timeout=command_seconds, **options)
             self._redis = redis.Redis(connection_pool=pool)
 
+    @property
+    def connection_pool(self) -> redis.ConnectionPool:
+        """The pool, for a library that works on Redis itself."""
+        return self._redis.connection_pool
+
     def get(self, key: str) -> str | None:
         """Return the string at a key, or None."""
         with translated():

@@ -1,0 +1,136 @@
+"""Who may come in: access keys on management requests, and loopback only where there are none."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from flask import Request, request
+
+from funcsvc.access import AccessKeys, SignedRequest, check_signature
+from funcsvc.access.signature import ALGORITHM
+from funcsvc.api.bodies import MAX_DEFINITION_BYTES, read_body
+from funcsvc.config import Settings
+from funcsvc.errors import Unauthorized, WrongHost
+from funcsvc.store import FailedAttempts
+
+
+class Doorkeeper:
+    """Checks requests before any view does. Made once, shared by all threads."""
+
+    def __init__(self, settings: Settings, attempts: FailedAttempts) -> None:
+        self._keys = AccessKeys(settings.all_access_keys)
+        self._settings = settings
+        self._attempts = attempts
+        self._trusted = [ipaddress.ip_network(one) for one in settings.trusted_proxies]
+
+    def check_host(self) -> None:
+        """Raise WrongHost where a web page elsewhere could have sent its visitor's browser.
+
+        An open service answers whoever reaches it on loopback; a browser does, for any page whose
+        host name resolves to loopback (DNS rebinding), but it says that name in Host.
+        """
+        if self._keys or self._settings.proxy_guards:
+            return
+        if not is_loopback(host_name(request.environ.get("HTTP_HOST", ""))):
+            raise WrongHost(request.environ.get("HTTP_HOST", ""))
+
+    def check_access(self) -> None:
+        """Raise Unauthorized unless keys are not configured, or the request shows one rightly.
+
+        Raises TooManyAttempts, too, for an address that failed too often.
+        """
+        if not self._keys:
+            return
+        address = limited_address(client_address(request, self._trusted))
+        self._attempts.check(address)
+        try:
+            self._check_authorization()
+        except Unauthorized:
+            self._attempts.add(address)
+            raise
+
+    def _check_authorization(self) -> None:
+        scheme, _, rest = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+        if scheme.lower() == "basic":
+            self._keys.check_basic(rest.strip())
+        elif scheme == ALGORITHM:
+            check_signature(rest, _signed(), self._read_body, self._keys, datetime.now(UTC))
+        else:
+            raise Unauthorized(
+                f"An access key is needed: Authorization must be Basic or {ALGORITHM}."
+            )
+
+    def _read_body(self) -> bytes:
+        return read_body(request, MAX_DEFINITION_BYTES, self._settings.body_timeout_seconds)
+
+
+def client_address(
+    request: Request, trusted: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
+) -> str:
+    """Return the nearest address that is no trusted proxy's.
+
+    X-Forwarded-For is read from its end, each entry only while the one after it is trusted.
+    """
+    forwarded = request.environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    address = request.environ.get("REMOTE_ADDR", "")
+    while _is_in(address, trusted) and forwarded and forwarded[-1].strip():
+        address = forwarded.pop().strip()
+    return address
+
+
+def limited_address(address: str) -> str:
+    """Return what attempts are counted by: an IPv4 address, or the /64 that one IPv6 host has."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if parsed.version == 4:
+        return str(parsed)
+    return str(ipaddress.ip_network((int(parsed), 64), strict=False).network_address)
+
+
+def host_name(host: str) -> str:
+    """Return a Host header without its port and brackets."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
+
+
+def is_loopback(name: str) -> bool:
+    """Tell whether a host is this machine's own loopback, by name or address."""
+    if name.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_in(
+    address: str, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
+) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks)
+
+
+def _signed() -> SignedRequest:
+    environ = request.environ
+    headers = {
+        name[5:].lower().replace("_", "-"): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    }
+    for name in ("CONTENT_TYPE", "CONTENT_MD5"):
+        if name in environ:
+            headers[name.lower().replace("_", "-")] = environ[name]
+    return SignedRequest(
+        method=environ["REQUEST_METHOD"],
+        path=environ["PATH_INFO"].encode("latin-1"),
+        query=environ.get("QUERY_STRING", "").encode("latin-1"),
+        headers=headers,
+    )

@@ -1,0 +1,36 @@
+"""Failed attempts to show an access key, counted in Redis for each client address."""
+
+from __future__ import annotations
+
+import time
+
+from limits import RateLimitItem
+from limits.storage import RedisStorage
+from limits.strategies import FixedWindowRateLimiter
+
+from funcsvc.errors import TooManyAttempts
+from funcsvc.redis_keys import RedisKeys
+from funcsvc.store.redis_client import RedisClient, translated
+
+
+class FailedAttempts:
+    """At most `limit` failed attempts from one address, over all processes."""
+
+    def __init__(self, client: RedisClient, keys: RedisKeys, limit: RateLimitItem) -> None:
+        storage = RedisStorage(
+            "redis://", connection_pool=client.connection_pool, key_prefix=keys.attempts
+        )
+        self._limiter = FixedWindowRateLimiter(storage)
+        self._limit = limit
+
+    def check(self, address: str) -> None:
+        """Raise TooManyAttempts when the address has failed too often of late."""
+        with translated():
+            if not self._limiter.test(self._limit, address):
+                reset_time = self._limiter.get_window_stats(self._limit, address).reset_time
+                raise TooManyAttempts(max(1, round(reset_time - time.time())))
+
+    def add(self, address: str) -> None:
+        """Count a failed attempt."""
+        with translated():
+            self._limiter.hit(self._limit, address)
