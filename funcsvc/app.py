@@ -31,13 +31,7 @@ def create_app(
     app.url_map.merge_slashes = False  # it would answer with a redirect, as a page of HTML
     app.url_value_preprocessor(blueprints.drop_version)
     blueprints.register_management(
-        app,
-        funcs.make_blueprint(
-            FuncSchema(settings.policy),
-            engine,
-            store,
-            body_timeout_seconds=settings.body_timeout_seconds,
-        ),
+        app, funcs.make_blueprint(FuncSchema(settings.policy), engine, store)
     )
     blueprints.register_management(app, system.make_blueprint())
     app.register_blueprint(system.make_health_blueprint(engine, store))

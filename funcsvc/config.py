@@ -112,7 +112,7 @@ class Settings:
         _integer(DEFAULT_THREADS, 2, 1024), "Threads of each web worker process."
     )
     body_timeout_seconds: float = setting(
-        _seconds(10, 0.1, 600), "How long a client may take to send a request's body."
+        _seconds(10, 0.1, 600), "How long a client may take to send a request, its body included."
     )
     keepalive_seconds: int = setting(
         _integer(75, 1, 3600),

@@ -14,15 +14,13 @@ from funcsvc.schemas.func import func_document
 from funcsvc.store import FuncStore
 
 
-def make_blueprint(
-    schema: FuncSchema, engine: Engine, store: FuncStore, *, body_timeout_seconds: float
-) -> Blueprint:
+def make_blueprint(schema: FuncSchema, engine: Engine, store: FuncStore) -> Blueprint:
     """Return the blueprint of /funcs over its parts."""
     blueprint = Blueprint("funcs", __name__)
 
     @blueprint.post("/funcs/create")
     def create_func() -> Response:
-        func = schema.load_new(read_json_object(request, body_timeout_seconds))
+        func = schema.load_new(read_json_object(request))
         engine.check_func(func)
         definition = json.dumps(func_document(func), ensure_ascii=False)
         store.create_func(func, definition)
