@@ -7,10 +7,11 @@ import os
 from flask import Flask
 
 from funcsvc.api import answers, blueprints, funcs, images, system
+from funcsvc.api.access import Doorkeeper
 from funcsvc.config import Settings, load_settings
 from funcsvc.engine import Engine
 from funcsvc.redis_keys import RedisKeys
-from funcsvc.store import FuncStore, RedisClient
+from funcsvc.store import FailedAttempts, FuncStore, RedisClient
 
 
 def create_app(
@@ -23,30 +24,32 @@ def create_app(
     Raises InvalidSettings when the environment holds a setting that can't be used.
     """
     settings = settings or load_settings(os.environ)
-    store = store or make_store(settings)
+    client = make_client(settings)
+    keys = RedisKeys(settings.redis_prefix)
+    store = store or FuncStore(client, keys)
     engine = engine or Engine(settings)
+    doorkeeper = Doorkeeper(settings, FailedAttempts(client, keys, settings.failed_attempts))
 
     app = Flask("funcsvc", static_folder=None)
     app.url_map.merge_slashes = False  # it would answer with a redirect, as a page of HTML
     app.url_value_preprocessor(blueprints.drop_version)
+    app.before_request(doorkeeper.check_host)
     for blueprint in (
-        funcs.make_blueprint(
-            settings.policy, engine, store, body_timeout_seconds=settings.body_timeout_seconds
-        ),
+        funcs.make_blueprint(settings.policy, engine, store),
         images.make_blueprint(settings.policy, engine),
         system.make_blueprint(),
     ):
+        blueprint.before_request(doorkeeper.check_access)
         blueprints.register_management(app, blueprint)
     app.register_blueprint(system.make_health_blueprint(engine, store))
     answers.register_answers(app)
     return app
 
 
-def make_store(settings: Settings) -> FuncStore:
-    """Return the store that the settings name."""
-    client = RedisClient(
+def make_client(settings: Settings) -> RedisClient:
+    """Return a client of the Redis that the settings name."""
+    return RedisClient(
         settings.redis_url,
         timeout_seconds=settings.redis_timeout_seconds,
         max_connections=settings.threads,
     )
-    return FuncStore(client, RedisKeys(settings.redis_prefix))

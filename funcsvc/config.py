@@ -12,11 +12,17 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from limits import RateLimitItem
+from limits import parse as parse_rate
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
+from funcsvc.access.keys import parse_access_keys
+from funcsvc.hosts import is_loopback
 from funcsvc.policy import Policy
 
 PREFIX = "FUNCSVC_"
@@ -31,6 +37,26 @@ class Words(fields.Field[tuple[str, ...]]):
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> tuple[str, ...]:
         return tuple(word.strip() for word in value.split(",") if word.strip())
+
+
+class LinesOfFile(fields.Field[tuple[str, ...]]):
+    """The path of a text file, read as its lines."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> tuple[str, ...]:
+        try:
+            return tuple(Path(value).read_text().splitlines())
+        except (OSError, UnicodeDecodeError):
+            raise ValidationError("Must be a file of text that can be read.") from None
+
+
+class RateLimit(fields.Field[RateLimitItem]):
+    """A limit such as `20/minute`."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> RateLimitItem:
+        try:
+            return parse_rate(value)
+        except ValueError:
+            raise ValidationError("Must be a limit such as 20/minute.") from None
 
 
 def setting(field: fields.Field[Any], text: str, variable: str = "") -> Any:
@@ -67,6 +93,14 @@ def is_sentinel_url(url: str) -> bool:
 def _check_docker_host(value: str) -> None:
     if not re.fullmatch(r"(unix|tcp|http|https)://.+", value):
         raise ValidationError("Must start with unix://, tcp://, http:// or https://.")
+
+
+def _check_networks(value: tuple[str, ...]) -> None:
+    for word in value:
+        try:
+            ip_network(word)
+        except ValueError:
+            raise ValidationError(f"Must be addresses or networks, and {word} is none.") from None
 
 
 def _check_redis_url(value: str) -> None:
@@ -112,7 +146,7 @@ class Settings:
         _integer(DEFAULT_THREADS, 2, 1024), "Threads of each web worker process."
     )
     body_timeout_seconds: float = setting(
-        _seconds(10, 0.1, 600), "How long a client may take to send a request's body."
+        _seconds(10, 0.1, 600), "How long a client may take to send a request, its body included."
     )
     keepalive_seconds: int = setting(
         _integer(75, 1, 3600),
@@ -173,12 +207,40 @@ class Settings:
     allow_links: bool = setting(_flag(True), "Allow Links.")
     allow_published_ports: bool = setting(_flag(True), "Allow PortBindings and PublishAllPorts.")
     allow_volumes_from: bool = setting(_flag(True), "Allow VolumesFrom.")
+    access_keys: tuple[str, ...] = setting(
+        Words(load_default=(), metadata={"secret": True}),
+        "Access keys of the management API: `<key>:<secret>,<key>:<secret>`. Without any, here or "
+        "in the file, the API is open, to loopback only.",
+    )
+    access_keys_file: tuple[str, ...] = setting(
+        LinesOfFile(load_default=()),
+        "A file of access keys, one `<key>:<secret>` a line, instead or in addition. It is read at "
+        "the start; SIGHUP to gunicorn's master reads it again.",
+    )
+    failed_attempts: RateLimitItem = setting(
+        RateLimit(load_default=lambda: parse_rate("20/minute")),
+        "How many requests with a wrong access key, or none, one client address may send.",
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        Words(load_default=(), validate=_check_networks),
+        "Comma-separated addresses or networks of proxies whose X-Forwarded-For is believed.",
+    )
+    proxy_guards: bool = setting(
+        _flag(False),
+        "Say that a proxy guards an open management API: without access keys, the service then "
+        "listens on other addresses than loopback, and answers to every Host.",
+    )
     docker_host: str = setting(
         fields.String(load_default="unix:///var/run/docker.sock", validate=_check_docker_host),
         "The Docker Engine, as for the docker CLI. DOCKER_TLS_VERIFY, DOCKER_CERT_PATH and "
         "DOCKER_CONFIG (registry credentials) are read as the CLI reads them.",
         variable="DOCKER_HOST",
     )
+
+    @property
+    def all_access_keys(self) -> dict[str, str]:
+        """The secret of each access key."""
+        return parse_access_keys([*self.access_keys, *self.access_keys_file])
 
     @property
     def policy(self) -> Policy:
@@ -251,6 +313,21 @@ def _checks(settings: Settings) -> Iterator[str]:
             f"FUNCSVC_MAX_PULLS is {settings.max_pulls}, but must be less than FUNCSVC_THREADS, "
             f"which is {settings.threads}: other requests need a thread while pulls go on."
         )
+    try:
+        has_keys = bool(settings.all_access_keys)
+    except ValueError as error:
+        yield f"The access keys are not valid: {error}"
+        return
+    if not has_keys and not settings.proxy_guards and not _is_loopback_bind(settings.bind):
+        yield (
+            f"FUNCSVC_BIND is {settings.bind}, but without access keys the service listens on "
+            "loopback only: set FUNCSVC_ACCESS_KEYS, or FUNCSVC_PROXY_GUARDS=true if a proxy in "
+            "front decides who may come in."
+        )
+
+
+def _is_loopback_bind(bind: str) -> bool:
+    return bind.startswith("unix:") or is_loopback(bind.rpartition(":")[0].strip("[]"))
 
 
 def _row(field: dataclasses.Field[Any]) -> str:

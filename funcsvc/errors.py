@@ -95,7 +95,10 @@ class UnsupportedContentType(InvalidParameter):
 
 
 class BodyNotReceived(InvalidParameter):
-    """Raised when a body breaks off, or doesn't arrive in the time that it has."""
+    """Raised when a body breaks off, is no valid HTTP, or doesn't arrive in its time."""
+
+    def __init__(self) -> None:
+        super().__init__("The request body did not arrive whole, or not in time.")
 
 
 class BodyTooLarge(TooLarge):

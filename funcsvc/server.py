@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
 import re
-import socket
-import struct
+import selectors
 import sys
+import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from gunicorn.glogging import Logger as GunicornLogger
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, UnsupportedTransferCoding
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.http.unreader import SocketUnreader
+from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from funcsvc.app import make_store
+from funcsvc.app import make_client
 from funcsvc.config import load_settings
 from funcsvc.errors import StoreUnavailable
 from funcsvc.http_status import error_body
 
-SOCKET_TIMEOUT_SECONDS = 30
-"""How long one read from a client, or one write to it, may stand still."""
+WRITE_TIMEOUT_SECONDS = 30
+"""How long one write to a client may stand still."""
 
-_TIMEVAL = struct.pack("ll", SOCKET_TIMEOUT_SECONDS, 0)
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _SECRET_PATH = re.compile(r"^(/(?:v\d+\.\d+/)?(?:call|output|status|logs)/[^/]*/)[^/]+")
 
@@ -58,24 +60,78 @@ class Logger(GunicornLogger):
 
     def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         """Log what gunicorn failed at; a client that stood still is no failure."""
-        if isinstance(sys.exc_info()[1], BlockingIOError):
-            self.debug("A client stood still for %s seconds.", SOCKET_TIMEOUT_SECONDS)
+        if isinstance(sys.exc_info()[1], TimeoutError):
+            self.debug("A client stood still, or sent its request too slowly.")
         else:
             super().exception(msg, *args, **kwargs)
+
+
+class DeadlineUnreader(SocketUnreader):
+    """Where gunicorn reads requests from: each has one deadline, from its first byte to its last.
+
+    gunicorn's own reads have none, so that a client that stands still, or sends a byte now and
+    then, would hold its thread for ever.
+    """
+
+    def __init__(self, conn: Connection) -> None:
+        super().__init__(conn.sock)
+        self._conn = conn
+
+    def chunk(self, size_hint: int | None = None) -> Any:
+        remaining_seconds = self._conn.request_end - time.monotonic()
+        if remaining_seconds <= 0:
+            raise TimeoutError("a request did not arrive in time")
+        self.sock.settimeout(remaining_seconds)
+        try:
+            return super().chunk(size_hint)
+        finally:
+            self.sock.settimeout(WRITE_TIMEOUT_SECONDS)
+
+
+class Connection(TConn):
+    """A client's connection; `request_end` is when its current request must have arrived."""
+
+    request_end = 0.0
+
+    def init(self) -> None:
+        """Prepare for the first request."""
+        if not self.initialized:
+            super().init()
+            self.parser.unreader = DeadlineUnreader(self)
 
 
 class Worker(ThreadWorker):
     """gunicorn's thread worker, which gives up on clients that stand still and answers in JSON."""
 
-    def handle(self, conn: Any) -> Any:
-        """Serve one request. gunicorn's own reads of a started request have no timeout."""
-        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL)
-        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL)
+    def init_process(self) -> None:
+        """Read how long a request may take to arrive, in the worker's own process."""
+        self.request_seconds = load_settings(os.environ).body_timeout_seconds
+        super().init_process()
+
+    def accept(self, listener: Any) -> None:
+        """Accept a connection, and wait for its first byte without a thread."""
+        try:
+            sock, address = listener.accept()
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
+                raise
+            return
+        self.nr_conns += 1
+        conn = Connection(self.cfg, sock, address, listener.getsockname())
+        conn.timeout = time.monotonic() + self.cfg.keepalive
+        self.pending_conns.append(conn)
+        readable = partial(self.on_pending_socket_readable, conn)
+        self.poller.register(sock, selectors.EVENT_READ, readable)
+
+    def handle(self, conn: Connection) -> Any:
+        """Serve one request, which has begun to arrive."""
+        conn.request_end = time.monotonic() + self.request_seconds
         return super().handle(conn)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what never became a request: gunicorn's own answer is a page of HTML."""
         status, message = _parse_failure(exc)
+        self.log.warning("A client at %s got %s: %s", (addr or ("",))[0], status, message)
         if status == 500:
             self.log.exception("A request failed outside of the application.")
         body = error_body(message).encode()
@@ -100,7 +156,7 @@ def say_ready(server: Any) -> None:
     log = logging.getLogger("gunicorn.error")
     log.info("funcsvc listens at %s", ", ".join(server.cfg.settings["bind"].get()))
     try:
-        make_store(load_settings(os.environ)).check()
+        make_client(load_settings(os.environ)).check()
     except StoreUnavailable as error:
         log.warning("%s", error.message)
 

@@ -1,7 +1,7 @@
 """Runs a command as root through sudo, and ends it when this process ends, however that happens.
 
-A user may not signal what sudo started, and the kernel's parent-death signal doesn't survive sudo. So root's
-side holds the reading end of a pipe, and ends the command when the pipe closes.
+A user may not signal what sudo started, and the kernel's parent-death signal doesn't survive sudo.
+So root's side holds the reading end of a pipe, and ends the command when the pipe closes.
 """
 
 import os

@@ -1,11 +1,12 @@
 """A network bridge for an engine of our own.
 
-Engines that share docker0 give the same address to two containers, and one that is told to do without
-a bridge removes docker0 from under the others. So each engine of ours has its own.
+Engines that share docker0 give the same address to two containers, and one that is told to do
+without a bridge removes docker0 from under the others. So each engine of ours has its own.
 """
 
 import ipaddress
 import itertools
+import os
 import socket
 import struct
 import subprocess
@@ -29,17 +30,24 @@ def make(purpose: str) -> bool:
     gateway = f"{network[1]}/{network.prefixlen}"
     name = name_of(purpose)
     steps = (
-        ("link", "add", name, "type", "bridge"),
-        ("address", "add", gateway, "dev", name),
-        ("link", "set", name, "up"),
+        ("ip", "link", "add", name, "type", "bridge"),
+        ("ip", "address", "add", gateway, "dev", name),
+        ("ip", "link", "set", name, "up"),
     )
-    return all(_ip(*step) for step in steps)
+    return all(_run(*step).returncode == 0 for step in steps)
 
 
 def remove(purpose: str) -> None:
-    """Remove the bridge of a purpose, if there is one."""
-    if Path("/sys/class/net", name_of(purpose)).exists():
-        _ip("link", "delete", name_of(purpose))
+    """Remove the bridge of a purpose, if there is one, with the rules its engine made for it."""
+    name = name_of(purpose)
+    if not Path("/sys/class/net", name).exists():
+        return
+    _run("ip", "link", "delete", name)
+    for table in ("nat", "filter"):
+        for rule in _run("iptables", "-w", "-t", table, "-S").stdout.splitlines():
+            append, *words = rule.split()
+            if append == "-A" and name in words:
+                _run("iptables", "-w", "-t", table, "-D", *words)
 
 
 def free_network() -> ipaddress.IPv4Network:
@@ -59,6 +67,12 @@ def _routes() -> Iterator[ipaddress.IPv4Network]:
             yield ipaddress.IPv4Network(f"{address}/{mask}")
 
 
-def _ip(*arguments: str) -> bool:
-    command = places.as_root("ip", *arguments)
-    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+def _run(*command: str) -> subprocess.CompletedProcess[str]:
+    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+    return subprocess.run(
+        # through env, for a program that isn't there is then a failure like any other
+        places.as_root("env", f"PATH={path}", *command),
+        check=False,
+        capture_output=True,
+        text=True,
+    )

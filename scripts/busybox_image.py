@@ -1,4 +1,4 @@
-"""An image made of the static busybox of the distribution, so that the first example needs no registry."""
+"""An image made of the distribution's static busybox: the first example needs no registry."""
 
 import io
 import shutil
@@ -24,7 +24,7 @@ def offer(environment: Mapping[str, str]) -> None:
 
 
 def image_tar(search_path: str) -> bytes:
-    """The root file system: busybox, a link to it per applet, a user and a place for temporary files."""
+    """The root file system: busybox, a link to it per applet, a user, /tmp."""
     busybox = shutil.which("busybox", path=search_path)
     if busybox is None:
         raise FileNotFoundError("busybox isn't installed")

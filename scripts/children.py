@@ -1,5 +1,7 @@
-"""The programs that a command runs beside itself, kept by supervisord: what dies is started again,
-and all of them end with the command, even when it is killed."""
+"""The programs that a command runs beside itself, kept by supervisord.
+
+What dies is started again, and all of them end with the command, even when it is killed.
+"""
 
 import configparser
 import getpass
@@ -14,9 +16,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]  # has no types
-
 import places
+from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]  # has no types
 
 # The kernel ends a child whose parent dies: SIGKILL leaves the parent no time to do it.
 WITH_PARENT = ["setpriv", "--pdeathsig", "TERM"]
@@ -78,8 +79,8 @@ class Children:
         path = self.log_folder.parent / "supervisord.conf"
         with path.open("w") as file:
             configuration.write(file)
-        # A process group of its own: Ctrl-C is for the command, which ends its children last. The output
-        # goes through a pipe because supervisord can't open a standard output that is a socket.
+        # A process group of its own: Ctrl-C is for the command, which ends its children last. The
+        # output goes through a pipe: supervisord can't open a standard output that is a socket.
         self.supervisord = subprocess.Popen(
             [*WITH_PARENT, ".venv/bin/supervisord", "--configuration", str(path)],
             cwd=places.ROOT,
@@ -134,6 +135,8 @@ class Children:
             return cast(bool, self._ask("getProcessInfo", name)["statename"] == "FATAL")
         except (OSError, http.client.HTTPException):  # supervisord is only starting
             return False
+        except xmlrpc.client.Fault:  # it is ending
+            return True
 
     def wait_for(self, name: str, answers: Callable[[], bool]) -> None:
         """Wait until the program answers.

@@ -1,4 +1,4 @@
-"""The Docker Engine: the one that is there is used as it is, otherwise a dockerd of our own is started."""
+"""The Docker Engine: the one that is there as it is, or else a dockerd of our own."""
 
 import os
 import subprocess
@@ -6,12 +6,11 @@ import sys
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
+import bridge
 import docker
 import docker.utils
-import requests
-
-import bridge
 import places
+import requests
 from children import ChildFailed, Children
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
@@ -89,13 +88,11 @@ def _command(purpose: str, bridge_name: str) -> list[str]:
 
 def _forget_dead(*pid_files: Path) -> None:
     """Remove pid files whose process is gone: dockerd trusts them when another has the number."""
-    for file in pid_files:
-        if not file.exists():
-            continue
-        command_line = Path("/proc", file.read_text().strip(), "cmdline")
-        name = file.stem.encode()
-        if not command_line.exists() or name not in command_line.read_bytes():
-            subprocess.run(places.as_root("rm", "-f", file), check=True)
+    script = """for file; do
+        grep -qs "$(basename "$file" .pid)" "/proc/$(cat "$file")/cmdline" || rm -f "$file"
+    done"""
+    command = places.as_root("sh", "-c", script, "sh", *pid_files)
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
 
 
 def wait(children: Children, environment: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Where the services of one purpose (run, test, bench) keep their files, and how those go away again.
+"""Where the services of a purpose (run, test, bench) keep their files, and how those go away.
 
 Standard library only: `make clean` runs this with the system's own python3.
 """
@@ -25,7 +25,7 @@ def data_folder(purpose: str) -> Path:
 
 
 def runtime_folder(purpose: str) -> Path:
-    """Sockets and pid files. Short, whatever the checkout's path: a unix socket's has at most 107 bytes."""
+    """Sockets and pid files; short, as the path of a unix socket has at most 107 bytes."""
     digest = hashlib.sha256(f"{ROOT}:{purpose}".encode()).hexdigest()[:8]
     return Path(f"/run/funcsvc-{digest}")
 

@@ -24,7 +24,7 @@ def split_bind(bind: str) -> tuple[str, int]:
 
 
 def check_free(host: str, port: int) -> None:
-    """End with a sentence if somebody listens there: gunicorn shares its port, and would not notice."""
+    """End with a sentence if somebody listens there: gunicorn shares its port, and won't notice."""
     family, kind, _, _, address = socket.getaddrinfo(
         host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
@@ -34,7 +34,8 @@ def check_free(host: str, port: int) -> None:
             candidate.bind(address)
         except OSError as error:
             sys.exit(
-                f"The service can't have {host}:{port}: {error.strerror}. Set FUNCSVC_BIND=host:port to another."
+                f"The service can't have {host}:{port}: {error.strerror}. "
+                "Set FUNCSVC_BIND=host:port to another."
             )
 
 

@@ -1,6 +1,6 @@
 """Redis and the engine: those that are there are used as they are, one that is missing is started.
 
-Run as a program with a purpose, it prints which of the two (`redis`, `engine`) has to be started for it.
+Run as a program with a purpose, it prints which of `redis` and `engine` have to be started for it.
 """
 
 import os
@@ -11,11 +11,10 @@ import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 
-import redis
-
 import bridge
 import engine
 import places
+import redis
 from children import WITH_PARENT, ChildFailed, Children, end
 
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
@@ -103,7 +102,7 @@ def find_missing(purpose: str, environment: Environment) -> set[str]:
 
 
 def end_on_signals() -> None:
-    """Let every signal that ends a command unwind it; Ctrl-C too where a script began it with `&`."""
+    """Unwind at each signal that ends a command; at Ctrl-C too where a script began it with `&`."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))

@@ -1,4 +1,4 @@
-"""`make test`: the lint, then every test against a real Redis and a real engine, then the coverage."""
+"""`make test`: the lint, every test against a real Redis and a real engine, and the coverage."""
 
 import sys
 from collections.abc import Mapping

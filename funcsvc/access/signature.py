@@ -1,6 +1,6 @@
 """Signed requests: AWS Signature Version 4, with the names of Hyper Func.
 
-https://docs.aws.amazon.com/general/latest/gr/sigv4-create-canonical-request.html, with the algorithm
+As the AWS General Reference has it under "Create a signed request", with the algorithm
 HYPER-HMAC-SHA256, the key prefix HYPER and the scope <date>/<region>/hyper/hyper_request.
 """
 
@@ -77,7 +77,7 @@ def check_signature(
         _signature(secret, parsed, date, canonical)
         for canonical in _canonical_requests(request, body_hash)
     ]
-    if not any([hmac.compare_digest(one, parsed.signature.encode()) for one in expected]):
+    if not any(hmac.compare_digest(one, parsed.signature.encode()) for one in expected):
         raise Unauthorized("The signature is wrong.")
 
 
@@ -90,8 +90,9 @@ def _parse(authorization: str) -> _Authorization:
         raise Unauthorized(
             "The Credential is not <access key>/<date>/<region>/hyper/hyper_request."
         )
+    access_key, date, region = credential.groups()
     return _Authorization(
-        *credential.groups(), parts.get("SignedHeaders", ""), parts.get("Signature", "")
+        access_key, date, region, parts.get("SignedHeaders", ""), parts.get("Signature", "")
     )
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from flask import Request, request
+from flask import request
 
 from funcsvc.access import AccessKeys, SignedRequest, check_signature
 from funcsvc.access.signature import ALGORITHM
 from funcsvc.api.bodies import MAX_DEFINITION_BYTES, read_body
 from funcsvc.config import Settings
 from funcsvc.errors import Unauthorized, WrongHost
+from funcsvc.hosts import client_address, host_name, is_loopback, limited_address
 from funcsvc.store import FailedAttempts
 
 
@@ -43,7 +43,7 @@ class Doorkeeper:
         """
         if not self._keys:
             return
-        address = limited_address(client_address(request, self._trusted))
+        address = limited_address(client_address(request.environ, self._trusted))
         self._attempts.check(address)
         try:
             self._check_authorization()
@@ -56,66 +56,15 @@ class Doorkeeper:
         if scheme.lower() == "basic":
             self._keys.check_basic(rest.strip())
         elif scheme == ALGORITHM:
-            check_signature(rest, _signed(), self._read_body, self._keys, datetime.now(UTC))
+            check_signature(rest, _signed(), _body, self._keys, datetime.now(UTC))
         else:
             raise Unauthorized(
                 f"An access key is needed: Authorization must be Basic or {ALGORITHM}."
             )
 
-    def _read_body(self) -> bytes:
-        return read_body(request, MAX_DEFINITION_BYTES, self._settings.body_timeout_seconds)
 
-
-def client_address(
-    request: Request, trusted: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
-) -> str:
-    """Return the nearest address that is no trusted proxy's.
-
-    X-Forwarded-For is read from its end, each entry only while the one after it is trusted.
-    """
-    forwarded = request.environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
-    address = request.environ.get("REMOTE_ADDR", "")
-    while _is_in(address, trusted) and forwarded and forwarded[-1].strip():
-        address = forwarded.pop().strip()
-    return address
-
-
-def limited_address(address: str) -> str:
-    """Return what attempts are counted by: an IPv4 address, or the /64 that one IPv6 host has."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return "unknown"
-    if parsed.version == 4:
-        return str(parsed)
-    return str(ipaddress.ip_network((int(parsed), 64), strict=False).network_address)
-
-
-def host_name(host: str) -> str:
-    """Return a Host header without its port and brackets."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
-
-
-def is_loopback(name: str) -> bool:
-    """Tell whether a host is this machine's own loopback, by name or address."""
-    if name.lower().rstrip(".") == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
-
-
-def _is_in(
-    address: str, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
-) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(parsed in network for network in networks)
+def _body() -> bytes:
+    return read_body(request, MAX_DEFINITION_BYTES)
 
 
 def _signed() -> SignedRequest:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from typing import Any, BinaryIO
+from typing import Any
 
 from flask import Request
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected
 
 from funcsvc.errors import BodyNotReceived, BodyTooLarge, UnsupportedContentType
 from funcsvc.schemas import parse_json_object
 
 MAX_DEFINITION_BYTES = 256 * 1024
-_CHUNK_BYTES = 64 * 1024
+_BODY = "funcsvc.body"
 
 
-def read_json_object(request: Request, timeout_seconds: float) -> dict[str, Any]:
+def read_json_object(request: Request) -> dict[str, Any]:
     """Return a management request's JSON object.
 
     Raises UnsupportedContentType, BodyTooLarge, BodyNotReceived, MalformedBody, InvalidDefinition.
@@ -25,37 +25,27 @@ def read_json_object(request: Request, timeout_seconds: float) -> dict[str, Any]
         raise UnsupportedContentType(
             f'Content-Type is "{sent[:80]}", but must be application/json.'
         )
-    return parse_json_object(read_body(request, MAX_DEFINITION_BYTES, timeout_seconds))
+    return parse_json_object(read_body(request, MAX_DEFINITION_BYTES))
 
 
-def read_body(request: Request, max_bytes: int, timeout_seconds: float) -> bytes:
-    """Return the whole body; raises BodyTooLarge or BodyNotReceived."""
+def read_body(request: Request, max_bytes: int) -> bytes:
+    """Return the whole body; raises BodyTooLarge or BodyNotReceived.
+
+    The server ends reads that take too long. A body that was read before is returned again.
+    """
+    read_before = request.environ.get(_BODY)
+    if read_before is not None:
+        return bytes(read_before)
     said_bytes = request.content_length or 0
     if said_bytes > max_bytes:
         raise BodyTooLarge(max_bytes)
-    socket = request.environ.get("gunicorn.socket")
-    if socket:  # gunicorn sets it back to blocking before the next request
-        socket.settimeout(timeout_seconds)
     try:
-        body = _read(request.stream, max_bytes, time.monotonic() + timeout_seconds)
-    except (OSError, ClientDisconnected) as error:
-        raise BodyNotReceived(_NOT_RECEIVED.format(timeout_seconds)) from error
+        body = request.stream.read(max_bytes + 1)
+    except (OSError, ParseException, ClientDisconnected) as error:
+        raise BodyNotReceived from error
+    if len(body) > max_bytes:
+        raise BodyTooLarge(max_bytes)
     if len(body) < said_bytes:
-        raise BodyNotReceived(_NOT_RECEIVED.format(timeout_seconds))
+        raise BodyNotReceived
+    request.environ[_BODY] = body
     return body
-
-
-_NOT_RECEIVED = "The body did not arrive whole within {:g} seconds."
-
-
-def _read(stream: BinaryIO | Any, max_bytes: int, end: float) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    while chunk := stream.read(_CHUNK_BYTES):
-        size += len(chunk)
-        if size > max_bytes:
-            raise BodyTooLarge(max_bytes)
-        if time.monotonic() > end:
-            raise TimeoutError
-        chunks.append(chunk)
-    return b"".join(chunks)

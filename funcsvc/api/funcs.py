@@ -23,16 +23,14 @@ from funcsvc.schemas import (
 from funcsvc.store import FuncStore
 
 
-def make_blueprint(
-    policy: Policy, engine: Engine, store: FuncStore, *, body_timeout_seconds: float
-) -> Blueprint:
+def make_blueprint(policy: Policy, engine: Engine, store: FuncStore) -> Blueprint:
     """Return the blueprint of /funcs over its parts."""
     blueprint = Blueprint("funcs", __name__)
     schema, changes_schema = FuncSchema(policy), ChangesSchema()
 
     @blueprint.post("/funcs/create")
     def create_func() -> Response:
-        func = schema.load_new(read_json_object(request, body_timeout_seconds))
+        func = schema.load_new(read_json_object(request))
         engine.check_func(func)
         definition = func_text(func)
         store.create_func(func, definition)
@@ -49,7 +47,7 @@ def make_blueprint(
 
     @blueprint.put("/funcs/<name>")
     def update_func(name: str) -> Response:
-        changes = changes_schema.load_changes(read_json_object(request, body_timeout_seconds))
+        changes = changes_schema.load_changes(read_json_object(request))
         if changes.size:
             engine.check_size(changes.size)
         return Answer(store.update_func(name, changes.apply_to))

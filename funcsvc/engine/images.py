@@ -12,6 +12,7 @@ import docker
 
 from funcsvc.config import Settings
 from funcsvc.engine.connection import Deadline, EngineConnection
+from funcsvc.engine.credentials import CredentialsUnavailable, get_credentials
 from funcsvc.engine.memory import Memory
 from funcsvc.engine.turns import turn
 from funcsvc.errors import (
@@ -124,7 +125,8 @@ class Images:
     def _pull_in_turn(self, reference: ImageReference, deadline: Deadline) -> Image:
         """Pull when no other process of this host pulls the same, unless that has brought it."""
         try:
-            with turn(f"pull {reference.canonical}", deadline.remaining_seconds()):
+            work = f"{self._settings.docker_host} {reference.canonical}"
+            with turn(work, deadline.remaining_seconds()):
                 image = self._look_up(reference)
                 if image is None:
                     self._pull(reference, deadline)
@@ -138,7 +140,11 @@ class Images:
     def _pull(self, reference: ImageReference, deadline: Deadline) -> None:
         try:
             with self._connection.client(deadline) as client:
-                _follow_pull(client, reference)
+                _follow_pull(client, reference, get_credentials(reference.domain, deadline))
+        except CredentialsUnavailable as error:
+            raise RegistryUnavailable(
+                reference.domain, reference.text, f"its credentials can't be had: {error}"
+            ) from error
         except EngineUnavailable as error:
             if deadline.is_over():
                 raise self._not_in_time(reference) from error
@@ -152,11 +158,18 @@ class Images:
         )
 
 
-def _follow_pull(client: docker.APIClient, reference: ImageReference) -> None:
+def _follow_pull(
+    client: docker.APIClient, reference: ImageReference, credentials: dict[str, str]
+) -> None:
     """Pull to the end; raises ImageNotFound or RegistryUnavailable for what the engine says."""
     try:
-        # the client reads the operator's credentials anew, as it was made for this pull
-        for progress in client.pull(reference.name, reference.version, stream=True, decode=True):
+        for progress in client.pull(
+            reference.name,
+            reference.version,
+            stream=True,
+            decode=True,
+            auth_config=credentials,
+        ):
             if "error" in progress:
                 raise _pull_error(reference, progress["error"])
     except docker.errors.APIError as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-MAX_LOCK_FILES = 256
+MAX_LOCK_FILES = 4096
 """Lock files are never removed, so they are few: now and then two pieces of work share one."""
 
 

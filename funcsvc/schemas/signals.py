@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import Final
 
-_ALSO: Final = {"CLD", "IOT", "STKFLT", "UNUSED"}
+_ALSO: Final = {"CLD", "IOT", "STKFLT"}
 """Names of old that Python's signal module lacks on some machines."""
 
 _REALTIME: Final = (
@@ -16,11 +16,13 @@ SIGNAL_NAMES: Final = frozenset(
     {known.name.removeprefix("SIG") for known in signal.Signals} | _ALSO | _REALTIME
 )
 
+_MAX_NUMBER: Final = 2**63 - 1
+
 
 def is_signal(value: str | int) -> bool:
     """Tell whether the value names a signal, with or without SIG, or is a number over 0."""
     if isinstance(value, int):
-        return value > 0
+        return 0 < value <= _MAX_NUMBER
     if value.isascii() and value.isdecimal():
-        return int(value[:20]) > 0
+        return len(value) < 20 and is_signal(int(value))
     return value.upper().removeprefix("SIG") in SIGNAL_NAMES
