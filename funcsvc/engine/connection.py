@@ -27,6 +27,10 @@ MAX_API_VERSION = "1.44"
 """The newest engine API that this service was written for; an older engine's own is used."""
 
 
+CONFIG_FILE_ERRORS = (ValueError, TypeError, AttributeError, docker.errors.InvalidConfigFile)
+"""What docker-py raises on a Docker config file that isn't one."""
+
+
 class Deadline:
     """A point in time that work has to end by."""
 
@@ -87,7 +91,10 @@ class EngineConnection:
     def client(self, deadline: Deadline) -> Iterator[DeadlineClient]:
         """Give a client of one's own; raises EngineUnavailable where docker-py fails."""
         with translated():
-            client = self._make_client(deadline)
+            try:
+                client = self._make_client(deadline)
+            except CONFIG_FILE_ERRORS as error:  # every client reads it, needed or not
+                raise EngineUnavailable("the operator's Docker config file is not valid") from error
             try:
                 yield client
             finally:
@@ -113,8 +120,6 @@ def translated() -> Iterator[None]:
         yield
     except docker.errors.APIError as error:
         raise EngineUnavailable(f"it answered {error.status_code}") from error
-    except docker.errors.InvalidConfigFile as error:
-        raise EngineUnavailable("the operator's Docker config file is not valid") from error
     except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
         raise EngineUnavailable("it did not answer in time") from error
     except requests.exceptions.ConnectionError as error:

@@ -13,7 +13,7 @@ import docker
 from docker.auth import AuthConfig
 from docker.credentials import Store
 
-from funcsvc.engine.connection import Deadline
+from funcsvc.engine.connection import CONFIG_FILE_ERRORS, Deadline
 
 
 class CredentialsUnavailable(Exception):
@@ -29,7 +29,7 @@ def get_credentials(domain: str, deadline: Deadline) -> dict[str, str]:
         config = _DeadlineAuthConfig.load_config(None, None)
         config.deadline = deadline
         return config.resolve_authconfig(domain) or {}
-    except docker.errors.DockerException as error:
+    except (*CONFIG_FILE_ERRORS, docker.errors.DockerException) as error:
         raise CredentialsUnavailable("the Docker config file is not valid") from error
 
 
