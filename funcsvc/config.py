@@ -219,7 +219,7 @@ class Settings:
     )
     failed_attempts: RateLimitItem = setting(
         RateLimit(load_default=lambda: parse_rate("20/minute")),
-        "How many requests with a wrong access key, or none, one client address may send.",
+        "How many requests with a wrong access key or signature one client address may send.",
     )
     trusted_proxies: tuple[str, ...] = setting(
         Words(load_default=(), validate=_check_networks),

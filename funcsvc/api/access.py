@@ -43,24 +43,24 @@ class Doorkeeper:
         """
         if not self._keys:
             return
+        scheme, _, credentials = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+        if scheme.lower() != "basic" and scheme != ALGORITHM:
+            raise Unauthorized(
+                f"An access key is needed: Authorization must be Basic or {ALGORITHM}."
+            )
         address = limited_address(client_address(request.environ, self._trusted))
         self._attempts.check(address)
         try:
-            self._check_authorization()
+            self._check_credentials(scheme, credentials)
         except Unauthorized:
             self._attempts.add(address)
             raise
 
-    def _check_authorization(self) -> None:
-        scheme, _, rest = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-        if scheme.lower() == "basic":
-            self._keys.check_basic(rest.strip())
-        elif scheme == ALGORITHM:
-            check_signature(rest, _signed(), _body, self._keys, datetime.now(UTC))
+    def _check_credentials(self, scheme: str, credentials: str) -> None:
+        if scheme == ALGORITHM:
+            check_signature(credentials, _signed(), _body, self._keys, datetime.now(UTC))
         else:
-            raise Unauthorized(
-                f"An access key is needed: Authorization must be Basic or {ALGORITHM}."
-            )
+            self._keys.check_basic(credentials.strip())
 
 
 def _body() -> bytes:
