@@ -6,7 +6,7 @@ import json
 
 from flask import Blueprint, Response, request
 
-from funcsvc.api.answers import Answer
+from funcsvc.api.answers import DefinitionAnswer
 from funcsvc.api.bodies import read_json_object
 from funcsvc.engine import Engine
 from funcsvc.schemas import FuncSchema
@@ -24,6 +24,7 @@ def make_blueprint(schema: FuncSchema, engine: Engine, store: FuncStore) -> Blue
         engine.check_func(func)
         definition = json.dumps(func_document(func), ensure_ascii=False)
         store.create_func(func, definition)
-        return Answer(definition, status=201, headers={"Location": f"/funcs/{func.name}"})
+        location = f"/funcs/{func.name}"
+        return DefinitionAnswer(definition, status=201, headers={"Location": location})
 
     return blueprint
