@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
+from random import getrandbits
+from typing import TYPE_CHECKING
 
 from flask import Flask, Response, request
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
 from funcsvc.errors import (
@@ -20,6 +22,9 @@ from funcsvc.errors import (
 )
 from funcsvc.http_status import error_body, status_of
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 REQUEST_ID = "X-Request-Id"
 _log = logging.getLogger("funcsvc.api")
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -29,6 +34,16 @@ class Answer(Response):
     """A response that is JSON unless it says otherwise, an empty one to OPTIONS too."""
 
     default_mimetype = "application/json"
+
+
+class DefinitionAnswer(Answer):
+    """A definition, on the hot path: its headers are whole and need none of werkzeug's care.
+
+    For one, Location is made of a name's `[-a-z0-9]`, where nothing has to be escaped.
+    """
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
+        return self.headers
 
 
 def register_answers(app: Flask) -> None:
@@ -46,7 +61,7 @@ def request_id() -> str:
     if "funcsvc.request_id" not in environ:
         given = environ.get("HTTP_X_REQUEST_ID", "")
         environ["funcsvc.request_id"] = (
-            given if _GIVEN_ID.fullmatch(given) else os.urandom(16).hex()
+            given if _GIVEN_ID.fullmatch(given) else f"{getrandbits(128):032x}"
         )
     return str(environ["funcsvc.request_id"])
 

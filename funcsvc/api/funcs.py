@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from flask import Blueprint, Response, request
 
-from funcsvc.api.answers import Answer
+from funcsvc.api.answers import DefinitionAnswer
 from funcsvc.api.bodies import read_json_object
 from funcsvc.engine import Engine
 from funcsvc.errors import CallNotFound, FuncNotFound, InvalidQuery
@@ -34,7 +34,8 @@ def make_blueprint(policy: Policy, engine: Engine, store: FuncStore) -> Blueprin
         engine.check_func(func)
         definition = func_text(func)
         store.create_func(func, definition)
-        return Answer(definition, status=201, headers={"Location": f"/funcs/{func.name}"})
+        location = f"/funcs/{func.name}"
+        return DefinitionAnswer(definition, status=201, headers={"Location": location})
 
     @blueprint.get("/funcs")
     def list_funcs() -> Response:

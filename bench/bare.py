@@ -1,0 +1,21 @@
+"""Peer (a): the least that a service could do. One bare Flask route, served as funcsvc is.
+
+It parses JSON, does one SET NX through redis-py as it comes, and returns JSON.
+"""
+
+import os
+
+import redis
+from flask import Flask, Response, jsonify, request
+
+app = Flask(__name__, static_folder=None)
+client = redis.Redis.from_url(os.environ["FUNCSVC_REDIS_URL"])
+prefix = os.environ["FUNCSVC_REDIS_PREFIX"]
+
+
+@app.post("/funcs/create")
+def create() -> tuple[Response, int]:
+    """Store the body under its name, once."""
+    document = request.get_json()
+    stored = client.set(f"{prefix}bare:{document['Name']}", request.get_data(), nx=True)
+    return jsonify(document), 201 if stored else 409
