@@ -44,7 +44,7 @@ def make_blueprint(policy: Policy, engine: Engine, store: FuncStore) -> Blueprin
 
     @blueprint.get("/funcs/<name>")
     def get_func(name: str) -> Response:
-        return Answer(store.get_func(name))
+        return DefinitionAnswer(store.get_func(name))
 
     @blueprint.put("/funcs/<name>")
     def update_func(name: str) -> Response:
