@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from flask import Blueprint, Response, request
 
-from funcsvc.api.answers import DefinitionAnswer
+from funcsvc.api.answers import Answer, DefinitionAnswer
 from funcsvc.api.bodies import read_json_object
 from funcsvc.engine import Engine
 from funcsvc.errors import CallNotFound, FuncNotFound, InvalidQuery
@@ -51,7 +51,7 @@ def make_blueprint(policy: Policy, engine: Engine, store: FuncStore) -> Blueprin
         changes = changes_schema.load_changes(read_json_object(request))
         if changes.size:
             engine.check_size(changes.size)
-        return Answer(store.update_func(name, changes.apply_to))
+        return DefinitionAnswer(store.update_func(name, changes.apply_to))
 
     @blueprint.delete("/funcs/<name>")
     def delete_func(name: str) -> Response:
