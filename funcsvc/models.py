@@ -79,11 +79,6 @@ class HostConfig:
     links: Sequence[str] = ()
     publish_all_ports: bool = False
 
-    @property
-    def publishes_ports(self) -> bool:
-        """Whether any port of the container is asked to be reachable through the host."""
-        return bool(self.port_bindings) or self.publish_all_ports
-
 
 @dataclass(frozen=True, slots=True)
 class Func:

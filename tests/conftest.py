@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import docker
 import pytest
 import redis
+import requests
 
 REQUIRED = os.environ.pop("FUNCSVC_REQUIRE_SERVICES", "") == "1"
 REDIS_URL = os.environ.get("FUNCSVC_REDIS_URL", "redis://127.0.0.1:6379/0")
@@ -61,6 +62,6 @@ def docker_host() -> str:
     try:
         with docker.APIClient(base_url=DOCKER_HOST, version="1.41", timeout=5) as client:
             client.ping()
-    except Exception as error:
+    except (docker.errors.DockerException, requests.RequestException) as error:
         missing_service(f"no Docker Engine answers: {type(error).__name__}")
     return DOCKER_HOST

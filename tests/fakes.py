@@ -5,9 +5,7 @@ They keep everything in memory. `fail_with` makes the next and all later uses ra
 
 from __future__ import annotations
 
-import json
 from threading import Lock
-from typing import Any
 
 from funcsvc.engine.capacity import check_size
 from funcsvc.engine.engine import check_command
@@ -39,13 +37,12 @@ class FakeFuncStore:
                 raise FuncExists(func.name)
             self.definitions[func.name] = definition
 
-    def get_definition(self, name: str) -> dict[str, Any]:
-        """Return the stored definition of a func; raises FuncNotFound."""
+    def get_func(self, name: str) -> str:
+        """Return the definition of a func, as it was stored; raises FuncNotFound."""
         self.check()
         if name not in self.definitions:
             raise FuncNotFound(name)
-        definition: dict[str, Any] = json.loads(self.definitions[name])
-        return definition
+        return self.definitions[name]
 
     def check(self) -> None:
         """Raise what it was told to raise."""
@@ -84,9 +81,7 @@ class FakeEngine:
         if image is None and self._has_every_image:
             image = Image(id="sha256:every", cmd=["sh"], entrypoint=[])
         if image is None:
-            raise ImageNotFound(
-                func.config.image.text, "the engine lacks it, and pulling is off"
-            )
+            raise ImageNotFound(func.config.image.text, "the engine lacks it, and pulling is off")
         check_command(func.config, image)
 
     def check(self) -> None:

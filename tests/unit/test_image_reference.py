@@ -116,7 +116,7 @@ IMAGE_ID = "a name of 64 hexadecimal digits would be taken for an image id"
         ("a/", PATH),
         ("a/b/", PATH),
         ("ä", PATH),
-        ("https://example.com/a", PATH),
+        ("https://example.com/a", HOST),
         ("Ubuntu", LOWER),
         ("team/Tool", LOWER),
         ("example.com/Tool", LOWER),
@@ -167,7 +167,9 @@ def test_a_full_name_counts_its_registry():
         parse_image_reference(longest + "a")
 
 
-@pytest.mark.parametrize("text", ["a-" * 20000, "a" * 100_000, ("a" * 30 + ".") * 3000, "a/" * 9999])
+@pytest.mark.parametrize(
+    "text", ["a-" * 20000, "a" * 100_000, ("a" * 30 + ".") * 3000, "a/" * 9999]
+)
 def test_parse_refuses_long_texts_in_no_time(text):
     with pytest.raises(InvalidReference):
         parse_image_reference(text)

@@ -74,7 +74,6 @@ def test_parse_refuses_what_is_no_object(body, kind):
     ("body", "where"),
     [
         (b"{", "line 1, column 2"),
-        (b'{"a": 1,}', "line 1, column 8"),
         (b'{"a" 1}', "line 1, column 6"),
         (b'{"a": 1}\n}', "line 2, column 1"),
         (b'{\n"a": x}', "line 2, column 6"),

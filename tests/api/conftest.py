@@ -1,0 +1,48 @@
+"""The application over fakes, and a client of it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from flask.testing import FlaskClient
+
+from funcsvc.app import create_app
+from funcsvc.config import load_settings
+from funcsvc.models import MEGABYTE, Capacity, Image
+from tests.fakes import FakeEngine, FakeFuncStore
+
+
+@pytest.fixture
+def store() -> FakeFuncStore:
+    """The store behind the client."""
+    return FakeFuncStore()
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    """The engine behind the client: it has every image, and holds every size."""
+    return FakeEngine(has_every_image=True)
+
+
+@pytest.fixture
+def client(store, engine) -> FlaskClient:
+    """A client of the application over the fakes, with default settings."""
+    return make_client(store, engine)
+
+
+def make_client(store, engine, **environment: str) -> FlaskClient:
+    return create_app(load_settings(environment), store, engine).test_client()
+
+
+@pytest.fixture
+def small(store):
+    """A client of an engine that has one image and the memory of a small machine."""
+    engine = FakeEngine(
+        {
+            "ubuntu": Image("sha256:1", cmd=["bash"], entrypoint=[]),
+            "mute": Image("sha256:2", cmd=[], entrypoint=[]),
+        },
+        Capacity(cpus=2, memory_bytes=2048 * MEGABYTE),
+    )
+    return SimpleNamespace(client=make_client(store, engine), engine=engine)

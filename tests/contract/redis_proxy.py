@@ -1,0 +1,87 @@
+"""A way to Redis that breaks at a chosen moment: a TCP proxy that knows when a script is sent."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from urllib.parse import urlsplit, urlunsplit
+
+WAIT_SECONDS = 10
+
+
+class RedisProxy:
+    """Forwards connections to the Redis of a URL; `url` is the way through it.
+
+    `fault` is what happens to the next script that is sent, once:
+    - "cut after": Redis carries it out, and the connection breaks before the answer
+    - "cut before": the connection breaks, and Redis never hears of it
+    - "hush after": Redis carries it out, and the answer never comes
+    - "hold": Redis gets it when `release` is set, and nobody hears the answer
+    `done` is set when Redis has answered what was cut, hushed or held.
+    """
+
+    def __init__(self, redis_url: str) -> None:
+        self.fault = ""
+        self.done = threading.Event()
+        self.release = threading.Event()
+        parts = urlsplit(redis_url)
+        self._redis = (parts.hostname, parts.port or 6379)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        port = self._listener.getsockname()[1]
+        user = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
+        self.url = urlunsplit(parts._replace(netloc=f"{user}127.0.0.1:{port}"))
+        self._threads = [threading.Thread(target=self._accept)]
+        self._sockets: list[socket.socket] = []
+        self._threads[0].start()
+
+    def close(self) -> None:
+        """Break every connection and wait for the threads."""
+        self.release.set()
+        for each in (self._listener, *self._sockets):
+            _break(each)
+        for thread in self._threads:
+            thread.join(WAIT_SECONDS)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            redis = socket.create_connection(self._redis, timeout=WAIT_SECONDS)
+            self._sockets += [client, redis]
+            thread = threading.Thread(target=self._serve, args=(client, redis))
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, client: socket.socket, redis: socket.socket) -> None:
+        """Carry commands one at a time, as redis-py sends them: each whole, then its answer."""
+        with client, redis:
+            try:
+                while command := client.recv(1 << 20):
+                    fault = self._take_fault() if b"\r\nEVAL" in command else ""
+                    if fault == "cut before":
+                        return
+                    if fault == "hold":
+                        self.release.wait(WAIT_SECONDS)
+                    redis.sendall(command)
+                    answer = redis.recv(1 << 20)
+                    if fault:
+                        self.done.set()
+                    if fault == "cut after":
+                        return
+                    if not fault:
+                        client.sendall(answer)
+            except OSError:
+                return
+
+    def _take_fault(self) -> str:
+        fault, self.fault = self.fault, ""
+        return fault
+
+
+def _break(each: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        each.shutdown(socket.SHUT_RDWR)
+    each.close()

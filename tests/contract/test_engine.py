@@ -1,0 +1,178 @@
+"""One suite for the fake engine and the real one: images, commands, sizes."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+
+import pytest
+
+from funcsvc.config import load_settings
+from funcsvc.engine import Engine
+from funcsvc.errors import EngineUnavailable, ImageNotFound, NoCommand, SizeTooLarge
+from funcsvc.models import SIZES, Capacity, Func, Image
+from funcsvc.schemas import FuncSchema
+from tests.fakes import FakeEngine
+
+UNKNOWN_ID = "sha256:" + "0123456789abcdef" * 4
+
+
+def new_func(image: str, size: str = "s1", **config) -> Func:
+    return FuncSchema().load_new(
+        {"Name": "f", "ContainerSize": size, "Config": {"Image": image, **config}}
+    )
+
+
+def real_engine(docker_host: str, **settings: str) -> Engine:
+    environment = {f"FUNCSVC_{name.upper()}": value for name, value in settings.items()}
+    return Engine(
+        load_settings({"DOCKER_HOST": docker_host, "FUNCSVC_PULL_POLICY": "never", **environment})
+    )
+
+
+@pytest.fixture(scope="session")
+def capacity(docker_client) -> Capacity:
+    """What the real engine has, by its own word."""
+    info = docker_client.info()
+    return Capacity(info["NCPU"], info["MemTotal"])
+
+
+@pytest.fixture(scope="session")
+def image_with_entrypoint(make_image) -> str:
+    """The reference of an image that has an entrypoint and no command."""
+    return make_image("entry", 'ENTRYPOINT ["/x"]')
+
+
+@pytest.fixture(params=["fake", "real"])
+def make_engine(
+    request, docker_host, capacity, image, image_without_command, image_with_entrypoint
+):
+    """Make each of the two engines; both have the same images and capacity."""
+
+    def make(*, cap_cpus: bool = False):
+        if request.param == "real":
+            return real_engine(docker_host, cap_cpus=str(cap_cpus).lower())
+        images = {
+            image: Image("sha256:1", cmd=["/x"], entrypoint=[]),
+            image_without_command: Image("sha256:2", cmd=[], entrypoint=[]),
+            image_with_entrypoint: Image("sha256:3", cmd=[], entrypoint=["/x"]),
+        }
+        return FakeEngine(images, capacity, cap_cpus=cap_cpus)
+
+    return make
+
+
+@pytest.fixture
+def engine(make_engine):
+    """Each of the two engines."""
+    return make_engine()
+
+
+def test_engine_that_answers_passes_its_check(engine):
+    engine.check()
+
+
+def test_func_of_a_known_image_is_accepted(engine, image):
+    engine.check_func(new_func(image))
+    engine.check_func(new_func(f"docker.io/library/{image}"))
+
+
+@pytest.mark.parametrize("suffix", ["-nope", f"@{UNKNOWN_ID}"])
+def test_func_of_an_unknown_image_is_refused_where_nothing_is_pulled(engine, image, suffix):
+    unknown = image.partition(":")[0] + suffix if "@" in suffix else image + suffix
+    with pytest.raises(ImageNotFound) as caught:
+        engine.check_func(new_func(unknown))
+    assert caught.value.field_errors == {
+        "Config.Image": [
+            f'Config.Image is "{unknown}", but no such image: '
+            "the engine lacks it, and pulling is off."
+        ]
+    }
+
+
+def test_beginning_of_an_image_id_is_no_name(engine, docker_client, image):
+    image_id = docker_client.inspect_image(image)["Id"].removeprefix("sha256:")
+    with pytest.raises(ImageNotFound):
+        engine.check_func(new_func(image_id[:12]))
+
+
+def test_func_of_an_image_without_command_needs_one(engine, image_without_command):
+    with pytest.raises(NoCommand) as caught:
+        engine.check_func(new_func(image_without_command))
+    assert caught.value.field_errors == {
+        "Config.Cmd": [
+            "Config.Cmd is missing, but is required: neither Config.Entrypoint nor the image "
+            f'"{image_without_command}" says what to run.'
+        ]
+    }
+    engine.check_func(new_func(image_without_command, Cmd=["/x"]))
+    engine.check_func(new_func(image_without_command, Entrypoint=["/x"]))
+
+
+def test_entrypoint_of_an_image_is_enough(engine, image_with_entrypoint):
+    engine.check_func(new_func(image_with_entrypoint))
+
+
+@pytest.mark.parametrize("cap_cpus", [True, False])
+@pytest.mark.parametrize("size", SIZES)
+def test_size_is_accepted_if_and_only_if_it_fits_the_engine(
+    make_engine, image, capacity, size, cap_cpus
+):
+    engine, wanted = make_engine(cap_cpus=cap_cpus), SIZES[size]
+    cpus_fit = cap_cpus or wanted.cpus <= capacity.cpus
+    if cpus_fit and wanted.memory_bytes <= capacity.memory_bytes:
+        engine.check_func(new_func(image, size))
+    else:
+        with pytest.raises(SizeTooLarge) as caught:
+            engine.check_func(new_func(image, size))
+        assert list(caught.value.field_errors) == ["ContainerSize"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["unix:///nonexistent/docker.sock", "tcp://127.0.0.1:1", "unix:///dev/null"],
+)
+def test_engine_that_is_not_there_is_unavailable(address, image):
+    engine = real_engine(address)
+    messages = []
+    with warnings.catch_warnings():
+        # docker-py leaves its socket to the garbage collector when a unix socket can't be reached
+        warnings.simplefilter("ignore", ResourceWarning)
+        for use in (engine.check, lambda: engine.check_func(new_func(image))):
+            messages.append(message_of_refusal(use))
+        gc.collect()
+    assert messages == ["The Docker Engine can't be used: it can't be reached."] * 2
+
+
+def message_of_refusal(use) -> str:
+    try:
+        use()
+    except EngineUnavailable as error:
+        return error.message
+    return ""
+
+
+def test_what_the_engine_said_of_an_image_is_believed_for_a_while(
+    docker_host, docker_client, make_image
+):
+    reference = make_image("brief", 'CMD ["/x"]')
+    believing = real_engine(docker_host, engine_remember_seconds="60")
+    doubting = real_engine(docker_host, engine_remember_seconds="0")
+    believing.check_func(new_func(reference))
+    doubting.check_func(new_func(reference))
+    docker_client.remove_image(reference)
+    try:
+        believing.check_func(new_func(reference))
+        with pytest.raises(ImageNotFound):
+            doubting.check_func(new_func(reference))
+    finally:
+        make_image("brief")
+
+
+def test_image_that_came_since_is_seen_at_once(docker_host, make_image, image):
+    engine = real_engine(docker_host, engine_remember_seconds="60")
+    reference = image.partition(":")[0] + ":since"
+    with pytest.raises(ImageNotFound):
+        engine.check_func(new_func(reference))
+    make_image("since", 'CMD ["/x"]')
+    engine.check_func(new_func(reference))

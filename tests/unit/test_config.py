@@ -1,0 +1,228 @@
+"""Settings: read from an environment that is passed in, refused with a sentence, documented."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from funcsvc.config import DEFAULT_WORKERS, InvalidSettings, Settings, load_settings, settings_page
+from funcsvc.policy import Policy
+
+DEFAULTS = {
+    "bind": "127.0.0.1:8000",
+    "workers": DEFAULT_WORKERS,
+    "threads": 16,
+    "log_level": "info",
+    "redis_url": "redis://127.0.0.1:6379/0",
+    "redis_prefix": "funcsvc:",
+    "pull_policy": "missing",
+    "allowed_images": (),
+    "cap_cpus": False,
+    "allow_host_network": True,
+    "allow_container_network": True,
+    "allow_links": True,
+    "allow_published_ports": True,
+    "allow_volumes_from": True,
+    "docker_host": "unix:///var/run/docker.sock",
+}
+
+
+def refusal(**environment: str) -> str:
+    with pytest.raises(InvalidSettings) as caught:
+        load_settings(environment)
+    return str(caught.value)
+
+
+def variable(field: dataclasses.Field) -> str:
+    return "DOCKER_HOST" if field.name == "docker_host" else f"FUNCSVC_{field.name.upper()}"
+
+
+@pytest.mark.parametrize(("name", "value"), DEFAULTS.items())
+def test_empty_environment_gives_the_default(name, value):
+    assert getattr(load_settings({}), name) == value
+
+
+def test_the_process_environment_is_not_read(monkeypatch):
+    monkeypatch.setenv("FUNCSVC_THREADS", "99")
+    monkeypatch.setenv("FUNCSVC_NONSENSE", "1")
+    assert load_settings({}).threads == 16
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(Settings), ids=lambda field: field.name)
+def test_variable_that_is_set_and_empty_counts_as_not_set(field):
+    assert load_settings({variable(field): ""}) == load_settings({})
+
+
+def test_variables_of_others_are_ignored():
+    others = {"PATH": "/bin", "XFUNCSVC_THREADS": "x", "FUNCSVC": "x", "HTTP_PROXY": "x"}
+    assert load_settings(others) == load_settings({})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("FUNCSVC_BIND", "0.0.0.0:80", "0.0.0.0:80"),
+        ("FUNCSVC_BIND", "localhost:65535", "localhost:65535"),
+        ("FUNCSVC_BIND", "[::1]:0", "[::1]:0"),
+        ("FUNCSVC_BIND", "unix:/run/funcsvc.sock", "unix:/run/funcsvc.sock"),
+        ("FUNCSVC_WORKERS", "1", 1),
+        ("FUNCSVC_WORKERS", "256", 256),
+        ("FUNCSVC_THREADS", "1024", 1024),
+        ("FUNCSVC_LOG_LEVEL", "debug", "debug"),
+        ("FUNCSVC_REDIS_URL", "redis://:secret@host:1/2", "redis://:secret@host:1/2"),
+        ("FUNCSVC_REDIS_URL", "rediss://host", "rediss://host"),
+        ("FUNCSVC_REDIS_URL", "unix:///run/redis.sock", "unix:///run/redis.sock"),
+        ("FUNCSVC_REDIS_URL", "redis://host?db=1", "redis://host?db=1"),
+        ("FUNCSVC_REDIS_URL", "rediss://h?ssl_ca_certs=/a", "rediss://h?ssl_ca_certs=/a"),
+        ("FUNCSVC_REDIS_URL", "redis+sentinel://a:1/main", "redis+sentinel://a:1/main"),
+        (
+            "FUNCSVC_REDIS_URL",
+            "redis+sentinel://u:p@a:1,b:26379/main/15",
+            "redis+sentinel://u:p@a:1,b:26379/main/15",
+        ),
+        ("FUNCSVC_REDIS_PREFIX", "p", "p"),
+        ("FUNCSVC_REDIS_PREFIX", "p" * 64, "p" * 64),
+        ("FUNCSVC_REDIS_TIMEOUT_SECONDS", "0.1", 0.1),
+        ("FUNCSVC_REDIS_TIMEOUT_SECONDS", "60", 60.0),
+        ("FUNCSVC_ENGINE_REMEMBER_SECONDS", "0", 0.0),
+        ("FUNCSVC_PULL_POLICY", "never", "never"),
+        ("FUNCSVC_ALLOWED_IMAGES", "ubuntu", ("ubuntu",)),
+        ("FUNCSVC_ALLOWED_IMAGES", " a/* , b:1 ,,", ("a/*", "b:1")),
+        ("FUNCSVC_ALLOWED_IMAGES", ",", ()),
+        ("FUNCSVC_CAP_CPUS", "1", True),
+        ("FUNCSVC_CAP_CPUS", "true", True),
+        ("FUNCSVC_CAP_CPUS", "yes", True),
+        ("FUNCSVC_CAP_CPUS", "on", True),
+        ("FUNCSVC_ALLOW_LINKS", "0", False),
+        ("FUNCSVC_ALLOW_LINKS", "false", False),
+        ("FUNCSVC_ALLOW_LINKS", "no", False),
+        ("FUNCSVC_ALLOW_LINKS", "off", False),
+        ("DOCKER_HOST", "tcp://engine:2376", "tcp://engine:2376"),
+        ("DOCKER_HOST", "unix:///run/d.sock", "unix:///run/d.sock"),
+        ("DOCKER_HOST", "https://engine:2376", "https://engine:2376"),
+    ],
+)
+def test_value_is_read(name, text, value):
+    field = "docker_host" if name == "DOCKER_HOST" else name.removeprefix("FUNCSVC_").lower()
+    assert getattr(load_settings({name: text}), field) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("FUNCSVC_BIND", "8000"),
+        ("FUNCSVC_BIND", ":8000"),
+        ("FUNCSVC_BIND", "localhost"),
+        ("FUNCSVC_BIND", "localhost:"),
+        ("FUNCSVC_BIND", "localhost:65536"),
+        ("FUNCSVC_BIND", "localhost:-1"),
+        ("FUNCSVC_BIND", "localhost:http"),
+        ("FUNCSVC_BIND", "unix:"),
+        ("FUNCSVC_WORKERS", "0"),
+        ("FUNCSVC_WORKERS", "257"),
+        ("FUNCSVC_WORKERS", "many"),
+        ("FUNCSVC_WORKERS", "1.5"),
+        ("FUNCSVC_WORKERS", "-1"),
+        ("FUNCSVC_THREADS", "1"),
+        ("FUNCSVC_THREADS", "1025"),
+        ("FUNCSVC_LOG_LEVEL", "loud"),
+        ("FUNCSVC_LOG_LEVEL", "INFO"),
+        ("FUNCSVC_REDIS_URL", "127.0.0.1:6379"),
+        ("FUNCSVC_REDIS_URL", "http://127.0.0.1"),
+        ("FUNCSVC_REDIS_URL", "redis://host:port"),
+        ("FUNCSVC_REDIS_URL", "redis://host:99999"),
+        ("FUNCSVC_REDIS_URL", "redis://[::1"),
+        ("FUNCSVC_REDIS_URL", "redis://host?socket_timeout=100"),
+        ("FUNCSVC_REDIS_URL", "redis+sentinel://a:1"),
+        ("FUNCSVC_REDIS_URL", "redis+sentinel://a/main"),
+        ("FUNCSVC_REDIS_URL", "redis+sentinel://a:1,/main"),
+        ("FUNCSVC_REDIS_URL", "redis+sentinel://a:1/main/x"),
+        ("DOCKER_HOST", "garbage"),
+        ("DOCKER_HOST", "/var/run/docker.sock"),
+        ("DOCKER_HOST", "unix://"),
+        ("DOCKER_HOST", "ftp://engine"),
+        ("FUNCSVC_REDIS_PREFIX", "p" * 65),
+        ("FUNCSVC_REDIS_TIMEOUT_SECONDS", "0"),
+        ("FUNCSVC_REDIS_TIMEOUT_SECONDS", "0.09"),
+        ("FUNCSVC_REDIS_TIMEOUT_SECONDS", "60.1"),
+        ("FUNCSVC_REDIS_TIMEOUT_SECONDS", "nan"),
+        ("FUNCSVC_REDIS_TIMEOUT_SECONDS", "inf"),
+        ("FUNCSVC_REDIS_TIMEOUT_SECONDS", "2s"),
+        ("FUNCSVC_ENGINE_TIMEOUT_SECONDS", "0"),
+        ("FUNCSVC_ENGINE_REMEMBER_SECONDS", "-1"),
+        ("FUNCSVC_ENGINE_REMEMBER_SECONDS", "61"),
+        ("FUNCSVC_PULL_TIMEOUT_SECONDS", "0.5"),
+        ("FUNCSVC_PULL_POLICY", "always"),
+        ("FUNCSVC_MAX_PULLS", "0"),
+        ("FUNCSVC_CAP_CPUS", "maybe"),
+        ("FUNCSVC_CAP_CPUS", "2"),
+        ("FUNCSVC_ALLOW_LINKS", "nope"),
+    ],
+)
+def test_bad_value_is_refused_with_a_sentence_that_names_the_variable(name, text):
+    message = refusal(**{name: text})
+    assert message.startswith(f"{name} is not valid: ")
+    assert message.endswith(".")
+
+
+def test_password_in_a_bad_value_is_not_shown():
+    assert "hunter2" not in refusal(FUNCSVC_REDIS_URL="http://:hunter2@host")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("FUNCSVC_THREAD", ": did you mean FUNCSVC_THREADS?"),
+        ("FUNCSVC_REDIS_URI", ": did you mean FUNCSVC_REDIS_URL?"),
+        ("FUNCSVC_ALLOW_LINK", ": did you mean FUNCSVC_ALLOW_LINKS?"),
+        ("FUNCSVC_THREADs", ": did you mean FUNCSVC_THREADS?"),
+        ("FUNCSVC_", "."),
+    ],
+)
+def test_variable_that_is_no_setting_is_refused_with_the_nearest(name, hint):
+    message = refusal(**{name: "1"})
+    assert message.startswith(f"{name} is not a setting")
+    if hint != ".":
+        assert message == f"{name} is not a setting{hint}"
+
+
+def test_every_problem_is_named_at_once():
+    message = refusal(FUNCSVC_WORKERS="x", FUNCSVC_BIND="y", FUNCSVC_TREADS="1")
+    for name in ("FUNCSVC_WORKERS", "FUNCSVC_BIND", "FUNCSVC_TREADS"):
+        assert f"{name} is not " in message
+
+
+@pytest.mark.parametrize("threads", [2, 3, 16])
+def test_pulls_are_always_fewer_than_threads(threads):
+    just = {"FUNCSVC_THREADS": str(threads), "FUNCSVC_MAX_PULLS": str(threads - 1)}
+    assert load_settings(just).max_pulls == threads - 1
+    assert refusal(**{**just, "FUNCSVC_MAX_PULLS": str(threads)}) == (
+        f"FUNCSVC_MAX_PULLS is {threads}, but must be less than FUNCSVC_THREADS, "
+        f"which is {threads}: other requests need a thread while pulls go on."
+    )
+
+
+def test_policy_is_what_the_settings_forbid():
+    settings = load_settings({"FUNCSVC_ALLOW_LINKS": "0", "FUNCSVC_ALLOWED_IMAGES": "ubuntu"})
+    assert settings.policy == Policy(allow_links=False, allowed_images=("ubuntu",))
+    assert load_settings({}).policy == Policy()
+
+
+def test_settings_can_not_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        load_settings({}).threads = 1
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(Settings), ids=lambda field: field.name)
+def test_settings_page_has_a_row_for_each_setting(field):
+    rows = [row for row in settings_page().splitlines() if row.startswith(f"| `{variable(field)}`")]
+    assert len(rows) == 1
+    assert rows[0].count(" | ") == 2
+    assert rows[0].endswith(f" | {field.metadata['help']} |")
+
+
+def test_settings_page_is_fresh():
+    page = Path(__file__, "../../../docs/settings.md").resolve().read_text()
+    assert page == settings_page(), "run `make settings`"

@@ -1,0 +1,158 @@
+"""Every error of funcsvc has a status, the one body, and one sentence for its message."""
+
+from __future__ import annotations
+
+import json
+import re
+from http import HTTPStatus
+
+import pytest
+
+from funcsvc import engine, errors
+from funcsvc.http_status import STATUS_OF_KIND, error_body, status_of
+from funcsvc.store.redis_client import AnswerLost
+
+assert engine  # its rooms may have errors of their own
+
+KINDS = [
+    errors.InvalidParameter,
+    errors.NotFound,
+    errors.Conflict,
+    errors.TooLarge,
+    errors.Unavailable,
+    errors.Busy,
+]
+
+EXAMPLES = {
+    "MalformedBody": (errors.MalformedBody("The body is a list."), 400),
+    "UnsupportedContentType": (errors.UnsupportedContentType("Content-Type is bad."), 400),
+    "BodyNotReceived": (errors.BodyNotReceived(), 400),
+    "BodyTooLarge": (errors.BodyTooLarge(10), 413),
+    "InvalidDefinition": (errors.InvalidDefinition({"Name": ["Name is bad."]}), 400),
+    "FuncExists": (errors.FuncExists("f"), 409),
+    "FuncNotFound": (errors.FuncNotFound("f"), 404),
+    "ImageNotFound": (errors.ImageNotFound("ubuntu", "the engine lacks it"), 400),
+    "SizeTooLarge": (errors.SizeTooLarge("l3", "it needs 8 CPUs, of 2 there"), 400),
+    "NoCommand": (errors.NoCommand("ubuntu"), 400),
+    "EngineUnavailable": (errors.EngineUnavailable("it can't be reached"), 500),
+    "RegistryUnavailable": (
+        errors.RegistryUnavailable("docker.io", "ubuntu", "it can't be reached"),
+        500,
+    ),
+    "TooManyPulls": (errors.TooManyPulls(4), 503),
+    "StoreUnavailable": (errors.StoreUnavailable("it can't be reached"), 500),
+    "AnswerLost": (AnswerLost("it can't be reached"), 500),
+}
+
+
+def subclasses(base: type) -> set[type]:
+    found = {base}
+    for below in base.__subclasses__():
+        found |= subclasses(below)
+    return {kind for kind in found if kind.__module__.startswith("funcsvc.")}
+
+
+CONCRETE = sorted(
+    subclasses(errors.FuncsvcError) - {errors.FuncsvcError, *KINDS}, key=lambda kind: kind.__name__
+)
+
+
+def test_every_concrete_error_has_an_example_here():
+    assert {kind.__name__ for kind in CONCRETE} == set(EXAMPLES)
+
+
+@pytest.mark.parametrize("kind", CONCRETE, ids=lambda kind: kind.__name__)
+def test_error_is_of_one_kind(kind):
+    assert sum(issubclass(kind, one) for one in KINDS) == 1
+
+
+@pytest.mark.parametrize("kind", CONCRETE, ids=lambda kind: kind.__name__)
+def test_error_says_when_it_is_raised(kind):
+    assert kind.__doc__.startswith("Raised when ")
+
+
+@pytest.mark.parametrize(("error", "status"), EXAMPLES.values(), ids=EXAMPLES)
+def test_error_has_its_status(error, status):
+    assert status_of(error) == status
+
+
+@pytest.mark.parametrize("error", [error for error, _ in EXAMPLES.values()], ids=EXAMPLES)
+def test_error_has_a_sentence_for_its_message(error):
+    assert re.fullmatch(r"[A-Z].*[^.]\.", error.message)
+    assert error.message == str(error)
+
+
+@pytest.mark.parametrize("error", [error for error, _ in EXAMPLES.values()], ids=EXAMPLES)
+def test_error_has_the_one_body(error):
+    field_errors = getattr(error, "field_errors", None)
+    expected = {"message": error.message}
+    if field_errors:
+        expected["errors"] = field_errors
+    assert json.loads(error_body(error.message, field_errors)) == expected
+
+
+def test_every_kind_has_a_status():
+    assert set(STATUS_OF_KIND) == set(KINDS)
+
+
+def test_error_of_no_kind_is_a_bug():
+    assert status_of(errors.FuncsvcError("Oh.")) == HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def test_messages_name_the_field_the_value_and_the_rule():
+    messages = {name: error.message for name, (error, _) in EXAMPLES.items()}
+    assert messages["FuncExists"] == (
+        'Name is "f", but a function of that name exists already: names are unique.'
+    )
+    assert messages["FuncNotFound"] == 'There is no function named "f".'
+    assert messages["BodyTooLarge"] == (
+        "The request body is too large: at most 10 bytes are accepted."
+    )
+    assert messages["ImageNotFound"] == (
+        'Config.Image is "ubuntu", but no such image: the engine lacks it.'
+    )
+    assert messages["SizeTooLarge"] == (
+        'ContainerSize is "l3", but must fit the engine: it needs 8 CPUs, of 2 there.'
+    )
+    assert messages["NoCommand"] == (
+        "Config.Cmd is missing, but is required: neither Config.Entrypoint nor the image "
+        '"ubuntu" says what to run.'
+    )
+    assert messages["EngineUnavailable"] == (
+        "The Docker Engine can't be used: it can't be reached."
+    )
+    assert messages["RegistryUnavailable"] == (
+        "The registry docker.io can't deliver the image \"ubuntu\": it can't be reached."
+    )
+    assert messages["StoreUnavailable"] == "Redis can't be used: it can't be reached."
+
+
+def test_message_of_many_wrong_fields_is_the_first_and_says_that_there_are_more():
+    error = errors.InvalidDefinition({"A": ["A is bad.", "A is worse."], "B": ["B is bad."]})
+    assert error.message.startswith("A is bad.")
+    assert "2 more" in error.message
+    assert error.field_errors == {"A": ["A is bad.", "A is worse."], "B": ["B is bad."]}
+
+
+def test_body_keeps_characters_beyond_ascii():
+    assert error_body("Name is ä.") == '{"message": "Name is ä."}'
+
+
+def test_body_without_wrong_fields_has_only_a_message():
+    assert error_body("It is bad.", {}) == '{"message": "It is bad."}'
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("a", '"a"'),
+        (1, "1"),
+        (True, "true"),
+        (None, "null"),
+        (["a", 1], '["a", 1]'),
+        ("a" * 78, '"' + "a" * 78 + '"'),
+        ("a" * 79, '"' + "a" * 79 + "…"),
+    ],
+)
+def test_value_is_shown_as_json_of_at_most_80_characters(value, shown):
+    assert errors.show(value) == shown

@@ -1,0 +1,142 @@
+"""What redis-py raises becomes a sentence that says why Redis can't be used."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+
+from funcsvc.errors import StoreUnavailable
+from funcsvc.store.redis_client import AnswerLost, RedisClient, translated
+
+SECRET = "hunter2@10.0.0.1:6379"
+
+
+def refusal(error: Exception) -> StoreUnavailable:
+    with pytest.raises(StoreUnavailable) as caught, translated():
+        raise error
+    assert caught.value.__cause__ is error
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (redis.exceptions.OutOfMemoryError("command not allowed"), "its memory is full"),
+        (redis.exceptions.ReadOnlyError("You can't write"), "it is a read-only replica"),
+        (redis.exceptions.BusyLoadingError("loading"), "it is still loading its data"),
+        (redis.exceptions.MasterDownError("link down"), "it has lost its master"),
+        (redis.exceptions.NoPermissionError("no perm"), "its user may not do this"),
+        (
+            redis.exceptions.AuthenticationError("invalid"),
+            "it did not accept the user and password, or their absence",
+        ),
+        (
+            redis.exceptions.ResponseError("OOM command not allowed when used memory > maxmemory"),
+            "its memory is full",
+        ),
+        (
+            redis.exceptions.ResponseError(
+                "Error running script (call to f_0): @user_script:12: -OOM command not allowed"
+            ),
+            "its memory is full",
+        ),
+        (
+            redis.exceptions.ResponseError(
+                "Error running script (call to f_0): @user_script: 12: -READONLY You can't write"
+            ),
+            "it is a read-only replica",
+        ),
+        (
+            redis.exceptions.ResponseError("MISCONF Redis is configured to save RDB snapshots"),
+            "it can't write to its disk",
+        ),
+        (redis.exceptions.ResponseError("BUSY Redis is busy"), "it is busy with a script"),
+        (
+            redis.exceptions.ResponseError("NOREPLICAS Not enough good replicas"),
+            "it has too few replicas to accept a write",
+        ),
+        (redis.exceptions.ResponseError("WRONGTYPE not a string"), "it refused the request"),
+        (redis.exceptions.ResponseError("BOOM"), "it refused the request"),
+    ],
+)
+def test_refusal_of_redis_is_named_and_nothing_was_lost(error, reason):
+    refused = refusal(error)
+    assert refused.message == f"Redis can't be used: {reason}."
+    assert not isinstance(refused, AnswerLost)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (redis.exceptions.TimeoutError("Timeout reading"), "it did not answer in time"),
+        (redis.exceptions.ConnectionError(f"Error 111 {SECRET}"), "it can't be reached"),
+    ],
+)
+def test_answer_that_never_came_is_told_from_a_refusal(error, reason):
+    refused = refusal(error)
+    assert isinstance(refused, AnswerLost)
+    assert refused.message == f"Redis can't be used: {reason}."
+
+
+def test_other_errors_are_left_alone():
+    with pytest.raises(KeyError), translated():
+        raise KeyError("a bug")
+
+
+class InfoOnly:
+    """A redis-py client that answers INFO."""
+
+    def __init__(self, **info: str) -> None:
+        self._info = info
+
+    def info(self, *sections: str) -> dict[str, str]:
+        return self._info
+
+
+def check(**info: str) -> None:
+    client = RedisClient("redis://127.0.0.1:1", timeout_seconds=1, max_connections=1)
+    client._redis = InfoOnly(**info)
+    client.check()
+
+
+@pytest.mark.parametrize("version", ["6.2.0", "6.2", "7.0.15", "8.0.0", "10.1.2"])
+def test_redis_that_is_new_enough_and_never_evicts_can_be_used(version):
+    check(redis_version=version, maxmemory_policy="noeviction")
+
+
+@pytest.mark.parametrize("version", ["6.0.16", "6.1.99", "5.0", "2.8"])
+def test_redis_that_is_too_old_is_refused(version):
+    with pytest.raises(StoreUnavailable) as caught:
+        check(redis_version=version, maxmemory_policy="noeviction")
+    assert caught.value.message == (
+        f"Redis can't be used: it is version {version}, and 6.2 or newer is needed."
+    )
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
+def test_redis_that_evicts_is_refused(policy):
+    with pytest.raises(StoreUnavailable) as caught:
+        check(redis_version="7.0", maxmemory_policy=policy)
+    assert caught.value.message == (
+        f"Redis can't be used: its maxmemory-policy is {policy}, which loses data, "
+        "and must be noeviction."
+    )
+
+
+def test_master_is_asked_of_the_sentinels_that_the_url_names():
+    client = RedisClient(
+        "redis+sentinel://us%40er:p%2Fw@a.example:1,b.example:26379/main/3",
+        timeout_seconds=4,
+        max_connections=7,
+    )
+    pool = client._redis.connection_pool
+    sentinels = [each.connection_pool.connection_kwargs for each in pool.sentinel_manager.sentinels]
+    assert pool.service_name == "main"
+    assert [(each["host"], each["port"]) for each in sentinels] == [
+        ("a.example", 1),
+        ("b.example", 26379),
+    ]
+    assert {each["socket_timeout"] for each in sentinels} == {2}
+    options = pool.connection_kwargs
+    assert (options["username"], options["password"], options["db"]) == ("us@er", "p/w", 3)
+    assert (options["socket_timeout"], pool.max_connections) == (2, 7)
