@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,7 +25,6 @@ from funcsvc.schemas.func import (
 _ZERO_TIME = "0001-01-01T00:00:00Z"
 _EMPTY: tuple[Any, ...] = ("", 0, [], {}, _ZERO_TIME)
 _MAY_CHANGE = ("ContainerSize", "Timeout", "Refresh")
-_PORT = re.compile(r"[0-9]+/(tcp|udp)")
 _STORED = FuncSchema()  # without the operator's policy, which is for what is new
 
 
@@ -111,15 +109,11 @@ class Changes:
         for section, schema in (("config", ConfigSchema), ("host_config", HostConfigSchema)):
             today_section = getattr(func, section)
             for name, said in self.said_again.get(section, {}).items():
-                if not _same(said, getattr(today_section, name)):
+                stored_option = getattr(today_section, name)
+                if name == "exposed_ports":  # a set, in whatever order it was sent
+                    said, stored_option = sorted(said), sorted(stored_option)
+                if said != stored_option:
                     yield _key(ChangesSchema, section), _key(schema, name)
-
-
-def _same(said: Any, stored: Any) -> bool:
-    """Tell whether two options are equal; ports are a set, whatever order they were sent in."""
-    if isinstance(said, list) and all(_PORT.fullmatch(str(item)) for item in said):
-        return sorted(said) == sorted(stored)
-    return bool(said == stored)
 
 
 def _key(schema: type[Schema], name: str) -> str:
