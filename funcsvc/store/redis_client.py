@@ -80,7 +80,7 @@ class RedisClient:
     def score(self, key: str, member: str) -> float | None:
         """Return the score of a member of a sorted set, or None."""
         with translated():
-            return cast(float | None, self._redis.zscore(key, member))
+            return self._redis.zscore(key, member)
 
     def highest(self, key: str, below: Scored | None, count: int) -> list[Scored]:
         """Return members of a sorted set from the highest score on, at most `count`.
