@@ -16,6 +16,7 @@ worker_connections = 1000
 timeout = 30  # a heartbeat of the worker; requests have deadlines of their own
 keepalive = settings.keepalive_seconds
 graceful_timeout = settings.graceful_timeout_seconds
+forwarded_allow_ips = ""  # X-Forwarded-For is read by funcsvc/hosts.py, and nothing else of it
 accesslog = "-"
 loglevel = settings.log_level
 on_starting = check_address_is_free
