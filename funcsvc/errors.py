@@ -168,8 +168,9 @@ class InvalidQuery(InvalidParameter):
     """Raised when an option of a request's query breaks a rule."""
 
     def __init__(self, option: str, value: object, rule: str) -> None:
-        sentence = f"{option} is {show(value)}, but must be {rule}."
-        super().__init__(sentence, {option: [sentence]})
+        path = path_below("", option)
+        sentence = f"{path} is {show(value)}, but must be {rule}."
+        super().__init__(sentence, {path: [sentence]})
 
 
 class ImageMissing(NotFound):

@@ -125,10 +125,17 @@ def _canonical_requests(request: SignedRequest, body_hash: str) -> set[str]:
     names = _headers_to_sign(request)
     headers = "".join(f"{name}:{_header(request, name)}\n" for name in names)
     try:
-        fields = parse_qsl(request.query, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS)
+        fields = parse_qsl(
+            request.query.decode("latin-1"),
+            keep_blank_values=True,
+            encoding="latin-1",  # a character a byte, there and back
+            max_num_fields=MAX_QUERY_FIELDS,
+        )
     except ValueError:
         raise Unauthorized(f"The query has more than {MAX_QUERY_FIELDS} fields.") from None
-    pairs = [(_quoted(key), _quoted(value)) for key, value in fields]
+    pairs = [
+        (_quoted(key.encode("latin-1")), _quoted(value.encode("latin-1"))) for key, value in fields
+    ]
     orders = (sorted(pairs), sorted(pairs, key=lambda pair: pair[0]))
     return {
         "\n".join(
