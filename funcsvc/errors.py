@@ -118,6 +118,15 @@ class WrongHost(InvalidParameter):
         )
 
 
+class WrongOrigin(InvalidParameter):
+    """Raised when a web page of another site had its visitor's browser send a request."""
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(
+            f"Origin is {show(origin)}, but pages of other sites may not send requests here."
+        )
+
+
 class TooManyAttempts(Limited):
     """Raised when an address has failed to show an access key too often."""
 

@@ -133,9 +133,7 @@ def _canonical_requests(request: SignedRequest, body_hash: str) -> set[str]:
         )
     except ValueError:
         raise Unauthorized(f"The query has more than {MAX_QUERY_FIELDS} fields.") from None
-    pairs = [
-        (_quoted(key.encode("latin-1")), _quoted(value.encode("latin-1"))) for key, value in fields
-    ]
+    pairs = [(_quoted(key), _quoted(value)) for key, value in fields]
     orders = (sorted(pairs), sorted(pairs, key=lambda pair: pair[0]))
     return {
         "\n".join(
@@ -161,11 +159,11 @@ def _header(request: SignedRequest, name: str) -> str:
 
 
 def _path(path: bytes) -> str:
-    return "/".join(_quoted(segment) for segment in path.split(b"/") if segment)
+    return "/".join(_quoted(segment) for segment in path.decode("latin-1").split("/") if segment)
 
 
-def _quoted(value: bytes) -> str:
-    return quote(value, safe="-_.~")
+def _quoted(value: str) -> str:
+    return quote(value, safe="-_.~", encoding="latin-1")
 
 
 def _signature(secret: str, parsed: _Authorization, date: str, canonical: str) -> bytes:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
@@ -63,7 +64,7 @@ class RedisClient:
 
     def score(self, key: str, member: str) -> float | None:
         """Return the score of a member of a sorted set, or None."""
-        score: float | None = self._read(lambda client: client.zscore(key, member))
+        score: float | None = self._read(partial(_score_of, key, member))
         return score
 
     def highest(self, key: str, below: Scored | None, count: int) -> list[Scored]:
@@ -75,11 +76,8 @@ class RedisClient:
         start, score = 0, "+inf" if below is None else repr(below[1])
         fetched = count if below is None else count + 1  # `below` itself comes first
         while True:
-            found = self._read(
-                lambda client, start=start: client.zrevrangebyscore(
-                    key, score, "-inf", start=start, num=fetched, withscores=True
-                )
-            )
+            options = {"start": start, "num": fetched, "withscores": True}
+            found = self._read(partial(_from_score, key, score, options))
             members = [(_text(member), at) for member, at in found]
             rest = [
                 (member, at)
@@ -200,6 +198,14 @@ def _master_of(url: str, options: dict[str, Any]) -> redis.ConnectionPool:
     )
     master = sentinel.master_for(service)  # type: ignore[no-untyped-call]  # redis-py's gap
     return cast(redis.ConnectionPool, master.connection_pool)
+
+
+def _score_of(key: str, member: str, client: redis.Redis) -> Any:
+    return client.zscore(key, member)
+
+
+def _from_score(key: str, score: str, options: dict[str, Any], client: redis.Redis) -> Any:
+    return client.zrevrangebyscore(key, score, "-inf", **options)
 
 
 class Script:
