@@ -113,7 +113,7 @@ def test_update_changes_nothing_but_what_it_names(client, store, document, env):
 )
 def test_any_query_of_a_listing_is_answered_or_refused(client, store, query):
     create(client, store, {"Name": "hello", "Config": {"Image": "ubuntu", "Labels": {"a": "b"}}})
-    text = {key: _sendable(value) for key, value in query.items()}
+    text = {_sendable(key): _sendable(value) for key, value in query.items()}
     answer = client.get("/funcs", query_string=text)
     if answer.status_code == 200:
         assert {func["Name"] for func in answer.get_json()} <= {"hello"}

@@ -14,6 +14,7 @@ from funcsvc.store import FuncStore, RedisClient
 
 FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 PATIENCE_SECONDS = 1.0
+MAX_THREADS = 128  # each has a connection of its own
 
 
 def new_func(
@@ -27,5 +28,5 @@ def new_func(
 
 
 def make_store(url: str, prefix: str, seconds: float = 10) -> FuncStore:
-    client = RedisClient(url, timeout_seconds=seconds, max_connections=8)
+    client = RedisClient(url, timeout_seconds=seconds, max_connections=128)
     return FuncStore(client, RedisKeys(prefix))

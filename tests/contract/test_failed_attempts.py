@@ -9,7 +9,7 @@ from limits import parse
 
 from funcsvc.errors import StoreUnavailable, TooManyAttempts
 from funcsvc.redis_keys import RedisKeys
-from funcsvc.store import FailedAttempts, RedisClient
+from funcsvc.store import FailedAttempts, make_pool
 from tests.contract.stores import PATIENCE_SECONDS
 
 HOME, AWAY = "198.51.100.7", "2001:db8:2:3::"
@@ -20,8 +20,8 @@ def make_attempts(redis_url, redis_prefix):
     """Make counters, each with a client of its own, as each process has."""
 
     def make(limit: str, url: str = redis_url) -> FailedAttempts:
-        client = RedisClient(url, timeout_seconds=PATIENCE_SECONDS, max_connections=4)
-        return FailedAttempts(client, RedisKeys(redis_prefix), parse(limit))
+        pool = make_pool(url, PATIENCE_SECONDS, max_connections=4)
+        return FailedAttempts(pool, RedisKeys(redis_prefix), parse(limit))
 
     return make
 

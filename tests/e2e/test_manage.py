@@ -197,6 +197,38 @@ def test_redis_that_is_gone_or_hangs_is_500_and_named(
     assert web.request("GET", "/funcs").json == []
 
 
+def test_redis_restarted_between_two_requests_is_not_noticed(
+    start, image: str, own_redis: servers.RedisServer
+) -> None:
+    web = start(threads=8)
+    definition = web.create("hello", image).body
+
+    def fill() -> None:
+        with own_redis.client() as client:
+            for number in range(8):
+                name = f"f{number}"
+                client.set(KEYS.func(name), definition.replace(b'"hello"', b'"%s"' % name.encode()))
+                client.zadd(KEYS.funcs, {name: number})
+
+    def ask(method: str, body: object = None) -> list[int]:
+        with ThreadPoolExecutor(8) as clients:
+            paths = [f"/funcs/f{number}" for number in range(8)]
+            answers = clients.map(lambda path: web.request(method, path, body), paths)
+            return [answer.status for answer in answers]
+
+    changes = [("GET", None, 200), ("PUT", {"Timeout": 5}, 200), ("DELETE", None, 204)]
+    for method, body, status in changes:
+        fill()
+        assert ask("GET") == [200] * 8
+        own_redis.kill()
+        own_redis.start()
+        fill()
+        assert ask(method, body) == [status] * 8, method
+    own_redis.kill()
+    own_redis.start()
+    assert ask("DELETE") == [404] * 8
+
+
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 def test_change_whose_answer_is_lost_says_what_became_of_it(
     start, image: str, own_redis: servers.RedisServer, method: str

@@ -31,6 +31,7 @@ EXAMPLES = {
     "BodyNotReceived": (errors.BodyNotReceived(), 400),
     "BodyTooLarge": (errors.BodyTooLarge(10), 413),
     "InvalidDefinition": (errors.InvalidDefinition({"Name": ["Name is bad."]}), 400),
+    "WrongOrigin": (errors.WrongOrigin("http://evil.example"), 400),
     "WrongHost": (errors.WrongHost("evil.example"), 400),
     "TooManyAttempts": (errors.TooManyAttempts(7), 429),
     "FuncExists": (errors.FuncExists("f"), 409),
