@@ -33,4 +33,5 @@ def error_body(message: str, field_errors: errors.FieldErrors | None = None) -> 
     body: dict[str, Any] = {"message": message}
     if field_errors:
         body["errors"] = {path: list(sentences) for path, sentences in field_errors.items()}
-    return json.dumps(body, ensure_ascii=False)
+    text = json.dumps(body, ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")  # a query may hold surrogates
