@@ -20,8 +20,8 @@ from redis import RedisError
 from bench.engine_peer import EnginePeer
 from bench.machine import load_warning, machine_line
 from bench.measure import ENOUGH_REQUESTS, Bench, Plan, Results
-from bench.redis_data import RedisData
 from bench.reads import KEYED, WITH_KEYS, ReadBench, Reads, reads_table
+from bench.redis_data import RedisData
 from bench.report import table
 from bench.runs import CONNECTIONS, BenchFailed
 from bench.service import serve

@@ -1,4 +1,4 @@
-"""Reading: one func against a bare GET, a page of a long list against a short one, signed requests."""
+"""Reading: a func against a bare GET, a page of a long list against a short one, signatures."""
 
 from __future__ import annotations
 

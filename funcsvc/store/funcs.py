@@ -84,14 +84,15 @@ class FuncStore:
 
     def delete_func(self, name: str) -> None:
         """Remove a func; raises FuncNotFound."""
+        self.get_func(name)
         try:
-            verdict = self._client.write(_DELETE, self._keys_of(name), [name])
-        except AnswerLost:
-            if self._client.get(self._keys.func(name)) is not None:
+            self._client.write(_DELETE, self._keys_of(name), [name])
+        except AnswerLost as error:
+            if self._client.get(self._keys.func(name)) is None:
+                return
+            if error.timed_out:
                 raise
-            return
-        if verdict == "missing":
-            raise FuncNotFound(name)
+            self._client.write(_DELETE, self._keys_of(name), [name])
 
     def check(self) -> None:
         """Raise StoreUnavailable unless Redis can be used."""
@@ -109,10 +110,12 @@ class FuncStore:
     def _swap(self, name: str, before: str, after: str) -> bool:
         try:
             return self._client.write(_UPDATE, self._keys_of(name), [before, after]) == "updated"
-        except AnswerLost:
+        except AnswerLost as error:
             if self._client.get(self._keys.func(name)) == after:
                 return True
-            raise
+            if error.timed_out:
+                raise
+            return False
 
     def _create(self, func: Func, definition: str) -> str:
         """Return "created", "exists", or "lost" where the connection broke before it was stored."""
