@@ -21,7 +21,8 @@ from funcsvc.schemas.func import (
 )
 
 _ZERO_TIME = "0001-01-01T00:00:00Z"
-_EMPTY: tuple[Any, ...] = ("", 0, [], {}, _ZERO_TIME)
+EMPTY: tuple[Any, ...] = ("", 0, False, [], {}, _ZERO_TIME)
+CHANGEABLE = frozenset({"ContainerSize", "Timeout", "Refresh", "Env"})
 _STORED = FuncSchema()  # without the operator's policy, which is for what is new
 
 
@@ -107,10 +108,10 @@ def _without_empty(document: Mapping[str, Any]) -> dict[str, Any]:
     """Take out what clients send along without meaning it: unchangeable fields that are empty."""
     kept = {}
     for key, value in document.items():
-        if key in ("ContainerSize", "Timeout", "Refresh"):
+        if key in CHANGEABLE:
             kept[key] = value
         elif key in ("Config", "HostConfig", "NetworkingConfig") and isinstance(value, dict):
-            kept[key] = {k: v for k, v in value.items() if k == "Env" or not _is_empty(v)}
+            kept[key] = {k: v for k, v in value.items() if k in CHANGEABLE or not _is_empty(v)}
         elif not _is_empty(value):
             kept[key] = value
     return kept
@@ -121,4 +122,4 @@ def _shown(value: Any) -> str:
 
 
 def _is_empty(value: Any) -> bool:
-    return value in _EMPTY
+    return value in EMPTY
