@@ -6,7 +6,8 @@ import contextlib
 import io
 import shutil
 import tarfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import docker
@@ -64,3 +65,35 @@ def imported(docker_host: str, name: str) -> Iterator[str]:
         yield name
     finally:
         remove_image(docker_host, name)
+
+
+def push(docker_host: str, name: str, auth: dict[str, str] | None = None) -> None:
+    """Make an image, push it to the registry in its name, and take it away from the engine."""
+    import_image(docker_host, name, tar(true=name.encode()))
+    with client(docker_host) as api:
+        for progress in api.push(name, stream=True, decode=True, auth_config=auth):
+            assert "error" not in progress, progress["error"]
+    remove_image(docker_host, name)
+
+
+def has_image(docker_host: str, name: str) -> bool:
+    """Tell whether an engine has an image of this name."""
+    with client(docker_host) as api:
+        try:
+            return bool(api.inspect_image(name))
+        except docker.errors.ImageNotFound:
+            return False
+
+
+@contextlib.contextmanager
+def pull_events(docker_host: str) -> Iterator[Callable[[], list[str]]]:
+    """Give a function that returns the names of the images pulled since."""
+    since = f"{time.time():.9f}"
+
+    def pulled() -> list[str]:
+        span = {"since": since, "until": f"{time.time():.9f}"}
+        with client(docker_host) as api:
+            events = api.events(**span, filters={"event": "pull"}, decode=True)
+            return [event["Actor"]["ID"] for event in events]
+
+    yield pulled

@@ -17,7 +17,14 @@ from tests.servers.process import (
 )
 from tests.servers.redis import RedisServer, redis_server
 from tests.servers.registry import RegistryServer, registry_server
-from tests.servers.service import Answer, Service, exchange, make_service, service
+from tests.servers.service import (
+    Answer,
+    Service,
+    exchange,
+    exchange_over_unix_socket,
+    make_service,
+    service,
+)
 
 __all__ = [
     "LOOPBACK",
@@ -30,6 +37,7 @@ __all__ = [
     "Service",
     "engine_server",
     "exchange",
+    "exchange_over_unix_socket",
     "folder",
     "forget_ended",
     "free_port",

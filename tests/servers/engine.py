@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import docker
-import requests
 
-from tests.servers.process import Server, folder, wait_until
+from tests.servers.process import START_SECONDS, Server, folder, wait_until
 
 
 class EngineServer(Server):
-    """A dockerd without network. `start` may be called again after `kill` or `end`."""
+    """A dockerd with a bridge of its own, and with one CPU, so that a size of two is too large.
+
+    `start` may be called again after `kill` or `end`.
+    """
 
     def __init__(self, place: Path) -> None:
+        namespace = place.name.replace("_", "")  # which containerd refuses at an end or twice
+        self._has_bridge = False
+        self.bridge = f"fs-{namespace.removeprefix('fs')}"
         options = {
             "host": f"unix://{place}/sock",
             "group": str(os.getgid()),
@@ -27,14 +34,20 @@ class EngineServer(Server):
             "exec-root": f"{place}/exec",
             "pidfile": f"{place}/pid",
             "shutdown-timeout": "5",
-            "bridge": "none",
+            "bridge": self.bridge,
             "iptables": "false",
             "ip6tables": "false",
+            "ip-forward": "false",
             "ip-masq": "false",
-            "containerd-namespace": place.name,
-            "containerd-plugins-namespace": f"{place.name}-plugins",
+            "containerd-namespace": namespace,
+            "containerd-plugins-namespace": f"{namespace}-plugins",
         }
-        super().__init__(place, ["dockerd", *(f"--{key}={text}" for key, text in options.items())])
+        cpu = min(os.sched_getaffinity(0))
+        arguments = [f"--{key}={text}" for key, text in options.items()]
+        super().__init__(place, ["taskset", "-c", str(cpu), "dockerd", *arguments])
+
+    def __str__(self) -> str:
+        return f"dockerd in {self.place}"
 
     @property
     def host(self) -> str:
@@ -44,8 +57,10 @@ class EngineServer(Server):
         """Return a client to look, and to act, behind the service's back."""
         return docker.APIClient(base_url=self.host, version="1.41", timeout=30)
 
-    def start(self, is_ready: Callable[[], Any] | None = None) -> None:
-        super().start(is_ready or self._answers)
+    def start(
+        self, is_ready: Callable[[], Any] | None = None, seconds: float = START_SECONDS
+    ) -> None:
+        super().start(is_ready or self._answers, seconds)
 
     def kill(self) -> None:
         super().kill()
@@ -55,6 +70,17 @@ class EngineServer(Server):
         super().end()
         self._end_containerd()
 
+    def make_bridge(self) -> None:
+        """Make the engine's bridge: a dockerd that has none removes docker0 from under others."""
+        self._ip("link", "add", "name", self.bridge, "type", "bridge")
+        self._has_bridge = True
+        self._ip("address", "add", _free_address(), "dev", self.bridge)
+
+    def remove_bridge(self) -> None:
+        """Remove the bridge that `make_bridge` made, and no other."""
+        if self._has_bridge:
+            self._ip("link", "delete", "dev", self.bridge, "type", "bridge")
+
     def remove_mounts(self) -> None:
         """Unmount what is left below the engine's own folders, the innermost first."""
         lines = Path("/proc/self/mountinfo").read_text().splitlines()
@@ -62,40 +88,62 @@ class EngineServer(Server):
         for point in sorted((it for it in points if self.place in it.parents), reverse=True):
             subprocess.run(["umount", point], check=True, env=self.environment, timeout=30)
 
+    def _ip(self, *words: str) -> None:
+        subprocess.run(["ip", *words], check=True, env=self.environment, timeout=30)
+
     def _answers(self) -> bool:
-        try:
-            with self.client() as client:
-                return bool(client.ping())
-        except (docker.errors.DockerException, requests.RequestException):
-            return False
+        # docker-py leaves its socket open where it can't connect
+        with socket.socket(socket.AF_UNIX) as connection, contextlib.suppress(OSError):
+            connection.settimeout(5)
+            connection.connect(f"{self.place}/sock")
+            connection.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            return connection.recv(64).startswith(b"HTTP/1.0 200")
+        return False
 
     def _end_containerd(self) -> None:
+        """Wait until its containerd has gone too, and with it the files by which dockerd finds it.
+
+        dockerd would take a dead one, or another process of that number, for a living one.
+        """
         pid_file = self.place / "exec/containerd/containerd.pid"
         if not pid_file.exists():
             return
-        command_line = Path("/proc", pid_file.read_text().strip(), "cmdline")
-
-        def is_gone() -> bool:
-            try:
-                return str(self.place).encode() not in command_line.read_bytes()
-            except OSError:
-                return True
-
+        pid = int(pid_file.read_text())
         try:
-            wait_until(is_gone, "containerd ends with its dockerd", seconds=5)
+            wait_until(lambda: not self._is_ours(pid), "containerd ends", seconds=5)
         except AssertionError:
-            os.kill(int(command_line.parent.name), signal.SIGKILL)
-            wait_until(is_gone, "containerd ends when it is killed", seconds=5)
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: not self._is_ours(pid), "containerd ends when it is killed")
+        pid_file.unlink()
+        (self.place / "pid").unlink(missing_ok=True)
+
+    def _is_ours(self, pid: int) -> bool:
+        try:
+            return str(self.place).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return False
+
+
+def _free_address() -> str:
+    """Return an address in a network that no interface of this machine is in.
+
+    Of 198.18.0.0/15, which RFC 2544 sets aside for tests and which nobody's network uses.
+    """
+    taken = Path("/proc/net/fib_trie").read_text()
+    numbers = random.sample(range(256), 256)  # so that two runs at once seldom meet
+    return next(f"198.18.{n}.1/24" for n in numbers if f" 198.18.{n}." not in taken)
 
 
 @contextlib.contextmanager
 def engine_server() -> Iterator[EngineServer]:
-    """Run a Docker Engine that has no images, no containers and no network."""
+    """Run a Docker Engine that has no images, no containers and no way out."""
     with folder() as place:
         server = EngineServer(place)
         try:
+            server.make_bridge()
             server.start()
             yield server
         finally:
             server.end()
             server.remove_mounts()
+            server.remove_bridge()

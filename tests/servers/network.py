@@ -37,6 +37,7 @@ class Proxy:
         self.gate = threading.Event()
         self.breaks_after: bytes | None = None
         self.is_mute = False
+        self.accepted = 0
         self._target_port = target_port
         self._is_closing = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -62,6 +63,7 @@ class Proxy:
         while not self._is_closing.is_set():
             with contextlib.suppress(TimeoutError):
                 self._run(self._serve, self._listener.accept()[0])
+                self.accepted += 1
 
     def _serve(self, client: socket.socket) -> None:
         with client, contextlib.suppress(OSError):
@@ -88,7 +90,7 @@ class Proxy:
 
 @contextlib.contextmanager
 def proxy(target_port: int, *, is_open: bool = True) -> Iterator[Proxy]:
-    """Run a proxy in front of a port of loopback; with `is_open=False` its gate is shut at first."""
+    """Run a proxy in front of a port of loopback; its gate is open unless `is_open` says no."""
     server = Proxy(target_port)
     if is_open:
         server.gate.set()

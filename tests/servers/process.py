@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
-import json
 import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import docker
-import redis
-import requests
 
 ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
@@ -28,6 +20,8 @@ SEARCH_PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 START_SECONDS = 30
 STOP_SECONDS = 20
 TAIL_LINES = 40
+WITH_PARENT = ["setpriv", "--pdeathsig", "KILL"]
+"""Ends a server with its tests, even when these are killed."""
 
 _running: list[Server] = []
 _ended: deque[tuple[str, str]] = deque(maxlen=8)
@@ -87,11 +81,16 @@ class Server:
         assert self.process is not None
         return self.process.pid
 
-    def start(self, is_ready: Callable[[], Any]) -> None:
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not ended since."""
+        return self.process is not None and self.process.poll() is None
+
+    def start(self, is_ready: Callable[[], Any], seconds: float = START_SECONDS) -> None:
         """Start the process and wait until it is ready; fail when it ends instead."""
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command,
+                [*WITH_PARENT, *self.command],
                 cwd=ROOT,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -100,8 +99,8 @@ class Server:
                 process_group=0,
             )
         _running.append(self)
-        wait_until(lambda: self.process.poll() is not None or is_ready(), f"{self} is ready")
-        assert self.process.poll() is None, f"{self} ended:\n{self.tail()}"
+        wait_until(lambda: not self.is_running or is_ready(), f"{self} is ready", seconds)
+        assert self.is_running, f"{self} ended:\n{self.tail()}"
 
     def pause(self) -> None:
         """Stop every thread of the process, as a machine that hangs would."""

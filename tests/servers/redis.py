@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 
-from tests.servers.process import LOOPBACK, Server, folder, free_port
+from tests.servers.process import LOOPBACK, START_SECONDS, Server, folder, free_port
 
 
 class RedisServer(Server):
@@ -33,8 +33,10 @@ class RedisServer(Server):
             port=self.port, password=self.password or None, socket_timeout=5, protocol=2
         )
 
-    def start(self, is_ready: Callable[[], Any] | None = None) -> None:
-        super().start(is_ready or self._answers)
+    def start(
+        self, is_ready: Callable[[], Any] | None = None, seconds: float = START_SECONDS
+    ) -> None:
+        super().start(is_ready or self._answers, seconds)
 
     def _answers(self) -> bool:
         try:

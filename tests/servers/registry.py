@@ -14,6 +14,8 @@ from tests.servers.process import LOOPBACK, Server, folder, free_port
 HTPASSWD = "user:$2b$04$sMN97jQvaXTSekLc8r8QV.G3OrfI3rRZate4q3wHDHFkg5c1j7gt6\n"
 """The user "user" with the password "secret"."""
 
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+
 
 @contextlib.contextmanager
 def registry_server(*, login: bool = False) -> Iterator[RegistryServer]:
@@ -46,10 +48,19 @@ class RegistryServer(Server):
 
     def answers(self) -> bool:
         """Tell whether the registry answers, be it with a wish for a login."""
+        try:
+            return self._ask("GET", "/v2/").status in (200, 401)
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def digest(self, name: str) -> str:
+        """Return the digest of an image, such as `sha256:…`, by its name with domain and tag."""
+        repository, _, tag = name.removeprefix(f"{self.domain}/").rpartition(":")
+        answer = self._ask("HEAD", f"/v2/{repository}/manifests/{tag}")
+        return str(answer.headers["Docker-Content-Digest"])
+
+    def _ask(self, method: str, path: str) -> http.client.HTTPResponse:
         connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=5)
         with contextlib.closing(connection):
-            try:
-                connection.request("GET", "/v2/")
-                return connection.getresponse().status in (200, 401)
-            except (OSError, http.client.HTTPException):
-                return False
+            connection.request(method, path, headers={"Accept": MANIFEST})
+            return connection.getresponse()

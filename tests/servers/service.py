@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -96,6 +97,15 @@ def exchange(
     response = connection.getresponse()
     content = response.read()
     return Answer(response.status, response.headers, content, time.monotonic() - start)
+
+
+def exchange_over_unix_socket(path: Path, method: str, target: str) -> Answer:
+    """Send one request without a body over a unix socket and read its answer."""
+    with contextlib.closing(http.client.HTTPConnection("localhost", timeout=30)) as connection:
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(30)
+        connection.sock.connect(str(path))
+        return exchange(connection, method, target)
 
 
 @contextlib.contextmanager
