@@ -29,6 +29,9 @@ REFERENCE_PATTERN = (
 )
 """The grammar as one regular expression; only the bound on a name's length isn't in it."""
 
+VERSION_PATTERN = rf"{_TAG.pattern}|{_DIGESTS}"
+"""A tag or a digest, alone."""
+
 
 class InvalidReference(ValueError):
     """Raised when a text is no image reference; its text says which rule it breaks."""

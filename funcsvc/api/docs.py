@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any
@@ -46,7 +47,6 @@ def make_blueprint(*, needs_keys: bool) -> Blueprint:
     blueprint = Blueprint("docs", __name__)
     document = _asset(_json(make_document(needs_keys=needs_keys)), "application/json")
     assets = _read_assets()
-    page = assets.pop(_PAGE)
 
     @blueprint.get("/openapi.json")
     def get_openapi() -> Response:
@@ -54,11 +54,11 @@ def make_blueprint(*, needs_keys: bool) -> Blueprint:
 
     @blueprint.get("/docs")
     def get_docs() -> Response:
-        return page.answer()
+        return assets[_PAGE].answer()
 
     @blueprint.get("/docs/<asset>")
     def get_docs_asset(asset: str) -> Response:
-        return assets[asset].answer() if asset in assets else abort(404)
+        return assets[asset].answer() if asset in assets and asset != _PAGE else abort(404)
 
     return blueprint
 
@@ -71,6 +71,7 @@ def _asset(content: bytes, mimetype: str) -> _Asset:
     return _Asset(content, mimetype, sha256(content).hexdigest()[:32])
 
 
+@cache  # a second application of one process, as in tests, reads no file again
 def _read_assets() -> dict[str, _Asset]:
     folder = files("funcsvc").joinpath("docs_page")
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from funcsvc.image_reference import REFERENCE_PATTERN, VERSION_PATTERN
 from funcsvc.openapi import examples
 from funcsvc.openapi.components import error_answer, headers
 from funcsvc.schemas.json_schema import matching, reference
@@ -127,8 +128,8 @@ def _list_funcs() -> Json:
             _query("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}, "At most."),
             _query(
                 "before",
-                {"type": "string", "minLength": 1},
-                "Only functions older than the one of this name, which must be there.",
+                {"type": "string"},
+                "Only functions older than the one of this name, which must be there; empty: all.",
             ),
         ],
     )
@@ -233,12 +234,12 @@ def _pull_image() -> Json:
         parameters=[
             _query(
                 "fromImage",
-                {"type": "string", "minLength": 1},
+                matching(REFERENCE_PATTERN),
                 "An image reference.",
                 required=True,
                 example="ubuntu",
             ),
-            _query("tag", matching(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"), "A tag or a digest."),
+            _query("tag", matching(VERSION_PATTERN), "A tag or a digest, in place of fromImage's."),
         ],
         shared=(*_MANAGED, 503),
     )
