@@ -1,11 +1,8 @@
 """Server settings. The reasons for those that surprise are in docs/architecture.md."""
 
-import os
+from funcsvc.server import check_address_is_free, say_ready, settings_or_exit
 
-from funcsvc.config import load_settings
-from funcsvc.server import say_ready
-
-settings = load_settings(os.environ)
+settings = settings_or_exit()
 
 bind = settings.bind
 workers = settings.workers
@@ -19,6 +16,8 @@ worker_connections = 1000
 timeout = 30  # a heartbeat of the worker; requests have deadlines of their own
 keepalive = settings.keepalive_seconds
 graceful_timeout = settings.graceful_timeout_seconds
+forwarded_allow_ips = ""  # X-Forwarded-For is read by funcsvc/hosts.py, and nothing else of it
 accesslog = "-"
 loglevel = settings.log_level
+on_starting = check_address_is_free
 when_ready = say_ready

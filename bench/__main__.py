@@ -21,6 +21,7 @@ from bench.engine_peer import EnginePeer
 from bench.machine import load_warning, machine_line
 from bench.measure import ENOUGH_REQUESTS, Bench, Plan, Results
 from bench.redis_data import RedisData
+from bench.reads import KEYED, WITH_KEYS, ReadBench, Reads, reads_table
 from bench.report import table
 from bench.runs import CONNECTIONS, BenchFailed
 from bench.service import serve
@@ -40,7 +41,8 @@ def main() -> None:
         f"{plan.rounds} interleaved rounds, {CONNECTIONS} keep-alive connections, "
         f"{plan.seconds:g} s a run; medians."
     )
-    print(f"\n{table(_measure(plan, environment))}")
+    creates, reads = _measure(plan, environment)
+    print(f"\n{table(creates)}\n\nReading:\n\n{reads_table(reads)}")
 
 
 def _plan() -> Plan:
@@ -61,7 +63,7 @@ def _environment() -> dict[str, str]:
     return kept
 
 
-def _measure(plan: Plan, environment: dict[str, str]) -> Results:
+def _measure(plan: Plan, environment: dict[str, str]) -> tuple[Results, Reads]:
     """Start everything, measure, and take everything away again, however it ends."""
     prefix = environment["FUNCSVC_REDIS_PREFIX"]
     with ExitStack() as stack, _undisturbed_end():
@@ -75,7 +77,9 @@ def _measure(plan: Plan, environment: dict[str, str]) -> Results:
         image = stack.enter_context(peer.image())
         service = stack.enter_context(serve("wsgi:app", environment, image))
         bare = stack.enter_context(serve("bench.bare:app", environment, image))
-        return Bench(plan, service, bare, peer, data).measure(image)
+        creates = Bench(plan, service, bare, peer, data).measure(image)
+        with serve("wsgi:app", {**environment, **WITH_KEYS}, image, KEYED) as keyed:
+            return creates, ReadBench(plan, service, bare, keyed, data).measure(image)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Peer (a): the least that a service could do. One bare Flask route, served as funcsvc is.
 
-It parses JSON, does one SET NX through redis-py as it comes, and returns JSON.
+It parses JSON, does one SET NX through redis-py as it comes, and returns JSON; or does one GET.
 """
 
 import os
@@ -19,3 +19,9 @@ def create() -> tuple[Response, int]:
     document = request.get_json()
     stored = client.set(f"{prefix}bare:{document['Name']}", request.get_data(), nx=True)
     return jsonify(document), 201 if stored else 409
+
+
+@app.get("/funcs/<name>")
+def get(name: str) -> Response:
+    """Return what is stored under a name."""
+    return Response(client.get(f"{prefix}bare:{name}"), content_type="application/json")

@@ -1,18 +1,27 @@
 -- wrk's script: each request creates a func of a name that was never used before.
--- Arguments behind wrk's `--`: the beginning of the names, and the image.
+-- Arguments behind wrk's `--`: the beginning of the names, and the image. Without them, the request
+-- is a plain GET of the URL.
 -- wrk runs it in one thread, so that one counter makes the names unique.
 
 local head = "POST /funcs/create HTTP/1.1\r\nHost: %s:%s\r\nContent-Type: application/json\r\nContent-Length: "
 local body_start, body_end
 local count = 0
+local plain
 
 function init(args)
+  if #args == 0 then
+    plain = wrk.format("GET")
+    return
+  end
   head = string.format(head, wrk.host, wrk.port)
   body_start = '{"Name": "' .. args[1] .. "-"
   body_end = '", "Config": {"Cmd": ["echo", "HelloWorld"], "Image": "' .. args[2] .. '"}}'
 end
 
 function request()
+  if plain then
+    return plain
+  end
   count = count + 1
   local body = body_start .. count .. body_end
   return head .. #body .. "\r\n\r\n" .. body

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.processes import child
@@ -18,9 +19,21 @@ _SCRIPT = Path(__file__).with_name("create.lua")
 
 def run_load(url: str, names: str, image: str, seconds: float) -> Run:
     """Create funcs whose names begin with `names`; raises BenchFailed unless all get a 2xx."""
-    options = ["--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{seconds:g}s"]
+    return _run_wrk([url, "--", names, image], CONNECTIONS, seconds)
+
+
+def run_gets(
+    url: str, seconds: float, connections: int = CONNECTIONS, headers: Sequence[str] = ()
+) -> Run:
+    """GET one URL again and again; raises BenchFailed unless all get a 2xx."""
+    options = [word for header in headers for word in ("--header", header)]
+    return _run_wrk([*options, url], connections, seconds)
+
+
+def _run_wrk(arguments: Sequence[str], connections: int, seconds: float) -> Run:
+    options = ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds:g}s"]
     options += ["--timeout", "10s", "--script", str(_SCRIPT)]
-    command = ["wrk", *options, url, "--", names, image]
+    command = ["wrk", *options, *arguments]
     with child(command, os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         text, _ = process.communicate(timeout=seconds + 30)
     lines = [line for line in text.splitlines() if line.startswith("{")]

@@ -77,9 +77,7 @@ class Bench:
         return results
 
     def _sample(self) -> Sample:
-        self._data.clear()
-        self._create("helloworld", 201)
-        return self._data.take_sample("helloworld")
+        return take_sample(self._service, self._data, self._image)
 
     def _warm_up(self) -> None:
         """Let every thread and connection come to be, before anything counts."""
@@ -97,7 +95,7 @@ class Bench:
             run = self._load(self._bare if name == BARE else self._service)
         if name in (EMPTY, FULL):
             self._results.requests_between += run.requests
-        _say(f"{name}: {run.rate:,.0f}/s, p50 {run.p50_ms:.1f} ms, p99 {run.p99_ms:.1f} ms")
+        say(f"{name}: {run.rate:,.0f}/s, p50 {run.p50_ms:.1f} ms, p99 {run.p99_ms:.1f} ms")
         return run
 
     def _run_full(self, sample: Sample) -> Run:
@@ -124,7 +122,7 @@ class Bench:
         for _ in range(_MAX_MORE_RUNS):
             if self._results.requests_between >= self._plan.enough_requests:
                 return
-            _say(f"more load, for memory: {self._results.requests_between:,} requests so far")
+            say(f"more load, for memory: {self._results.requests_between:,} requests so far")
             self._results.requests_between += self._load(self._service).requests
 
     def _create(self, name: str, expected: int) -> None:
@@ -133,5 +131,14 @@ class Bench:
             raise BenchFailed(f"The create of {name} was answered {status}, not {expected}.")
 
 
-def _say(line: str) -> None:
+def take_sample(service: Service, data: RedisData, image: str) -> Sample:
+    """Return what a create of the README's helloworld stores, on an empty prefix."""
+    data.clear()
+    status = service.create("helloworld", image)
+    if status != 201:
+        raise BenchFailed(f"The create of helloworld was answered {status}, not 201.")
+    return data.take_sample("helloworld")
+
+
+def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)

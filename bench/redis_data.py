@@ -71,10 +71,10 @@ class RedisData:
         )
         return Sample(name, str(text, "utf-8"), float(score))  # type: ignore[arg-type]
 
-    def fill(self, sample: Sample) -> None:
-        """Store FILL funcs in the shape of the sample, created a millisecond after one another."""
-        for start in range(0, FILL, _CHUNK):
-            names = [fill_name(number) for number in range(start, min(start + _CHUNK, FILL))]
+    def fill(self, sample: Sample, funcs: int = FILL) -> None:
+        """Store funcs in the shape of the sample, created a millisecond after one another."""
+        for start in range(0, funcs, _CHUNK):
+            names = [fill_name(number) for number in range(start, min(start + _CHUNK, funcs))]
             pipeline = self._redis.pipeline(transaction=False)
             for name in names:
                 pipeline.set(self.keys.func(name), sample.renamed(name))

@@ -35,10 +35,12 @@ class Row:
 
 def table(results: Results) -> str:
     """Return the Markdown table."""
-    rows = [
-        _HEAD,
-        *(row.cells() for part in (_rates, _ratios, _times, _memory) for row in part(results)),
-    ]
+    return markdown([row for part in (_rates, _ratios, _times, _memory) for row in part(results)])
+
+
+def markdown(lines_of_table: Sequence[Row]) -> str:
+    """Return rows as a Markdown table with a head."""
+    rows = [_HEAD, *(row.cells() for row in lines_of_table)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"

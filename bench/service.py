@@ -26,18 +26,24 @@ class Service:
     application: str
     port: int
     master: int
+    headers: Mapping[str, str]
 
     @property
     def url(self) -> str:
         """Where funcs are created."""
         return f"http://127.0.0.1:{self.port}/funcs/create"
 
+    @property
+    def root(self) -> str:
+        """What paths are put behind."""
+        return f"http://127.0.0.1:{self.port}"
+
     def create(self, name: str, image: str) -> int:
         """Create the helloworld of the README under a name; return the status."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         definition = {"Name": name, "Config": {"Cmd": ["echo", "HelloWorld"], "Image": image}}
         try:
-            headers = {"Content-Type": "application/json"}
+            headers = {"Content-Type": "application/json", **self.headers}
             connection.request("POST", "/funcs/create", json.dumps(definition), headers)
             return connection.getresponse().status
         finally:
@@ -49,8 +55,15 @@ class Service:
 
 
 @contextmanager
-def serve(application: str, environment: Mapping[str, str], image: str) -> Iterator[Service]:
+def serve(
+    application: str,
+    environment: Mapping[str, str],
+    image: str,
+    headers: Mapping[str, str] | None = None,
+) -> Iterator[Service]:
     """Start a service with default settings, on a port of loopback, and end it.
+
+    `headers` go with every request that `create` makes.
 
     Its access log is written as always, and thrown away.
     """
@@ -61,7 +74,7 @@ def serve(application: str, environment: Mapping[str, str], image: str) -> Itera
         tempfile.TemporaryFile("w+") as log,
         child(command, settings, stdout=subprocess.DEVNULL, stderr=log) as process,
     ):
-        service = Service(application, port, process.pid)
+        service = Service(application, port, process.pid, headers or {})
         try:
             _wait(service, process, image)
             yield service

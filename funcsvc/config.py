@@ -218,7 +218,7 @@ class Settings:
         "the start; SIGHUP to gunicorn's master reads it again.",
     )
     failed_attempts: RateLimitItem = setting(
-        RateLimit(load_default=lambda: parse_rate("20/minute")),
+        RateLimit(load_default=parse_rate("20/minute")),
         "How many requests with a wrong access key or signature one client address may send.",
     )
     trusted_proxies: tuple[str, ...] = setting(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import logging
 import os
 import re
 import selectors
+import socket
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -15,17 +17,25 @@ from functools import partial
 from typing import Any
 
 from gunicorn.glogging import Logger as GunicornLogger
-from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, UnsupportedTransferCoding
+from gunicorn.http.errors import (
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+    UnsupportedTransferCoding,
+)
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from funcsvc.app import make_client
-from funcsvc.config import load_settings
+from funcsvc.config import InvalidSettings, Settings, load_settings
 from funcsvc.errors import StoreUnavailable
 from funcsvc.http_status import error_body
 
 WRITE_TIMEOUT_SECONDS = 30
 """How long one write to a client may stand still."""
+
+LINGER_SECONDS = 1
+"""How long what a client still sends is read off, after an answer that ends the connection."""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _SECRET_PATH = re.compile(r"^(/(?:v\d+\.\d+/)?(?:call|output|status|logs)/[^/]*/)[^/]+")
@@ -78,10 +88,11 @@ class DeadlineUnreader(SocketUnreader):
         self._conn = conn
 
     def chunk(self, size_hint: int | None = None) -> Any:
-        remaining_seconds = self._conn.request_end - time.monotonic()
-        if remaining_seconds <= 0:
+        seconds = self._conn.request_end - time.monotonic()
+        if seconds <= 0:
             raise TimeoutError("a request did not arrive in time")
-        self.sock.settimeout(remaining_seconds)
+        shorter = self.sock.gettimeout()  # gunicorn's own, while it drains a body
+        self.sock.settimeout(seconds if shorter is None else min(seconds, shorter))
         try:
             return super().chunk(size_hint)
         finally:
@@ -99,6 +110,30 @@ class Connection(TConn):
             super().init()
             self.parser.unreader = DeadlineUnreader(self)
 
+    def linger(self) -> None:
+        """End the answer, and for a moment read off what of the request is still coming.
+
+        Closing on unread data would reset the connection, and could take the answer with it.
+        """
+        with contextlib.suppress(OSError, ParseException):
+            self.sock.shutdown(socket.SHUT_WR)
+            if self._is_read_whole() or time.monotonic() > self.request_end:
+                return
+            end = time.monotonic() + LINGER_SECONDS
+            while (seconds := end - time.monotonic()) > 0:
+                self.sock.settimeout(seconds)
+                if not self.sock.recv(65536):
+                    return
+
+    def close(self, graceful: bool = False) -> None:
+        """Close at once: gunicorn would linger on the loop that all connections wait for."""
+        super().close(graceful=False)
+
+    def _is_read_whole(self) -> bool:
+        if self.parser is None or self.parser.mesg is None:
+            return False  # it was no request
+        return bool(self.parser.finish_body(deadline=time.monotonic() + 0.01))
+
 
 class Worker(ThreadWorker):
     """gunicorn's thread worker, which gives up on clients that stand still and answers in JSON."""
@@ -108,25 +143,54 @@ class Worker(ThreadWorker):
         self.request_seconds = load_settings(os.environ).body_timeout_seconds
         super().init_process()
 
-    def accept(self, listener: Any) -> None:
-        """Accept a connection, and wait for its first byte without a thread."""
+    def accept(self, listener: Any) -> bool:
+        """Accept a connection, and wait for its first byte without a thread.
+
+        Returns False when there was none.
+        """
         try:
             sock, address = listener.accept()
         except OSError as error:
             if error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
                 raise
-            return
+            return False
         self.nr_conns += 1
         conn = Connection(self.cfg, sock, address, listener.getsockname())
-        conn.timeout = time.monotonic() + self.cfg.keepalive
+        conn.timeout = time.monotonic() + self.request_seconds
         self.pending_conns.append(conn)
         readable = partial(self.on_pending_socket_readable, conn)
         self.poller.register(sock, selectors.EVENT_READ, readable)
+        return True
 
     def handle(self, conn: Connection) -> Any:
         """Serve one request, which has begun to arrive."""
         conn.request_end = time.monotonic() + self.request_seconds
-        return super().handle(conn)
+        stays_open = super().handle(conn)
+        if not stays_open:
+            conn.linger()
+        return stays_open
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Begin or end accepting; a worker that stops closes its listeners at once.
+
+        With reuse_port each worker has listeners of its own, and the kernel goes on giving them
+        connections for as long as they are open. What it has given by now is still accepted.
+        """
+        super().set_accept_enabled(enabled)
+        if self.alive:
+            return
+        for listener in self.sockets:
+            listener.setblocking(False)
+            for _ in range(self.cfg.backlog):
+                if not self.accept(listener):
+                    break
+            listener.close()
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """Give connections that wait for a request until the deadline; these two kinds do."""
+        super()._cap_keepalive(deadline)
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, deadline)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what never became a request: gunicorn's own answer is a page of HTML."""
@@ -145,6 +209,33 @@ class Worker(ThreadWorker):
 def without_secrets(path: str) -> str:
     """Return a path without the UUID that is the key of a call address."""
     return _UUID.sub("-", _SECRET_PATH.sub(r"\1-", path))
+
+
+def settings_or_exit() -> Settings:
+    """Return the settings, or end with a sentence that says which are wrong."""
+    try:
+        return load_settings(os.environ)
+    except InvalidSettings as error:
+        sys.exit(f"funcsvc can't start: {error}")
+
+
+def check_address_is_free(server: Any) -> None:
+    """End with a sentence when somebody listens there already (gunicorn's on_starting hook).
+
+    With reuse_port, a second service on the same port would share it with the first.
+    """
+    if "GUNICORN_PID" in os.environ:  # an upgrade in place: the first one is this one's parent
+        return
+    for address in server.cfg.address:
+        if isinstance(address, str):
+            continue  # a unix socket, which gunicorn itself looks after
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(address)
+            except OSError as error:
+                sys.exit(f"funcsvc can't listen at {address[0]}:{address[1]}: {error.strerror}.")
 
 
 def say_ready(server: Any) -> None:

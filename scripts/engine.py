@@ -56,6 +56,9 @@ def add(children: Children, purpose: str, environment: MutableMapping[str, str])
     environment["DOCKER_HOST"] = f"unix://{runtime}/docker.sock"
     _forget_dead(runtime / "dockerd.pid", runtime / "exec/containerd/containerd.pid")
     has_bridge = bridge.make(purpose)
+    if not has_bridge and Path("/sys/class/net/docker0").exists():
+        sys.exit("No network bridge can be made for an engine here: `ip link add` fails.")
+    # without a bridge, dockerd would also remove docker0, were it there
     command = _command(purpose, bridge.name_of(purpose) if has_bridge else "none")
     if purpose == "test" or not has_bridge:
         # The tests need no way out, and so leave iptables to the other engines of this machine.

@@ -38,7 +38,7 @@ def find_redis(purpose: str, environment: Environment) -> bool:
     if url:
         if not redis_answers(url):
             sys.exit(
-                f"No Redis answers at FUNCSVC_REDIS_URL={url}: "
+                "No Redis answers at the address in FUNCSVC_REDIS_URL: "
                 "start it, or unset the variable to get one here."
             )
         return True

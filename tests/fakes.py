@@ -5,13 +5,22 @@ They keep everything in memory. `fail_with` makes the next and all later uses ra
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from threading import Lock
+from typing import Any
 
 from funcsvc.engine.capacity import check_size
 from funcsvc.engine.engine import check_command
-from funcsvc.errors import FuncExists, FuncNotFound, ImageNotFound
-from funcsvc.image_reference import parse_image_reference
-from funcsvc.models import MEGABYTE, Capacity, Func, Image
+from funcsvc.errors import (
+    FuncExists,
+    FuncNotFound,
+    ImageMissing,
+    ImageNotFound,
+    PullForbidden,
+)
+from funcsvc.image_reference import ImageReference, InvalidReference, parse_image_reference
+from funcsvc.models import MEGABYTE, Capacity, Func, Image, Size
 
 LARGE = Capacity(cpus=8, memory_bytes=16384 * MEGABYTE)
 """An engine that holds every size, and no more than that."""
@@ -44,14 +53,60 @@ class FakeFuncStore:
             raise FuncNotFound(name)
         return self.definitions[name]
 
+    def get_funcs(self, names: Sequence[str]) -> list[str]:
+        """Return the definitions of those of the names that are there, in that order."""
+        self.check()
+        return [self.definitions[name] for name in names if name in self.definitions]
+
+    def list_funcs(self, before: str | None = None, page_funcs: int = 500) -> Iterator[list[str]]:
+        """Yield the definitions, newest first, in pages; raises FuncNotFound for `before`."""
+        self.check()
+        if before is not None and before not in self.definitions:
+            raise FuncNotFound(before)
+        return self._pages(_age(self.definitions[before]) if before else None, page_funcs)
+
+    def update_func(self, name: str, change: Callable[[str], str]) -> str:
+        """Put what `change` makes of a definition in its place; raises FuncNotFound."""
+        with self._lock:
+            self.definitions[name] = change(self.get_func(name))
+            return self.definitions[name]
+
+    def delete_func(self, name: str) -> None:
+        """Remove a func; raises FuncNotFound."""
+        with self._lock:
+            self.get_func(name)
+            del self.definitions[name]
+
+    def _pages(self, last: tuple[str, str] | None, page_funcs: int) -> Iterator[list[str]]:
+        while True:
+            self.check()
+            newest = sorted(self.definitions.values(), key=_age, reverse=True)
+            page = [text for text in newest if last is None or _age(text) < last][:page_funcs]
+            if not page:
+                return
+            yield page
+            last = _age(page[-1])
+
     def check(self) -> None:
         """Raise what it was told to raise."""
         if self._error:
             raise self._error
 
 
+def _age(definition: str) -> tuple[str, str]:
+    """Return what definitions are listed by: when they were created, then the name."""
+    document = json.loads(definition)
+    return document["Created"], document["Name"]
+
+
 class FakeEngine:
-    """An Engine that has these images, by familiar or full reference, and pulls nothing."""
+    """An Engine that has these images, by familiar or full reference, and pulls nothing.
+
+    `progress` is what a pull says, one line after the other; an exception among them is raised.
+    Without it, pulls are forbidden. `pulled` has the references that were asked for.
+    """
+
+    progress: Iterable[bytes | Exception] | None = None
 
     def __init__(
         self,
@@ -67,6 +122,7 @@ class FakeEngine:
         self._capacity = capacity
         self._cap_cpus = cap_cpus
         self._has_every_image = has_every_image
+        self.pulled: list[str] = []
         self._error: Exception | None = None
 
     def fail_with(self, error: Exception | None) -> None:
@@ -83,6 +139,34 @@ class FakeEngine:
         if image is None:
             raise ImageNotFound(func.config.image.text, "the engine lacks it, and pulling is off")
         check_command(func.config, image)
+
+    def check_size(self, size: Size) -> None:
+        """Raise SizeTooLarge, or what it was told to raise."""
+        self.check()
+        check_size(size, self._capacity, cap_cpus=self._cap_cpus)
+
+    def inspect_image(self, name: str) -> dict[str, Any]:
+        """Return what the engine knows of an image, by reference or id; raises ImageMissing."""
+        self.check()
+        by_id = {image.id: image for image in self._images.values()}
+        try:
+            image = by_id.get(name) or self._images.get(parse_image_reference(name).canonical)
+        except InvalidReference:
+            image = None
+        if image is None:
+            raise ImageMissing(name)
+        return {"Id": image.id, "Config": {"Cmd": image.cmd, "Entrypoint": image.entrypoint}}
+
+    def pull_progress(self, reference: ImageReference) -> Generator[bytes]:
+        """Yield `progress`; with the first item raises PullForbidden or what it was told to."""
+        self.check()
+        if self.progress is None:
+            raise PullForbidden(reference.text)
+        self.pulled.append(reference.canonical)
+        for line in self.progress:
+            if isinstance(line, Exception):
+                raise line
+            yield line
 
     def check(self) -> None:
         """Raise what it was told to raise."""

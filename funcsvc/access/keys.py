@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 from collections.abc import Iterable, Mapping
 
@@ -34,7 +33,7 @@ class AccessKeys:
         """Raise Unauthorized unless Basic credentials are a known key and its secret."""
         try:
             text = base64.b64decode(credentials, validate=True).decode("utf-8")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             raise Unauthorized("The Basic credentials can't be read.") from None
         access_key, _, secret = text.partition(":")
         known = self._secrets.get(access_key, _NO_SECRET)

@@ -19,6 +19,7 @@ from funcsvc.errors import Unauthorized
 
 ALGORITHM = "HYPER-HMAC-SHA256"
 MAX_SKEW = timedelta(minutes=5)
+MAX_QUERY_FIELDS = 100
 
 _CREDENTIAL = re.compile(r"([^/,]+)/(\d{8})/([^/,]+)/hyper/hyper_request")
 _DATE = re.compile(r"\d{8}T\d{6}Z")
@@ -123,12 +124,11 @@ def _canonical_requests(request: SignedRequest, body_hash: str) -> set[str]:
     """
     names = _headers_to_sign(request)
     headers = "".join(f"{name}:{_header(request, name)}\n" for name in names)
-    pairs = [
-        (_quoted(key), _quoted(value))
-        for key, value in parse_qsl(
-            request.query, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS
-        )
-    ]
+    try:
+        fields = parse_qsl(request.query, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS)
+    except ValueError:
+        raise Unauthorized(f"The query has more than {MAX_QUERY_FIELDS} fields.") from None
+    pairs = [(_quoted(key), _quoted(value)) for key, value in fields]
     orders = (sorted(pairs), sorted(pairs, key=lambda pair: pair[0]))
     return {
         "\n".join(
@@ -143,9 +143,6 @@ def _canonical_requests(request: SignedRequest, body_hash: str) -> set[str]:
         )
         for order in orders
     }
-
-
-MAX_QUERY_FIELDS = 100
 
 
 def _header(request: SignedRequest, name: str) -> str:

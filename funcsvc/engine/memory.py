@@ -30,8 +30,10 @@ class Memory(Generic[T]):
     def get(self, key: str, ask: Callable[[], T]) -> T:
         """Return the remembered answer, or what `ask` returns; raises what it raises."""
         with self._lock:
-            if key in self._answers:
+            try:
                 return self._answers[key]
+            except KeyError:
+                pass
             asked = self._asking.get(key)
             if asked is None:
                 mine = self._asking[key] = futures.Future()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
 from marshmallow import Schema
+from marshmallow.fields import Field
 
 from funcsvc.errors import InvalidDefinition, show
 from funcsvc.models import Func, Size
@@ -16,6 +18,7 @@ from funcsvc.schemas.func import (
     ConfigSchema,
     FuncSchema,
     HostConfigSchema,
+    NetworkingConfigSchema,
     format_time,
     func_text,
 )
@@ -23,6 +26,11 @@ from funcsvc.schemas.func import (
 _ZERO_TIME = "0001-01-01T00:00:00Z"
 EMPTY: tuple[Any, ...] = ("", 0, False, [], {}, _ZERO_TIME)
 CHANGEABLE = frozenset({"ContainerSize", "Timeout", "Refresh", "Env"})
+_SECTIONS: Mapping[str, type[Schema]] = {
+    "Config": ConfigSchema,
+    "HostConfig": HostConfigSchema,
+    "NetworkingConfig": NetworkingConfigSchema,
+}
 _STORED = FuncSchema()  # without the operator's policy, which is for what is new
 
 
@@ -35,37 +43,46 @@ class ChangesSchema(FuncSchema):
 
     def load_changes(self, document: Mapping[str, Any]) -> Changes:
         """Return the changes that a request asks for; raises InvalidDefinition."""
-        data = self.load_strictly(_without_empty(document), partial=True)
-        config = data.get("config", {})
+        meant = self._without_empty(document)
+        data = self.load_strictly(meant, partial=True)
+        env = data.get("config", {}).pop("env", None)
         return Changes(
             size=data.get("size"),
             timeout_seconds=data.get("timeout_seconds"),
-            env=config.pop("env", None),
+            env=env,
             refresh=data.get("refresh", False),
-            said_again={name: data[name] for name in ("name", "uuid", "created") if name in data},
-            config_said_again=config,
-            host_config_said_again=data.get("host_config", {}),
+            said_again=data,
+            document=meant,
         )
+
+    def _without_empty(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Take out what clients send along without meaning it: unchangeable and empty fields."""
+        kept = _without_empty(document, self.load_fields.values())
+        for key, schema in _SECTIONS.items():
+            if isinstance(kept.get(key), dict):
+                kept[key] = _without_empty(kept[key], schema._declared_fields.values())
+        return kept
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What an update changes; None leaves it. What is said again must equal what is stored."""
+    """What an update changes; None leaves it.
+
+    `said_again` is all that was sent, as the models have it: what can't change must equal what is
+    stored. `document` is the same as it was sent.
+    """
 
     size: Size | None
     timeout_seconds: int | None
     env: Sequence[str] | None
     refresh: bool
-    said_again: Mapping[str, str]
-    config_said_again: Mapping[str, Any]
-    host_config_said_again: Mapping[str, Any]
+    said_again: Mapping[str, Any]
+    document: Mapping[str, Any]
 
     def apply_to(self, definition: str) -> str:
         """Return a stored definition with the changes; raises InvalidDefinition."""
         func = _STORED.load_stored(definition)
-        errors = {path: [sentence] for path, sentence in self._differences(func)}
-        if errors:
-            raise InvalidDefinition(errors)
+        self._check_unchanged(func, json.loads(definition))
         config = func.config if self.env is None else replace(func.config, env=self.env)
         return func_text(
             replace(
@@ -77,49 +94,44 @@ class Changes:
             )
         )
 
-    def _differences(self, func: Func) -> Iterator[tuple[str, str]]:
-        today = {"name": func.name, "uuid": func.uuid, "created": format_time(func.created)}
-        pairs = {
-            _path(ChangesSchema, name): (said, today[name])
-            for name, said in self.said_again.items()
-        }
-        pairs |= {
-            _path(ConfigSchema, name, "Config"): (said, getattr(func.config, name))
-            for name, said in self.config_said_again.items()
-        }
-        pairs |= {
-            _path(HostConfigSchema, name, "HostConfig"): (said, getattr(func.host_config, name))
-            for name, said in self.host_config_said_again.items()
-        }
-        for path, (said, stored) in pairs.items():
-            if said != stored:
-                yield (
-                    path,
-                    f"{path} is {_shown(said)}, but must be {_shown(stored)}: it can't change.",
-                )
+    def _check_unchanged(self, func: Func, stored: Mapping[str, Any]) -> None:
+        errors = {}
+        for path in self._differences(func):
+            said, today = (_at(document, path) for document in (self.document, stored))
+            name = ".".join(path)
+            errors[name] = [f"{name} is {show(said)}, but can't change: it is {show(today)}."]
+        if errors:
+            raise InvalidDefinition(errors)
+
+    def _differences(self, func: Func) -> Iterator[tuple[str, ...]]:
+        """Yield the path of each field that says something else than what is stored."""
+        created = format_time(func.created)
+        stored = {"name": func.name, "uuid": func.uuid, "created": created}
+        for name, today in stored.items():
+            if self.said_again.get(name, today) != today:
+                yield (_key(ChangesSchema, name),)
+        for section, schema in (("config", ConfigSchema), ("host_config", HostConfigSchema)):
+            today_section = getattr(func, section)
+            for name, said in self.said_again.get(section, {}).items():
+                stored_option = getattr(today_section, name)
+                if name == "exposed_ports":  # a set, in whatever order it was sent
+                    said, stored_option = sorted(said), sorted(stored_option)
+                if said != stored_option:
+                    yield _key(ChangesSchema, section), _key(schema, name)
 
 
-def _path(schema: type[Schema], name: str, section: str = "") -> str:
-    key = schema._declared_fields[name].data_key or name
-    return f"{section}.{key}" if section else key
+def _key(schema: type[Schema], name: str) -> str:
+    return schema._declared_fields[name].data_key or name
 
 
-def _without_empty(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Take out what clients send along without meaning it: unchangeable fields that are empty."""
-    kept = {}
-    for key, value in document.items():
-        if key in CHANGEABLE:
-            kept[key] = value
-        elif key in ("Config", "HostConfig", "NetworkingConfig") and isinstance(value, dict):
-            kept[key] = {k: v for k, v in value.items() if k in CHANGEABLE or not _is_empty(v)}
-        elif not _is_empty(value):
-            kept[key] = value
-    return kept
+def _at(document: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        document = document.get(key, {})
+    return document or None
 
 
-def _shown(value: Any) -> str:
-    return show(value if isinstance(value, str | int | list | dict) else str(value))
-
-
-def _is_empty(value: Any) -> bool:
-    return value in EMPTY
+def _without_empty(document: Mapping[str, Any], known: Iterable[Field[Any]]) -> dict[str, Any]:
+    dropped = {field.data_key for field in known} - CHANGEABLE
+    return {
+        key: value for key, value in document.items() if key not in dropped or value not in EMPTY
+    }

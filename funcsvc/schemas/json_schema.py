@@ -88,7 +88,7 @@ def change_schemas(
         {"anyOf": [_requested(field, prefix + key), left]}
         for key, field in _fields(schema)
     }  # fmt: skip
-    return {name: _object(properties, [], left)} | _below(
+    return {name: _object(properties, [], NULL)} | _below(
         schema, lambda key, nested: change_schemas(nested, prefix + key, changeable, empty)
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -75,13 +76,13 @@ def newest_first(definitions: Iterable[str]) -> list[str]:
 def _limit(text: str | None) -> int | None:
     if not text:
         return None
-    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:9]) <= MAX_LIMIT:
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", text) or int(text) > MAX_LIMIT:
         raise InvalidQuery("limit", text, f"a whole number from 1 to {MAX_LIMIT}")
     return int(text)
 
 
 def _filters(text: str | None) -> dict[str, list[str]]:
-    """Read `{"name": ["x"]}` and `{"name": {"x": true}}`."""
+    """Read `{"name": ["x"]}` and `{"name": {"x": true}}`; a key without values filters nothing."""
     if not text:
         return {}
     rule = 'a JSON object such as {"name": ["x"]} or {"name": {"x": true}}'
@@ -95,7 +96,8 @@ def _filters(text: str | None) -> dict[str, list[str]]:
             raise InvalidQuery("filters", text, f"made of the keys {', '.join(_KEYS)}")
         if not _is_set_of_strings(values):
             raise InvalidQuery("filters", text, rule)
-        filters[key] = list(values)
+        if values:
+            filters[key] = list(dict.fromkeys(values))
     return filters
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields, missing
+from marshmallow.error_store import ErrorStore
 
 from funcsvc.errors import InvalidDefinition, path_below, show
 
@@ -78,6 +79,39 @@ class StrictSchema(Schema):
     json_rules: dict[str, Any] = {}
     """What the fields together must obey, as JSON Schema."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._fields_by_key = {
+            field.data_key or name: (name, field) for name, field in self.load_fields.items()
+        }
+        self._keys_to_read = {
+            key for key, (_, field) in self._fields_by_key.items() if _speaks_when_absent(field)
+        }
+
+    def _deserialize(self, data: Any, *, error_store: ErrorStore, **options: Any) -> Any:
+        """Read one object as marshmallow does, but look only at the fields that are there.
+
+        marshmallow goes over all fields, and makes a closure for each; a definition has few of
+        them, and this halves the time that a create spends in its schemas.
+        """
+        if not isinstance(data, dict) or options.get("partial") or options.get("many"):
+            return super()._deserialize(data, error_store=error_store, **options)
+        read: dict[str, Any] = {}
+        for key, (name, field) in self._fields_by_key.items():
+            if key not in data and key not in self._keys_to_read:
+                continue
+            try:
+                value = field.deserialize(data.get(key, missing), key, data)
+            except ValidationError as error:
+                error_store.store_error(error.messages, key)  # type: ignore[no-untyped-call]
+                value = error.valid_data or missing
+            if value is not missing:
+                read[name] = value
+        for key in data:
+            if key not in self._fields_by_key:
+                error_store.store_error([_UNKNOWN], key)  # type: ignore[no-untyped-call]
+        return read
+
     def load_strictly(self, document: Mapping[str, Any], *, partial: bool | None = None) -> Any:
         """Return the model of `document`; raises InvalidDefinition with every wrong field.
 
@@ -91,6 +125,11 @@ class StrictSchema(Schema):
             for path, sentences in _sentences(messages, self, document, ""):
                 field_errors.setdefault(path, []).extend(sentences)
             raise InvalidDefinition(field_errors) from None
+
+
+def _speaks_when_absent(field: fields.Field[Any]) -> bool:
+    """Tell whether a field has a default or an error for an object that lacks it."""
+    return field.required or field.load_default is not missing or isinstance(field, Always)
 
 
 def check_items(items: Sequence[Any], parse: Callable[[Any], T], rule: str) -> list[T]:

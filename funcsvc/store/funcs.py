@@ -10,7 +10,7 @@ from importlib.resources import files
 from funcsvc.errors import FuncExists, FuncNotFound, StoreUnavailable
 from funcsvc.models import Func
 from funcsvc.redis_keys import RedisKeys
-from funcsvc.store.redis_client import AnswerLost, RedisClient, Script
+from funcsvc.store.redis_client import AnswerLost, RedisClient, Scored, Script
 
 
 def _script(name: str) -> Script:
@@ -62,13 +62,13 @@ class FuncStore:
 
         Begins after the func `before`; raises FuncNotFound when there is none of that name.
         """
-        start = 0
+        start = None
         if before is not None:
-            rank = self._rank_of(before)
-            if rank is None:
+            score = self._client.score(self._keys.funcs, before)
+            if score is None:
                 raise FuncNotFound(before)
-            start = rank + 1
-        return self._list_from(start, page_funcs)
+            start = (before, score)
+        return self._list_below(start, page_funcs)
 
     def update_func(self, name: str, change: Callable[[str], str]) -> str:
         """Put what `change` makes of a definition in its place, and return it.
@@ -102,15 +102,11 @@ class FuncStore:
     def _keys_of(self, name: str) -> list[str]:
         return [self._keys.func(name), self._keys.funcs]
 
-    def _rank_of(self, name: str) -> int | None:
-        return self._client.newest_rank(self._keys.funcs, name)
-
-    def _list_from(self, start: int, page_funcs: int) -> Iterator[list[str]]:
-        """Read page by page, each from where the last one's end is by then."""
-        while names := self._client.newest(self._keys.funcs, start, page_funcs):
-            yield self.get_funcs(names)
-            rank = self._rank_of(names[-1])
-            start = start + len(names) if rank is None else rank + 1
+    def _list_below(self, last: Scored | None, page_funcs: int) -> Iterator[list[str]]:
+        """Read page by page; a func that is there all the time is in exactly one of them."""
+        while page := self._client.highest(self._keys.funcs, last, page_funcs):
+            yield self.get_funcs([name for name, _ in page])
+            last = page[-1]
 
     def _swap(self, name: str, before: str, after: str) -> bool:
         try:

@@ -28,6 +28,10 @@ The rest is for the answer to travel: what is written must not be answered with 
 """
 
 
+Scored = tuple[str, float]
+"""A member of a sorted set with its score."""
+
+
 class RedisClient:
     """Commands to one Redis, each ended within half of `timeout_seconds`, or StoreUnavailable.
 
@@ -73,16 +77,35 @@ class RedisClient:
             values = cast(list[Any], self._redis.mget(keys))
         return [None if value is None else _text(value) for value in values]
 
-    def newest_rank(self, key: str, member: str) -> int | None:
-        """Return the place of a member in a sorted set from the highest score, or None."""
+    def score(self, key: str, member: str) -> float | None:
+        """Return the score of a member of a sorted set, or None."""
         with translated():
-            return cast(int | None, self._redis.zrevrank(key, member))
+            return self._redis.zscore(key, member)
 
-    def newest(self, key: str, start: int, count: int) -> list[str]:
-        """Return members of a sorted set, the highest score first."""
-        with translated():
-            members = cast(list[Any], self._redis.zrevrange(key, start, start + count - 1))
-        return [_text(member) for member in members]
+    def highest(self, key: str, below: Scored | None, count: int) -> list[Scored]:
+        """Return members of a sorted set from the highest score on, at most `count`.
+
+        `below` is where to go on from, whether it is still there or not; members of one score are
+        ordered by name.
+        """
+        start, score = 0, "+inf" if below is None else repr(below[1])
+        while True:
+            with translated():
+                found = cast(
+                    list[tuple[bytes, float]],
+                    self._redis.zrevrangebyscore(
+                        key, score, "-inf", start=start, num=count, withscores=True
+                    ),
+                )
+            members = [(_text(member), score_of_it) for member, score_of_it in found]
+            rest = [
+                (member, at)
+                for member, at in members
+                if below is None or (at, member.encode()) < (below[1], below[0].encode())
+            ]
+            if rest or len(members) < count:
+                return rest
+            start += count  # so many of one score that none is left of this page
 
     def write(self, script: Script, keys: list[str], args: list[str | int]) -> str:
         """Run a script that writes, and return its verdict.

@@ -9,7 +9,11 @@ import pytest
 
 from funcsvc import __version__
 
-PATHS = ["/funcs/create", "/v1.23/funcs/create", "/_ping", "/version", "/healthz", "/readyz", "/no"]
+PATHS = [
+    "/funcs/create", "/v1.23/funcs/create", "/funcs", "/funcs/hello", "/funcs/call/x",
+    "/images/ubuntu/json", "/images/create", "/_ping", "/version", "/healthz", "/readyz", "/no",
+]  # fmt: skip
+OF_ONE_FUNC = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"}
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"]
 
 
@@ -28,10 +32,15 @@ def test_unknown_path_is_not_found(client, method, path):
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("GET", "/funcs/create", {"POST", "OPTIONS"}),
-        ("PUT", "/v1.23/funcs/create", {"POST", "OPTIONS"}),
-        ("DELETE", "/funcs/create", {"POST", "OPTIONS"}),
-        ("BREW", "/funcs/create", {"POST", "OPTIONS"}),
+        ("PATCH", "/funcs/create", {"POST", *OF_ONE_FUNC}),
+        ("BREW", "/v1.23/funcs/create", {"POST", *OF_ONE_FUNC}),
+        ("POST", "/funcs", {"GET", "HEAD", "OPTIONS"}),
+        ("DELETE", "/v1.23/funcs", {"GET", "HEAD", "OPTIONS"}),
+        ("POST", "/funcs/hello", OF_ONE_FUNC),
+        ("PATCH", "/v1.23/funcs/hello", OF_ONE_FUNC),
+        ("PUT", "/funcs/call/x", {"GET", "HEAD", "OPTIONS"}),
+        ("GET", "/images/create", {"POST", "OPTIONS"}),
+        ("DELETE", "/images/ubuntu/json", {"GET", "HEAD", "OPTIONS"}),
         ("POST", "/_ping", {"GET", "HEAD", "OPTIONS"}),
         ("POST", "/version", {"GET", "HEAD", "OPTIONS"}),
         ("POST", "/healthz", {"GET", "HEAD", "OPTIONS"}),
@@ -112,7 +121,7 @@ def test_request_id_is_made_where_none_that_can_be_believed_was_given(client, gi
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("POST", "/funcs/create", 400), ("GET", "/funcs/create", 405), ("GET", "/no", 404)],
+    [("POST", "/funcs/create", 400), ("POST", "/funcs", 405), ("GET", "/no", 404)],
 )
 def test_every_answer_has_one_request_id(client, method, path, status):
     answer = client.open(path, method=method)

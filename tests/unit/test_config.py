@@ -63,7 +63,7 @@ def test_variables_of_others_are_ignored():
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [
-        ("FUNCSVC_BIND", "0.0.0.0:80", "0.0.0.0:80"),
+        ("FUNCSVC_BIND", "127.0.0.2:80", "127.0.0.2:80"),
         ("FUNCSVC_BIND", "localhost:65535", "localhost:65535"),
         ("FUNCSVC_BIND", "[::1]:0", "[::1]:0"),
         ("FUNCSVC_BIND", "unix:/run/funcsvc.sock", "unix:/run/funcsvc.sock"),

@@ -20,6 +20,8 @@ KINDS = [
     errors.Conflict,
     errors.TooLarge,
     errors.Unavailable,
+    errors.Unauthorized,
+    errors.Limited,
     errors.Busy,
 ]
 
@@ -29,9 +31,15 @@ EXAMPLES = {
     "BodyNotReceived": (errors.BodyNotReceived(), 400),
     "BodyTooLarge": (errors.BodyTooLarge(10), 413),
     "InvalidDefinition": (errors.InvalidDefinition({"Name": ["Name is bad."]}), 400),
+    "WrongHost": (errors.WrongHost("evil.example"), 400),
+    "TooManyAttempts": (errors.TooManyAttempts(7), 429),
     "FuncExists": (errors.FuncExists("f"), 409),
     "FuncNotFound": (errors.FuncNotFound("f"), 404),
+    "CallNotFound": (errors.CallNotFound("c"), 404),
+    "InvalidQuery": (errors.InvalidQuery("limit", "0", "a whole number"), 400),
+    "ImageMissing": (errors.ImageMissing("ubuntu"), 404),
     "ImageNotFound": (errors.ImageNotFound("ubuntu", "the engine lacks it"), 400),
+    "PullForbidden": (errors.PullForbidden("ubuntu"), 400),
     "SizeTooLarge": (errors.SizeTooLarge("l3", "it needs 8 CPUs, of 2 there"), 400),
     "NoCommand": (errors.NoCommand("ubuntu"), 400),
     "EngineUnavailable": (errors.EngineUnavailable("it can't be reached"), 500),
@@ -78,7 +86,7 @@ def test_error_has_its_status(error, status):
 
 @pytest.mark.parametrize("error", [error for error, _ in EXAMPLES.values()], ids=EXAMPLES)
 def test_error_has_a_sentence_for_its_message(error):
-    assert re.fullmatch(r"[A-Z].*[^.]\.", error.message)
+    assert re.fullmatch(r"([A-Z]|limit|fromImage).*[^.]\.", error.message)
     assert error.message == str(error)
 
 

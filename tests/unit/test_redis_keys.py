@@ -13,6 +13,7 @@ def test_keys_are_below_the_prefix(prefix):
     keys = RedisKeys(prefix)
     assert keys.func("hello") == f"{prefix}func:hello"
     assert keys.funcs == f"{prefix}funcs"
+    assert keys.attempts == f"{prefix}attempts"
 
 
 @pytest.mark.parametrize("name", ["funcs", "s", "a"])
@@ -23,5 +24,5 @@ def test_no_func_has_the_key_of_the_index(name):
 
 def test_every_key_is_in_the_catalogue():
     keys = RedisKeys("<prefix>")
-    for key in (keys.func("<name>"), keys.funcs):
+    for key in (keys.func("<name>"), keys.funcs, f"{keys.attempts}/…"):
         assert f"| `{key}` |" in redis_keys.__doc__

@@ -1,0 +1,93 @@
+"""A client that sends any bytes at all, and reads answers with a deadline."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import select
+import socket
+import struct
+import time
+from types import TracebackType
+
+from tests.servers import LOOPBACK, Answer
+
+DEADLINE_SECONDS = 40
+
+
+class RawClient:
+    """One connection. Answers are read one after the other; nothing is sent by itself."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection((LOOPBACK, port), timeout=DEADLINE_SECONDS)
+        self._file = self._socket.makefile("rb")
+        self._sent_at = time.monotonic()
+
+    def __enter__(self) -> RawClient:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        self._socket.close()
+
+    def send(self, data: bytes) -> None:
+        """Send bytes as they are."""
+        self._sent_at = time.monotonic()
+        self._socket.sendall(data)
+
+    def end_sending(self) -> None:
+        """Say that nothing more will come, and go on reading."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Go away without a word: closing resets the connection."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def line(self) -> bytes:
+        """Return the next line."""
+        return self._file.readline()
+
+    def answer(self) -> Answer:
+        """Return the next answer; its seconds count from what was sent last."""
+        response = http.client.HTTPResponse(_Readable(self._file))  # type: ignore[arg-type]
+        response.begin()
+        body = response.read()
+        return Answer(response.status, response.headers, body, time.monotonic() - self._sent_at)
+
+    def has_answer(self, seconds: float) -> bool:
+        """Tell whether anything, or the end, comes within some seconds."""
+        return bool(select.select([self._socket], [], [], seconds)[0])
+
+    def is_closed(self, seconds: float = 10) -> bool:
+        """Tell whether the service closes the connection within some seconds."""
+        if not self.has_answer(seconds):
+            return False
+        with contextlib.suppress(ConnectionResetError):
+            return self._socket.recv(1, socket.MSG_PEEK) == b""
+        return True
+
+
+class _Readable:
+    """What HTTPResponse takes for a socket: its file, which stays open for the next answer."""
+
+    def __init__(self, file: object) -> None:
+        self._file = file
+
+    def makefile(self, mode: str) -> object:
+        return _Unclosable(self._file)
+
+
+class _Unclosable:
+    def __init__(self, file: object) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._file, name)
+
+    def close(self) -> None:
+        """Leave the file open."""

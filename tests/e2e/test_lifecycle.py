@@ -1,0 +1,267 @@
+"""Starting, stopping and running for long: what an operator's supervisor sees."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from tests import servers
+from tests.e2e import images
+
+
+@pytest.fixture
+def start(own_redis: servers.RedisServer, docker_host: str) -> Iterator[object]:
+    """Start services over the shared engine."""
+    with contextlib.ExitStack() as stack:
+
+        def start_service(**settings: object) -> servers.Service:
+            given = {"redis_url": own_redis.url, "docker_host": docker_host, **settings}
+            return stack.enter_context(servers.service(**given))
+
+        yield start_service
+
+
+@dataclass
+class SlowPull:
+    """A create under way whose pull waits until `gate` is set."""
+
+    web: servers.Service
+    gate: Event
+    answer: Future[servers.Answer]
+
+
+@pytest.fixture
+def slow_pull(
+    module_engine: servers.EngineServer, own_redis: servers.RedisServer, run_id: str
+) -> Iterator[SlowPull]:
+    """A service with a create under way that pulls from a registry behind a shut gate."""
+    with (
+        servers.registry_server() as registry,
+        servers.proxy(registry.port, is_open=False) as between,
+        servers.service(redis_url=own_redis.url, docker_host=module_engine.host) as web,
+        ThreadPoolExecutor(1) as client,
+    ):
+        images.push(module_engine.host, f"{registry.domain}/slow-{run_id}:v1")
+        name = f"127.0.0.1:{between.port}/slow-{run_id}:v1"
+        answer = client.submit(web.create, "slow", name)
+        try:
+            servers.wait_until(lambda: between.accepted, "the pull has begun")
+            yield SlowPull(web, between.gate, answer)
+        finally:
+            between.gate.set()
+            wait([answer], 30)
+            images.remove_image(module_engine.host, name)
+
+
+def test_stop_lets_a_slow_pull_end_and_answers_it(
+    slow_pull: SlowPull, own_redis: servers.RedisServer
+) -> None:
+    web = slow_pull.web
+    os.kill(web.pid, signal.SIGTERM)
+    servers.wait_until(lambda: refuses(web), "new connections are refused", seconds=5)
+    assert not slow_pull.answer.done()
+    slow_pull.gate.set()
+    answer = slow_pull.answer.result(20)
+    assert (answer.status, answer.json["Name"]) == (201, "slow")
+    with own_redis.client() as client:
+        assert client.get("funcsvc:func:slow") == answer.body
+    servers.wait_until(lambda: not web.is_running, "the service ends", seconds=10)
+    assert web.process.returncode == 0
+    assert "Traceback" not in web.log()
+
+
+def test_reload_loses_no_request_while_an_old_worker_ends(slow_pull: SlowPull) -> None:
+    web = slow_pull.web
+    [old] = web.worker_pids()
+    os.kill(web.pid, signal.SIGHUP)
+    servers.wait_until(lambda: set(web.worker_pids()) - {old}, "there is a new worker")
+    assert not slow_pull.answer.done()
+    for _ in range(40):
+        answer = web.request("GET", "/healthz", timeout=5)
+        assert answer.status == 200
+    slow_pull.gate.set()
+    assert slow_pull.answer.result(20).status == 201
+    servers.wait_until(lambda: old not in web.worker_pids(), "the old worker ends")
+    assert web.request("GET", "/healthz").status == 200
+
+
+def refuses(web: servers.Service) -> bool:
+    """Tell whether the service takes no new connections."""
+    try:
+        with socket.create_connection(("127.0.0.1", web.port), timeout=1):
+            return False
+    except ConnectionRefusedError:
+        return True
+
+
+def test_stop_without_requests_is_quick_and_without_a_trace(start) -> None:
+    web = start(workers=2)
+    with web.connection() as connection:
+        servers.exchange(connection, "GET", "/_ping")
+        os.kill(web.pid, signal.SIGTERM)
+        servers.wait_until(lambda: not web.is_running, "the service ends", seconds=5)
+    assert web.process.returncode == 0
+    assert "Traceback" not in web.log()
+
+
+def test_worker_that_is_killed_is_replaced(start, image: str) -> None:
+    web = start(workers=1)
+    [pid] = web.worker_pids()
+    os.kill(pid, signal.SIGKILL)
+    servers.wait_until(lambda: web.worker_pids() not in ([], [pid]), "there is a new worker")
+    servers.wait_until(web.is_healthy, "the new worker answers")
+    assert web.create("after", image).status == 201
+
+
+def test_second_service_of_the_same_user_disturbs_nothing(start, image: str) -> None:
+    first = start()
+    second = start()
+    assert (first.create("a", image).status, second.create("b", image).status) == (201, 201)
+    assert second.create("a", image).status == 409
+    second.end()
+    assert first.create("c", image).status == 201
+    pids = first.worker_pids()
+    os.kill(first.pid, signal.SIGHUP)
+    servers.wait_until(
+        lambda: first.worker_pids() and not set(pids) & set(first.worker_pids()), "it has reloaded"
+    )
+    servers.wait_until(first.is_healthy, "it answers again")
+    assert first.create("d", image).status == 201
+    left = {path.suffix for path in Path(first.place).rglob("*")}
+    assert not left & {".ctl", ".sock"}, "there is a control socket"
+
+
+def test_taken_port_stops_the_start_with_a_sentence(
+    own_redis: servers.RedisServer, docker_host: str
+) -> None:
+    settings = {"redis_url": own_redis.url, "docker_host": docker_host}
+    with servers.silent_listener() as address, servers.folder() as place:
+        fails_to_start(servers.make_service(place, **settings, bind=address), "in use")
+
+
+def test_port_of_another_service_stops_the_start(start, docker_host: str) -> None:
+    first = start()
+    with servers.folder() as place:
+        bind = f"127.0.0.1:{first.port}"
+        fails_to_start(servers.make_service(place, docker_host=docker_host, bind=bind), "in use")
+    assert first.is_healthy()
+
+
+def fails_to_start(web: servers.Service, sentence: str) -> None:
+    """Start a service; it must end by itself, say why in a sentence, and show no trace."""
+    try:
+        with pytest.raises(AssertionError, match="ended"):
+            web.start(lambda: False, seconds=15)
+    finally:
+        web.end()
+    assert web.process.returncode != 0
+    assert sentence in web.log()
+    assert "Traceback" not in web.log()
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        (
+            {"FUNCSVC_THREADS": "many"},
+            "FUNCSVC_THREADS is not valid: Not a valid integer.",
+        ),
+        (
+            {"FUNCSVC_THREDS": "4"},
+            "FUNCSVC_THREDS is not a setting: did you mean FUNCSVC_THREADS?",
+        ),
+        ({"FUNCSVC_BIND": "8000"}, "FUNCSVC_BIND is not valid: Must be host:port or unix:/path."),
+        (
+            {"FUNCSVC_REDIS_URL": "http://user:secret-word@redis"},
+            "FUNCSVC_REDIS_URL is not valid:",
+        ),
+        (
+            {"FUNCSVC_THREADS": "4", "FUNCSVC_MAX_PULLS": "4"},
+            "FUNCSVC_MAX_PULLS is 4, but must be less than FUNCSVC_THREADS, which is 4",
+        ),
+        ({"DOCKER_HOST": "nonsense://x"}, "DOCKER_HOST"),
+    ],
+)
+def test_invalid_setting_stops_the_start_with_a_sentence_and_no_trace(
+    environment: dict[str, str], sentence: str
+) -> None:
+    with servers.folder() as place:
+        web = servers.make_service(place, environment)
+        fails_to_start(web, sentence)
+        assert "secret-word" not in web.log()
+
+
+def test_empty_settings_count_as_not_set(own_redis: servers.RedisServer, docker_host: str) -> None:
+    environment = {"FUNCSVC_PULL_POLICY": "", "FUNCSVC_MAX_PULLS": ""}
+    with servers.service(environment, redis_url=own_redis.url, docker_host=docker_host) as web:
+        assert web.request("GET", "/readyz").status == 200
+
+
+def test_service_listens_on_a_unix_socket(own_redis: servers.RedisServer, docker_host: str) -> None:
+    with servers.folder() as place:
+        path = place / "socket"
+        web = servers.make_service(
+            place, redis_url=own_redis.url, docker_host=docker_host, bind=f"unix:{path}"
+        )
+        try:
+            web.start(path.exists)
+            answer = servers.exchange_over_unix_socket(path, "GET", "/_ping")
+            assert (answer.status, answer.body) == (200, b"OK")
+        finally:
+            web.end()
+
+
+def test_descriptors_and_threads_do_not_grow_over_five_hundred_creates(
+    start, image: str, own_redis: servers.RedisServer
+) -> None:
+    web = start(workers=1, threads=8, engine_remember_seconds=0, redis_timeout_seconds=0.5)
+    [pid] = web.worker_pids()
+    closed = f"127.0.0.1:{servers.free_port()}/nothing:v1"
+    kinds = [
+        lambda name: web.create(name, image),
+        lambda name: web.create("same", image),
+        lambda name: web.create(name, image, Timeout=0),
+        lambda name: web.request("POST", "/funcs/create", b'{"Name": '),
+        lambda name: web.create(name, closed),
+    ]
+
+    def create_many(first: int, count: int) -> set[int]:
+        with ThreadPoolExecutor(8) as clients:
+            numbers = range(first, first + count)
+            return {
+                answer.status
+                for answer in clients.map(lambda n: kinds[n % len(kinds)](f"n{n}"), numbers)
+            }
+
+    create_many(0, 100)
+    own_redis.end()
+    assert create_many(100, 25) <= {400, 500, 503}
+    own_redis.start()
+    before = _held(pid)
+    assert {201, 400, 409} <= create_many(200, 500)
+    own_redis.end()
+    create_many(1000, 25)
+    own_redis.start()
+    assert {201, 400} <= create_many(2000, 25)
+    descriptors, threads = servers.wait_until(
+        lambda: _held(pid) if _held(pid)[0] <= before[0] + 8 else None,
+        f"descriptors fall back to {before}",
+        seconds=10,
+    )
+    assert descriptors <= before[0] + 8, "a pool of 8 connections may have filled since"
+    assert threads <= before[1] + 1
+    assert web.worker_pids() == [pid]
+
+
+def _held(pid: int) -> tuple[int, int]:
+    """Return how many descriptors and threads a process has."""
+    return len(os.listdir(f"/proc/{pid}/fd")), len(os.listdir(f"/proc/{pid}/task"))
