@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 from html import unescape
@@ -28,6 +29,7 @@ FLAGS = (
     "--window-size=1200,1600",
     "--virtual-time-budget=20000",  # of the page's own clock: it ends when nothing is left to do
 )
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")  # scripts/setup installs the first
 SCREENSHOT = servers.ROOT / "var/test/docs.png"
 
 
@@ -70,7 +72,7 @@ def browse(url: str, place: Path) -> Visit:
     )
     environment = {"PATH": servers.SEARCH_PATH, "HOME": str(place), "TMPDIR": str(place)}
     browser = subprocess.run(
-        ["chromium", *FLAGS, *own, url],
+        [find_browser(), *FLAGS, *own, url],
         env=environment,
         cwd=place,
         stdin=subprocess.DEVNULL,
@@ -81,6 +83,12 @@ def browse(url: str, place: Path) -> Visit:
     )
     assert browser.returncode == 0, browser.stderr
     return Visit(browser.stdout, browser.stderr, requested_urls(requests, url))
+
+
+def find_browser() -> str:
+    found = [path for name in BROWSERS if (path := shutil.which(name))]
+    assert found, f"no browser is installed: {BROWSERS[0]} is wanted"
+    return found[0]
 
 
 def requested_urls(net_log: Path, page: str) -> list[str]:
