@@ -1,4 +1,4 @@
-"""A test image of this run, made from a tar with one file, and what is made from it removed."""
+"""Stores, and a test image of this run; what is made from it is removed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from collections.abc import Iterator
 
 import docker
 import pytest
+
+from funcsvc.store import FuncStore
+from tests.contract.redis_proxy import RedisProxy
+from tests.contract.stores import PATIENCE_SECONDS, make_store, new_func
+from tests.fakes import FakeFuncStore
 
 RUN_LABEL = "funcsvc.test.run"
 
@@ -50,6 +55,36 @@ def image(make_image) -> str:
 def image_without_command(make_image) -> str:
     """The reference of an image that doesn't say what to run."""
     return make_image("mute")
+
+
+@pytest.fixture
+def real_store(redis_url, redis_prefix) -> FuncStore:
+    """A store over the real Redis; its keys are of this test alone."""
+    return make_store(redis_url, redis_prefix)
+
+
+@pytest.fixture(params=["fake", "real"])
+def store(request):
+    """Each of the two stores; the real one's keys are of this test alone."""
+    if request.param == "fake":
+        return FakeFuncStore()
+    return request.getfixturevalue("real_store")
+
+
+@pytest.fixture
+def proxy(redis_url) -> Iterator[RedisProxy]:
+    """A way to the real Redis that a test can break."""
+    proxy = RedisProxy(redis_url)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def fragile_store(proxy, redis_prefix):
+    """A store behind the proxy that has connected, and whose script Redis knows."""
+    store = make_store(proxy.url, redis_prefix, PATIENCE_SECONDS)
+    store.create_func(*new_func("warm-up"))
+    return store
 
 
 def _tar_of_one_file() -> bytes:

@@ -9,7 +9,15 @@ import pytest
 
 from funcsvc.config import load_settings
 from funcsvc.engine import Engine
-from funcsvc.errors import EngineUnavailable, ImageNotFound, NoCommand, SizeTooLarge
+from funcsvc.errors import (
+    EngineUnavailable,
+    ImageMissing,
+    ImageNotFound,
+    NoCommand,
+    PullForbidden,
+    SizeTooLarge,
+)
+from funcsvc.image_reference import parse_image_reference
 from funcsvc.models import SIZES, Capacity, Func, Image
 from funcsvc.schemas import FuncSchema
 from tests.fakes import FakeEngine
@@ -128,20 +136,68 @@ def test_size_is_accepted_if_and_only_if_it_fits_the_engine(
         assert list(caught.value.field_errors) == ["ContainerSize"]
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_size_alone_is_held_against_the_engine_as_with_its_func(make_engine, image, capacity, size):
+    engine, wanted = make_engine(), SIZES[size]
+    if wanted.cpus <= capacity.cpus and wanted.memory_bytes <= capacity.memory_bytes:
+        engine.check_size(wanted)
+        return
+    messages = []
+    checks = (lambda: engine.check_size(wanted), lambda: engine.check_func(new_func(image, size)))
+    for check in checks:
+        with pytest.raises(SizeTooLarge) as caught:
+            check()
+        messages.append(caught.value.message)
+    assert messages[0] == messages[1]
+
+
+def test_image_is_inspected_by_every_name_that_it_has(engine, image):
+    inspection = engine.inspect_image(image)
+    assert inspection["Config"]["Cmd"] == ["/x"]
+    for name in (f"docker.io/library/{image}", inspection["Id"]):
+        assert engine.inspect_image(name)["Id"] == inspection["Id"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["nope", f"nope@{UNKNOWN_ID}", UNKNOWN_ID, "0123456789ab", "..", "../containers", "a/../b",
+     "Nope", "nope?x=1", "nope#x", "a b", "nope:", "é", "/", "nope/json", "%2e%2e", "nope\n", "\0"],
+)  # fmt: skip
+def test_image_that_is_not_there_is_missing(engine, name):
+    with pytest.raises(ImageMissing) as caught:
+        engine.inspect_image(name)
+    assert caught.value.message.startswith('The engine has no image "')
+
+
+@pytest.mark.parametrize("name", ["nope", "known"])
+def test_pull_that_the_operator_forbids_is_refused_with_the_first_item(engine, image, name):
+    progress = engine.pull_progress(parse_image_reference(image if name == "known" else name))
+    with pytest.raises(PullForbidden) as caught:
+        next(progress)
+    shown = image if name == "known" else name
+    assert caught.value.message == f'fromImage is "{shown}", but the operator forbids pulls.'
+
+
 @pytest.mark.parametrize(
     "address",
     ["unix:///nonexistent/docker.sock", "tcp://127.0.0.1:1", "unix:///dev/null"],
 )
 def test_engine_that_is_not_there_is_unavailable(address, image):
-    engine = real_engine(address)
+    engine = real_engine(address, pull_policy="missing")
     messages = []
     with warnings.catch_warnings():
         # docker-py leaves its socket to the garbage collector when a unix socket can't be reached
         warnings.simplefilter("ignore", ResourceWarning)
-        for use in (engine.check, lambda: engine.check_func(new_func(image))):
+        for use in (
+            engine.check,
+            lambda: engine.check_func(new_func(image)),
+            lambda: engine.check_size(SIZES["s1"]),
+            lambda: engine.inspect_image(image),
+            lambda: next(engine.pull_progress(parse_image_reference(image))),
+        ):
             messages.append(message_of_refusal(use))
         gc.collect()
-    assert messages == ["The Docker Engine can't be used: it can't be reached."] * 2
+    assert messages == ["The Docker Engine can't be used: it can't be reached."] * 5
 
 
 def message_of_refusal(use) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
@@ -12,37 +11,8 @@ import pytest
 from funcsvc.errors import FuncExists, FuncNotFound, StoreUnavailable
 from funcsvc.models import Func
 from funcsvc.redis_keys import RedisKeys
-from funcsvc.schemas import FuncSchema
-from funcsvc.schemas.func import func_document
 from funcsvc.store import FuncStore, RedisClient
-from tests.contract.redis_proxy import RedisProxy
-from tests.fakes import FakeFuncStore
-
-PATIENCE_SECONDS = 1.0
-
-
-def new_func(name: str = "hello", cmd: str = "echo") -> tuple[Func, str]:
-    """Return a func with its definition."""
-    func = FuncSchema().load_new({"Name": name, "Config": {"Image": "ubuntu", "Cmd": cmd}})
-    return func, json.dumps(func_document(func), ensure_ascii=False)
-
-
-def make_store(url: str, prefix: str, seconds: float = 10) -> FuncStore:
-    client = RedisClient(url, timeout_seconds=seconds, max_connections=8)
-    return FuncStore(client, RedisKeys(prefix))
-
-
-@pytest.fixture
-def real_store(redis_url, redis_prefix):
-    return make_store(redis_url, redis_prefix)
-
-
-@pytest.fixture(params=["fake", "real"])
-def store(request):
-    """Each of the two stores; the real one's keys are of this test alone."""
-    if request.param == "fake":
-        return FakeFuncStore()
-    return request.getfixturevalue("real_store")
+from tests.contract.stores import PATIENCE_SECONDS, make_store, new_func
 
 
 def test_created_func_is_read_back_as_it_was_written(store):
@@ -183,21 +153,6 @@ def test_create_that_is_late_again_is_reported_as_not_stored(redis_url, redis_pr
     assert caught.value.message == "Redis can't be used: it did not answer in time."
     with pytest.raises(FuncNotFound):
         real_store.get_func("hello")
-
-
-@pytest.fixture
-def proxy(redis_url):
-    proxy = RedisProxy(redis_url)
-    yield proxy
-    proxy.close()
-
-
-@pytest.fixture
-def fragile_store(proxy, redis_prefix):
-    """A store behind the proxy that has connected, and whose script Redis knows."""
-    store = make_store(proxy.url, redis_prefix, PATIENCE_SECONDS)
-    store.create_func(*new_func("warm-up"))
-    return store
 
 
 @pytest.mark.parametrize("fault", ["cut after", "hush after"])

@@ -1,0 +1,43 @@
+"""What is said of a signed request as it arrives, and all that can be said."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from funcsvc.access import AccessKeys, SignedRequest, check_signature
+from funcsvc.errors import Unauthorized
+from tests.signing import KEY, SECRET, headers_of
+
+KEYS = AccessKeys({KEY: SECRET, "other": "other-secret"})
+NOW = datetime(2017, 3, 16, 7, 5, 24, tzinfo=UTC)
+
+WRONG = "The signature is wrong."
+UNKNOWN_KEY = "The access key is not known."
+BAD_SCOPE = "The Credential is not <access key>/<date>/<region>/hyper/hyper_request."
+BAD_DATE = "X-Hyper-Date is not a time such as 20060102T150405Z."
+OLD_DATE = "X-Hyper-Date is more than five minutes off."
+OTHER_DATE = "The date of the Credential is not that of X-Hyper-Date."
+BAD_HASH = "X-Hyper-Content-Sha256 is not the SHA-256 of the body."
+BAD_HEADERS = (
+    "The signed headers are not content-type, content-md5, host and every x-hyper-* "
+    "that the request has, in order."
+)
+
+
+def verdict(  # the parts of a request
+    authorization: str,
+    path: str = "/v1.23/funcs",
+    query: str = "",
+    method: str = "GET",
+    headers: dict[str, str] | None = None,
+    body: bytes = b"",
+    now: datetime = NOW,
+) -> str:
+    """Return what is said of a request as it arrives, `ok` when nothing is."""
+    headers = headers_of(body) if headers is None else headers
+    request = SignedRequest(method, path.encode(), query.encode(), headers)
+    try:
+        check_signature(authorization, request, lambda: body, KEYS, now)
+    except Unauthorized as error:
+        return error.message
+    return "ok"
