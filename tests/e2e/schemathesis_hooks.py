@@ -7,9 +7,9 @@ which are never asked of a registry elsewhere.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-import re
 from typing import Any
 
 import schemathesis
@@ -25,6 +25,7 @@ from funcsvc.schemas.json_body import parse_json_object
 IMAGE = os.environ["TEST_IMAGE"]
 REGISTRY = os.environ["TEST_REGISTRY"]
 KEPT_FUNC = os.environ["TEST_FUNC"]
+SECTIONS = ("Config", "HostConfig", "NetworkingConfig")
 FITTING_SIZES = ("s1", "s2", "s3", "s4")
 
 
@@ -51,7 +52,8 @@ def mend_definition(case: Case, is_valid: bool) -> None:
         config["Image"] = IMAGE
     if is_valid:
         mend_ignored(case.body)
-        mend_integers(case.body, config)
+        mend_integer(case.body, "Timeout")
+        mend_integer(config, "StopSignal")
         mend_size(case.body)
         mend_ports(case.body)
         mend_command(config)
@@ -62,17 +64,12 @@ def mend_changes(case: Case, is_valid: bool) -> None:
     if not is_valid:
         return
     mend_size(case.body)
-    mend_integers(case.body)
-    for section in (case.body, case.body.get("Config"), case.body.get("HostConfig")):
-        for key in list(section) if isinstance(section, dict) else ():
-            if key in CHANGEABLE or isinstance(section[key], dict) or section[key] in EMPTY:
-                continue
-            del section[key]
-    for section in ("HostConfig", "Config"):
-        options = case.body.get(section)
-        for key in list(options) if isinstance(options, dict) else ():
-            if key not in CHANGEABLE and options[key]:
-                del options[key]
+    mend_integer(case.body, "Timeout")
+    sections = [case.body[key] for key in SECTIONS if isinstance(case.body.get(key), dict)]
+    for document in (case.body, *sections):
+        for key in document.keys() - CHANGEABLE:
+            if document[key] not in (*EMPTY, None, *sections):
+                del document[key]
 
 
 def mend_listing(case: Case, is_valid: bool) -> None:
@@ -105,12 +102,11 @@ def mend_ignored(body: dict[str, Any]) -> None:
             body[key] = "0001-01-01T00:00:00Z"
 
 
-def mend_integers(*objects: dict[str, Any]) -> None:
+def mend_integer(document: dict[str, Any], key: str) -> None:
     """To JSON Schema 300.0 is an integer."""
-    for document in objects:
-        for key, value in document.items():
-            if isinstance(value, float) and value.is_integer():
-                document[key] = int(value)
+    value = document.get(key)
+    if isinstance(value, float) and value.is_integer():
+        document[key] = int(value)
 
 
 def mend_size(body: dict[str, Any]) -> None:
@@ -124,10 +120,11 @@ def mend_ports(body: dict[str, Any]) -> None:
         ports = (body.get(section) or {}).get(option) or {}
         for port in [port for port in ports if f"{port}/tcp" in ports]:
             del ports[port]
-        for binding in (binding for bindings in ports.values() for binding in bindings or ()):
-            match = re.fullmatch("([0-9]+)-([0-9]+)", binding.get("HostPort") or "")
-            if match:
-                binding["HostPort"] = "-".join(sorted(match.groups(), key=int))
+    bindings = ((body.get("HostConfig") or {}).get("PortBindings") or {}).values()
+    for binding in itertools.chain.from_iterable(listed or () for listed in bindings):
+        ends = (binding.get("HostPort") or "").split("-")
+        if len(ends) == 2:
+            binding["HostPort"] = "-".join(sorted(ends, key=int))
 
 
 def mend_command(config: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from tests import servers
 from tests.e2e import images
 
-MAX_EXAMPLES = 40  # of each operation; about half a minute in all
+MAX_EXAMPLES = 30  # of each operation; about half a minute in all
 DEADLINE_SECONDS = 300
 KEY = "key:secret"
 KEPT_FUNC = "kept-by-the-test"
