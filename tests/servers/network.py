@@ -30,13 +30,17 @@ class Proxy:
 
     While `gate` isn't set, connections are accepted and wait. With `breaks_after`, a connection
     over which a client sent these bytes is broken once the server has answered them, and the answer
-    is lost; with `is_mute` it isn't broken, and the answer never comes.
+    is lost; with `is_mute` it isn't broken, and the answer never comes. With `holds`, what a client
+    sends with these bytes in it waits for `release`, and `held` counts how often.
     """
 
     def __init__(self, target_port: int) -> None:
         self.gate = threading.Event()
         self.breaks_after: bytes | None = None
         self.is_mute = False
+        self.holds: bytes | None = None
+        self.release = threading.Event()
+        self.held = 0
         self.accepted = 0
         self._target_port = target_port
         self._is_closing = threading.Event()
@@ -80,12 +84,19 @@ class Proxy:
                 data = source.recv(64 * 1024)
                 if not data:
                     return
+                if source is client and self.holds and self.holds in data:
+                    self._hold()
                 other[source].sendall(data)
                 if source is client and self.breaks_after and self.breaks_after in data:
                     server.recv(64 * 1024)
                     if self.is_mute:
                         self._is_closing.wait(60)
                     return
+
+    def _hold(self) -> None:
+        self.held += 1
+        while not self.release.wait(POLL_SECONDS) and not self._is_closing.is_set():
+            pass
 
 
 @contextlib.contextmanager

@@ -1,0 +1,186 @@
+"""POST /images/create from a real registry: the engine's progress, streamed as it comes."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests import servers
+from tests.e2e import images
+
+
+@pytest.fixture(scope="module")
+def engine(module_engine: servers.EngineServer) -> servers.EngineServer:
+    return module_engine
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[servers.RegistryServer]:
+    with servers.registry_server() as server:
+        yield server
+
+
+@pytest.fixture
+def start(engine: servers.EngineServer, own_redis: servers.RedisServer) -> Iterator[object]:
+    """Start the service over the module's engine and a Redis of the test's own."""
+    with contextlib.ExitStack() as stack:
+
+        def start_service(environment=None, **settings: object) -> servers.Service:
+            given = {"redis_url": own_redis.url, "docker_host": engine.host, **settings}
+            return stack.enter_context(servers.service(environment, **given))
+
+        yield start_service
+
+
+@pytest.fixture
+def name(
+    engine: servers.EngineServer, registry: servers.RegistryServer, run_id: str
+) -> Iterator[str]:
+    """An image of the registry that the engine lacks."""
+    name = f"{registry.domain}/pulled-{run_id}:v1"
+    images.push(engine.host, name)
+    yield name
+    images.remove_image(engine.host, name)
+
+
+def pull(web: servers.Service, name: str, **options) -> servers.Answer:
+    repository, _, tag = name.rpartition(":")
+    return web.request("POST", f"/images/create?fromImage={repository}&tag={tag}", **options)
+
+
+def lines_of(answer: servers.Answer) -> list[dict]:
+    return [json.loads(line) for line in answer.body.splitlines()]
+
+
+@contextlib.contextmanager
+def started_pull(web: servers.Service, name: str) -> Iterator[http.client.HTTPResponse]:
+    """Begin to pull, and give the answer while it is still coming."""
+    repository, _, tag = name.rpartition(":")
+    with web.connection() as connection:
+        connection.request("POST", f"/images/create?fromImage={repository}&tag={tag}")
+        with connection.getresponse() as response:
+            yield response
+
+
+def test_missing_image_is_pulled_with_the_engines_progress(
+    start, engine: servers.EngineServer, name: str
+) -> None:
+    web = start()
+    answer = pull(web, name)
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
+    lines = lines_of(answer)
+    assert lines[0]["status"].startswith("Pulling from pulled-")
+    assert lines[-1]["status"] == f"Status: Downloaded newer image for {name}"
+    assert images.has_image(engine.host, name)
+    assert lines_of(pull(web, name))[-1]["status"] == f"Status: Image is up to date for {name}"
+    assert web.create("hello", name).status == 201
+
+
+def test_progress_comes_while_the_image_is_still_on_its_way(
+    start, engine: servers.EngineServer, registry: servers.RegistryServer, name: str
+) -> None:
+    web = start(threads=4, max_pulls=1)
+    with servers.proxy(registry.port) as between:
+        between.holds = b"/blobs/"
+        slow = name.replace(registry.domain, f"127.0.0.1:{between.port}")
+        try:
+            with started_pull(web, slow) as response:
+                assert response.status == 200
+                assert json.loads(response.readline())["status"].startswith("Pulling from ")
+                assert not images.has_image(engine.host, slow)
+                busy = pull(web, name)
+                assert (busy.status, int(busy.headers["Retry-After"]) > 0) == (503, True)
+                assert web.request("GET", "/healthz").status == 200
+                between.release.set()
+                rest = response.read().splitlines()
+            assert "Downloaded newer image" in json.loads(rest[-1])["status"]
+            assert between.held > 0
+        finally:
+            between.release.set()
+            images.remove_image(engine.host, slow)
+    assert pull(web, name).status == 200, "the turn was not given back"
+
+
+def test_client_that_goes_away_gives_its_turn_back(
+    start, engine: servers.EngineServer, registry: servers.RegistryServer, name: str
+) -> None:
+    web = start(threads=4, max_pulls=1)
+    with servers.proxy(registry.port) as between:
+        between.holds = b"/blobs/"
+        slow = name.replace(registry.domain, f"127.0.0.1:{between.port}")
+        try:
+            with started_pull(web, slow) as response:
+                assert response.readline()
+            between.release.set()
+            servers.wait_until(lambda: pull(web, name).status == 200, "the turn is given back")
+        finally:
+            between.release.set()
+            images.remove_image(engine.host, slow)
+    assert "Traceback" not in web.log()
+
+
+def test_image_that_the_registry_lacks_is_not_found(
+    start, registry: servers.RegistryServer, name: str
+) -> None:
+    web = start()
+    for absent in (name.replace(":v1", ":v2"), f"{registry.domain}/no/such/thing:v1"):
+        answer = pull(web, absent)
+        assert answer.status == 404
+        assert answer.json == {"message": f'The engine has no image "{absent}".'}
+
+
+def test_registry_that_can_not_be_reached_is_500_and_named(start) -> None:
+    domain = f"127.0.0.1:{servers.free_port()}"
+    answer = pull(start(), f"{domain}/tool:v1")
+    assert (answer.status, answer.json) == (
+        500,
+        {
+            "message": f'The registry {domain} can\'t deliver the image "{domain}/tool:v1": '
+            "it can't be reached, or failed."
+        },
+    )
+
+
+def test_registry_that_never_answers_is_500_within_the_pull_timeout(start) -> None:
+    with servers.silent_listener() as domain:
+        web = start(pull_timeout_seconds=1)
+        answer = pull(web, f"{domain}/tool:v1")
+        assert (answer.status, list(answer.json)) == (500, ["message"])
+        assert answer.json["message"].startswith(f"The registry {domain} can't deliver the image ")
+        assert answer.seconds < 3
+        assert web.is_healthy()
+
+
+def test_pull_that_the_operator_forbids_is_refused(
+    start, engine: servers.EngineServer, name: str
+) -> None:
+    answer = pull(start(pull_policy="never"), name)
+    message = f'fromImage is "{name}", but the operator forbids pulls.'
+    assert (answer.status, answer.json) == (400, {"message": message})
+    assert pull(start(allowed_images="ubuntu"), name).status == 400
+    assert not images.has_image(engine.host, name)
+
+
+@pytest.mark.parametrize(("password", "status"), [("secret", 200), ("wrong", 404), (None, 404)])
+def test_pull_has_the_operators_credentials(
+    start, engine: servers.EngineServer, run_id: str, password: str | None, status: int
+) -> None:
+    with servers.registry_server(login=True) as private, servers.folder() as place:
+        name = f"{private.domain}/private-{run_id}:v1"
+        images.push(engine.host, name, {"username": "user", "password": "secret"})
+        if password:
+            auth = base64.b64encode(f"user:{password}".encode()).decode()
+            config = {"auths": {private.domain: {"auth": auth}}}
+            (place / "config.json").write_text(json.dumps(config))
+        web = start({"DOCKER_CONFIG": str(place)})
+        try:
+            answer = pull(web, name)
+            assert (answer.status, images.has_image(engine.host, name)) == (status, status == 200)
+        finally:
+            images.remove_image(engine.host, name)
+        assert password is None or password not in web.log()
