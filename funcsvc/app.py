@@ -11,7 +11,7 @@ from funcsvc.api.access import Doorkeeper
 from funcsvc.config import Settings, load_settings
 from funcsvc.engine import Engine
 from funcsvc.redis_keys import RedisKeys
-from funcsvc.store import FailedAttempts, FuncStore, RedisClient
+from funcsvc.store import FailedAttempts, FuncStore, RedisClient, make_pool
 
 
 def create_app(
@@ -28,7 +28,8 @@ def create_app(
     keys = RedisKeys(settings.redis_prefix)
     store = store or FuncStore(client, keys)
     engine = engine or Engine(settings)
-    doorkeeper = Doorkeeper(settings, FailedAttempts(client, keys, settings.failed_attempts))
+    pool = make_pool(settings.redis_url, settings.redis_timeout_seconds, settings.threads)
+    doorkeeper = Doorkeeper(settings, FailedAttempts(pool, keys, settings.failed_attempts))
 
     app = Flask("funcsvc", static_folder=None)
     app.url_map.merge_slashes = False  # it would answer with a redirect, as a page of HTML

@@ -118,6 +118,15 @@ class WrongHost(InvalidParameter):
         )
 
 
+class WrongOrigin(InvalidParameter):
+    """Raised when a web page of another site had its visitor's browser send a request."""
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(
+            f"Origin is {show(origin)}, but pages of other sites may not send requests here."
+        )
+
+
 class TooManyAttempts(Limited):
     """Raised when an address has failed to show an access key too often."""
 
@@ -168,8 +177,9 @@ class InvalidQuery(InvalidParameter):
     """Raised when an option of a request's query breaks a rule."""
 
     def __init__(self, option: str, value: object, rule: str) -> None:
-        sentence = f"{option} is {show(value)}, but must be {rule}."
-        super().__init__(sentence, {option: [sentence]})
+        path = path_below("", option)
+        sentence = f"{path} is {show(value)}, but must be {rule}."
+        super().__init__(sentence, {path: [sentence]})
 
 
 class ImageMissing(NotFound):

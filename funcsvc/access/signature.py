@@ -125,7 +125,12 @@ def _canonical_requests(request: SignedRequest, body_hash: str) -> set[str]:
     names = _headers_to_sign(request)
     headers = "".join(f"{name}:{_header(request, name)}\n" for name in names)
     try:
-        fields = parse_qsl(request.query, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS)
+        fields = parse_qsl(
+            request.query.decode("latin-1"),
+            keep_blank_values=True,
+            encoding="latin-1",  # a character a byte, there and back
+            max_num_fields=MAX_QUERY_FIELDS,
+        )
     except ValueError:
         raise Unauthorized(f"The query has more than {MAX_QUERY_FIELDS} fields.") from None
     pairs = [(_quoted(key), _quoted(value)) for key, value in fields]
@@ -154,11 +159,11 @@ def _header(request: SignedRequest, name: str) -> str:
 
 
 def _path(path: bytes) -> str:
-    return "/".join(_quoted(segment) for segment in path.split(b"/") if segment)
+    return "/".join(_quoted(segment) for segment in path.decode("latin-1").split("/") if segment)
 
 
-def _quoted(value: bytes) -> str:
-    return quote(value, safe="-_.~")
+def _quoted(value: str) -> str:
+    return quote(value, safe="-_.~", encoding="latin-1")
 
 
 def _signature(secret: str, parsed: _Authorization, date: str, canonical: str) -> bytes:

@@ -11,7 +11,7 @@ from funcsvc.access import AccessKeys, SignedRequest, check_signature
 from funcsvc.access.signature import ALGORITHM
 from funcsvc.api.bodies import read_body
 from funcsvc.config import Settings
-from funcsvc.errors import Unauthorized, WrongHost
+from funcsvc.errors import Unauthorized, WrongHost, WrongOrigin
 from funcsvc.hosts import client_address, host_name, is_loopback, limited_address
 from funcsvc.schemas import MAX_DEFINITION_BYTES
 from funcsvc.store import FailedAttempts
@@ -40,8 +40,9 @@ class Doorkeeper:
     def check_access(self) -> None:
         """Raise Unauthorized unless keys are not configured, or the request shows one rightly.
 
-        Raises TooManyAttempts, too, for an address that failed too often.
+        Raises TooManyAttempts, too, for an address that failed too often, and WrongOrigin.
         """
+        _check_origin()
         if not self._keys:
             return
         scheme, _, credentials = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
@@ -62,6 +63,21 @@ class Doorkeeper:
             check_signature(credentials, _signed(), _body, self._keys, datetime.now(UTC))
         else:
             self._keys.check_basic(credentials.strip())
+
+
+def _check_origin() -> None:
+    """Raise WrongOrigin for what a page elsewhere could send without asking first (CSRF).
+
+    A request without a body needs no Content-Type that would make a browser ask, and a browser
+    sends Basic credentials along that it knows. It says where the page is from, though.
+    """
+    environ = request.environ
+    if environ["REQUEST_METHOD"] in ("GET", "HEAD", "OPTIONS"):
+        return
+    origin = environ.get("HTTP_ORIGIN", "")
+    is_elsewhere = environ.get("HTTP_SEC_FETCH_SITE", "") in ("cross-site", "same-site")
+    if is_elsewhere or (origin and origin.partition("://")[2] != environ.get("HTTP_HOST", "")):
+        raise WrongOrigin(origin)
 
 
 def _body() -> bytes:

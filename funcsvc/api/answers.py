@@ -51,6 +51,7 @@ def register_answers(app: Flask) -> None:
     app.response_class = Answer
     app.register_error_handler(FuncsvcError, _answer_error)
     app.register_error_handler(HTTPException, _answer_http_exception)
+    app.register_error_handler(UnicodeDecodeError, _answer_undecodable)
     app.register_error_handler(Exception, _answer_bug)
     app.after_request(_add_request_id)
 
@@ -99,6 +100,13 @@ def _answer_http_exception(error: HTTPException) -> Answer:
     if status == 405:
         answer.headers["Allow"] = dict(error.get_headers())["Allow"]
     return answer
+
+
+def _answer_undecodable(error: UnicodeDecodeError) -> Answer:
+    """Answer a query that is no UTF-8, which werkzeug decodes with the first look at it."""
+    if error.object != request.query_string:
+        return _answer_bug(error)
+    return _error(400, f"The query is not valid UTF-8 at byte {error.start}.")
 
 
 def _answer_bug(error: Exception) -> Answer:

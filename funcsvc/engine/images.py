@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from functools import partial
 from threading import BoundedSemaphore
 from typing import Any
 
@@ -105,8 +107,9 @@ class Images:
         if not self._pulls.acquire(blocking=False):
             raise TooManyPulls(self._settings.max_pulls)
         try:
-            with self._connection.client(Deadline(self._settings.pull_timeout_seconds)) as client:
-                yield from _progress(client, reference)
+            deadline = Deadline(self._settings.pull_timeout_seconds)
+            with self._pulling(reference, deadline) as pull:
+                yield from pull(decode=False)
         except ImageNotFound as error:
             raise ImageMissing(reference.text) from error
         finally:
@@ -138,9 +141,33 @@ class Images:
         return image
 
     def _pull(self, reference: ImageReference, deadline: Deadline) -> None:
+        with self._pulling(reference, deadline) as pull:
+            for progress in pull(decode=True):
+                if "error" in progress:
+                    raise _pull_error(reference, progress["error"])
+
+    @contextmanager
+    def _pulling(
+        self, reference: ImageReference, deadline: Deadline
+    ) -> Iterator[Callable[..., Iterator[Any]]]:
+        """Give the pull, whose progress is to be followed to its end within the deadline.
+
+        Raises ImageNotFound or RegistryUnavailable for what the engine says, and for what of the
+        registry's can't be had.
+        """
         try:
             with self._connection.client(deadline) as client:
-                _follow_pull(client, reference, get_credentials(reference.domain, deadline))
+                credentials = get_credentials(reference.domain, deadline)
+                try:
+                    yield partial(
+                        client.pull,
+                        reference.name,
+                        reference.version,
+                        stream=True,
+                        auth_config=credentials,
+                    )
+                except docker.errors.APIError as error:
+                    raise _pull_error(reference, str(error.explanation)) from error
         except CredentialsUnavailable as error:
             raise RegistryUnavailable(
                 reference.domain, reference.text, f"its credentials can't be had: {error}"
@@ -156,31 +183,6 @@ class Images:
             reference.text,
             f"it was not pulled within {self._settings.pull_timeout_seconds:g} seconds",
         )
-
-
-def _follow_pull(
-    client: docker.APIClient, reference: ImageReference, credentials: dict[str, str]
-) -> None:
-    """Pull to the end; raises ImageNotFound or RegistryUnavailable for what the engine says."""
-    try:
-        for progress in client.pull(
-            reference.name,
-            reference.version,
-            stream=True,
-            decode=True,
-            auth_config=credentials,
-        ):
-            if "error" in progress:
-                raise _pull_error(reference, progress["error"])
-    except docker.errors.APIError as error:
-        raise _pull_error(reference, str(error.explanation)) from error
-
-
-def _progress(client: docker.APIClient, reference: ImageReference) -> Iterator[bytes]:
-    try:
-        yield from client.pull(reference.name, reference.version, stream=True)
-    except docker.errors.APIError as error:
-        raise _pull_error(reference, str(error.explanation)) from error
 
 
 def _pull_error(reference: ImageReference, words: str) -> FuncsvcError:

@@ -2,6 +2,6 @@
 
 from funcsvc.store.attempts import FailedAttempts
 from funcsvc.store.funcs import FuncStore
-from funcsvc.store.redis_client import RedisClient
+from funcsvc.store.redis_client import RedisClient, make_pool
 
-__all__ = ["FailedAttempts", "FuncStore", "RedisClient"]
+__all__ = ["FailedAttempts", "FuncStore", "RedisClient", "make_pool"]

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import time
 
+import redis
 from limits import RateLimitItem
 from limits.storage import RedisStorage
 from limits.strategies import FixedWindowRateLimiter
 
 from funcsvc.errors import TooManyAttempts
 from funcsvc.redis_keys import RedisKeys
-from funcsvc.store.redis_client import RedisClient, translated
+from funcsvc.store.redis_client import translated
 
 
 class FailedAttempts:
     """At most `limit` failed attempts from one address, over all processes."""
 
-    def __init__(self, client: RedisClient, keys: RedisKeys, limit: RateLimitItem) -> None:
-        storage = RedisStorage(
-            "redis://", connection_pool=client.connection_pool, key_prefix=keys.attempts
-        )
+    def __init__(self, pool: redis.ConnectionPool, keys: RedisKeys, limit: RateLimitItem) -> None:
+        storage = RedisStorage("redis://", connection_pool=pool, key_prefix=keys.attempts)
         self._limiter = FixedWindowRateLimiter(storage)
         self._limit = limit
 

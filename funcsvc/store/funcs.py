@@ -35,13 +35,11 @@ class FuncStore:
 
     def create_func(self, func: Func, definition: str) -> None:
         """Store a func that is not there yet; raises FuncExists."""
-        created_ms = int(func.created.timestamp() * 1000)
-        try:
-            verdict = self._client.write(
-                _CREATE, self._keys_of(func.name), [definition, func.name, created_ms]
-            )
-        except AnswerLost:
-            verdict = self._settle_create(func.name, definition)
+        verdict = self._create(func, definition)
+        if verdict == "lost":
+            verdict = self._create(func, definition)
+        if verdict == "lost":
+            raise StoreUnavailable("the connection broke")
         if verdict == "exists":
             raise FuncExists(func.name)
 
@@ -116,12 +114,16 @@ class FuncStore:
                 return True
             raise
 
-    def _settle_create(self, name: str, definition: str) -> str:
-        """Find out what became of a create whose connection broke before its answer.
-
-        Its UUID is new, so that its own definition can be told from any other.
-        """
-        stored = self._client.get(self._keys.func(name))
-        if stored is None:
-            raise StoreUnavailable("the connection broke")
-        return "created" if stored == definition else "exists"
+    def _create(self, func: Func, definition: str) -> str:
+        """Return "created", "exists", or "lost" where the connection broke before it was stored."""
+        created_ms = int(func.created.timestamp() * 1000)
+        arguments: list[str | int] = [definition, func.name, created_ms]
+        try:
+            return self._client.write(_CREATE, self._keys_of(func.name), arguments)
+        except AnswerLost as error:
+            stored = self._client.get(self._keys.func(func.name))
+            if stored is not None:  # its UUID is new, and tells it from any other
+                return "created" if stored == definition else "exists"
+            if error.timed_out:
+                raise
+            return "lost"

@@ -6,9 +6,11 @@ redis-py retries by default, and a retried write can be made twice; here nothing
 from __future__ import annotations
 
 import re
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
@@ -36,51 +38,34 @@ class RedisClient:
     """Commands to one Redis, each ended within half of `timeout_seconds`, or StoreUnavailable.
 
     The other half is for finding out what became of a write whose answer was lost.
-    `max_connections` is how many threads may use it at once; it is safe to share between threads,
-    and connects with the first command, so that it may be made before a fork.
+    `max_connections` is how many threads may use it, for each has a connection of its own: to take
+    one from a pool and look at it before each command costs as much as the command. It connects
+    with a thread's first command, so that it may be made before a fork.
     """
 
     def __init__(self, url: str, *, timeout_seconds: float, max_connections: int) -> None:
         command_seconds = timeout_seconds / 2
         self._deadline_ms = command_seconds * 1000 * DEADLINE_SHARE
         self._clock_offset_ms: float | None = None
-        options: dict[str, Any] = {
-            "max_connections": max_connections,
-            "socket_timeout": command_seconds,
-            "socket_connect_timeout": command_seconds,
-            "socket_keepalive": True,
-            "retry": Retry(NoBackoff(), 0),
-            "protocol": 2,
-        }
-        if is_sentinel_url(url):
-            self._redis = _master_of(url, options)
-        else:
-            pool = redis.BlockingConnectionPool.from_url(url, timeout=command_seconds, **options)
-            self._redis = redis.Redis(connection_pool=pool)
-
-    @property
-    def connection_pool(self) -> redis.ConnectionPool:
-        """The pool, for a library that works on Redis itself."""
-        return self._redis.connection_pool
+        self._pool = make_pool(url, timeout_seconds, max_connections)
+        self._of_thread = threading.local()
 
     def get(self, key: str) -> str | None:
         """Return the string at a key, or None."""
-        with translated():
-            value = self._redis.get(key)
+        value = self._read(lambda client: client.get(key))
         return None if value is None else _text(value)
 
     def get_many(self, keys: list[str]) -> list[str | None]:
         """Return the string at each key, None where there is none."""
         if not keys:
             return []
-        with translated():
-            values = cast(list[Any], self._redis.mget(keys))
+        values = self._read(lambda client: client.mget(keys))
         return [None if value is None else _text(value) for value in values]
 
     def score(self, key: str, member: str) -> float | None:
         """Return the score of a member of a sorted set, or None."""
-        with translated():
-            return self._redis.zscore(key, member)
+        score: float | None = self._read(partial(_score_of, key, member))
+        return score
 
     def highest(self, key: str, below: Scored | None, count: int) -> list[Scored]:
         """Return members of a sorted set from the highest score on, at most `count`.
@@ -89,23 +74,19 @@ class RedisClient:
         ordered by name.
         """
         start, score = 0, "+inf" if below is None else repr(below[1])
+        fetched = count if below is None else count + 1  # `below` itself comes first
         while True:
-            with translated():
-                found = cast(
-                    list[tuple[bytes, float]],
-                    self._redis.zrevrangebyscore(
-                        key, score, "-inf", start=start, num=count, withscores=True
-                    ),
-                )
-            members = [(_text(member), score_of_it) for member, score_of_it in found]
+            options = {"start": start, "num": fetched, "withscores": True}
+            found = self._read(partial(_from_score, key, score, options))
+            members = [(_text(member), at) for member, at in found]
             rest = [
                 (member, at)
                 for member, at in members
                 if below is None or (at, member.encode()) < (below[1], below[0].encode())
             ]
-            if rest or len(members) < count:
-                return rest
-            start += count  # so many of one score that none is left of this page
+            if rest or len(members) < fetched:
+                return rest[:count]
+            start += fetched  # so many of one score that none is left of this page
 
     def write(self, script: Script, keys: list[str], args: list[str | int]) -> str:
         """Run a script that writes, and return its verdict.
@@ -127,29 +108,50 @@ class RedisClient:
         assert self._clock_offset_ms is not None
         now_ms = time.monotonic() * 1000 + self._clock_offset_ms
         deadline_ms = int(now_ms + self._deadline_ms)
-        with translated():
-            verdict, redis_now_ms = self._run(script, keys, [*args, deadline_ms])
+        answer = self._call(lambda client: script.run(client, keys, [*args, deadline_ms]))
+        verdict, redis_now_ms = answer
         self._set_clock(redis_now_ms)
         return _text(verdict)
 
-    def _run(self, script: Script, keys: list[str], args: list[str | int]) -> Any:
-        try:
-            return self._redis.evalsha(script.sha, len(keys), *keys, *args)
-        except redis.exceptions.NoScriptError:
-            return self._redis.eval(script.text, len(keys), *keys, *args)
-
     def _time_ms(self) -> int:
-        with translated():
-            seconds, microseconds = self._redis.time()
+        seconds, microseconds = self._read(lambda client: client.time())
         return int(seconds) * 1000 + int(microseconds) // 1000
+
+    def _read(self, command: Callable[[redis.Redis], Any]) -> Any:
+        """Return what a command reads; where the connection was dead, once more on a new one."""
+        try:
+            return self._call(command)
+        except AnswerLost as error:
+            if error.timed_out:
+                raise
+            return self._call(command)
+
+    def _call(self, command: Callable[[redis.Redis], Any]) -> Any:
+        with translated():
+            try:
+                return command(self._client())
+            except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
+                self._drop_client()  # the next connection asks the sentinels anew
+                raise
+
+    def _client(self) -> redis.Redis:
+        client: redis.Redis | None = getattr(self._of_thread, "client", None)
+        if client is None:
+            client = redis.Redis(connection_pool=self._pool, single_connection_client=True)
+            self._of_thread.client = client
+        return client
+
+    def _drop_client(self) -> None:
+        client: redis.Redis | None = self._of_thread.__dict__.pop("client", None)
+        if client:
+            client.close()
 
     def _set_clock(self, redis_now_ms: int) -> None:
         self._clock_offset_ms = redis_now_ms - time.monotonic() * 1000
 
     def check(self) -> None:
         """Raise StoreUnavailable unless Redis answers, is new enough and never evicts."""
-        with translated():
-            info: dict[str, Any] = self._redis.info("server", "memory")
+        info: dict[str, Any] = self._read(lambda client: client.info("server", "memory"))
         version = str(info.get("redis_version", ""))
         if _version(version) < MIN_VERSION:
             raise StoreUnavailable(f"it is version {version}, and 6.2 or newer is needed")
@@ -161,12 +163,27 @@ class RedisClient:
 
     def close(self) -> None:
         """Close every connection."""
-        self._redis.close()
-        self._redis.connection_pool.disconnect()
+        self._pool.disconnect()
 
 
-def _master_of(url: str, options: dict[str, Any]) -> redis.Redis:
-    """Return a client of whatever Redis is the master, asked of the sentinels anew as it fails."""
+def make_pool(url: str, timeout_seconds: float, max_connections: int) -> redis.ConnectionPool:
+    """Return a bounded pool of connections that wait for half of the time, and never retry."""
+    command_seconds = timeout_seconds / 2
+    options: dict[str, Any] = {
+        "max_connections": max_connections,
+        "socket_timeout": command_seconds,
+        "socket_connect_timeout": command_seconds,
+        "socket_keepalive": True,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+    }
+    if is_sentinel_url(url):
+        return _master_of(url, options)
+    return redis.BlockingConnectionPool.from_url(url, timeout=command_seconds, **options)
+
+
+def _master_of(url: str, options: dict[str, Any]) -> redis.ConnectionPool:
+    """Return connections to whatever Redis is the master, asked of the sentinels as they fail."""
     parts = urlsplit(url)
     service, _, database = parts.path.strip("/").partition("/")
     hosts = [host.rpartition(":") for host in parts.netloc.rpartition("@")[2].split(",")]
@@ -180,7 +197,15 @@ def _master_of(url: str, options: dict[str, Any]) -> redis.Redis:
         **options,
     )
     master = sentinel.master_for(service)  # type: ignore[no-untyped-call]  # redis-py's gap
-    return cast(redis.Redis, master)
+    return cast(redis.ConnectionPool, master.connection_pool)
+
+
+def _score_of(key: str, member: str, client: redis.Redis) -> Any:
+    return client.zscore(key, member)
+
+
+def _from_score(key: str, score: str, options: dict[str, Any], client: redis.Redis) -> Any:
+    return client.zrevrangebyscore(key, score, "-inf", **options)
 
 
 class Script:
@@ -190,9 +215,23 @@ class Script:
         self.text = text
         self.sha = redis.Redis().register_script(text).sha
 
+    def run(self, client: redis.Redis, keys: list[str], args: list[str | int]) -> Any:
+        """Run the script and return its answer, sent whole only where Redis doesn't know it."""
+        try:
+            return client.evalsha(self.sha, len(keys), *keys, *args)
+        except redis.exceptions.NoScriptError:
+            return client.eval(self.text, len(keys), *keys, *args)
+
 
 class AnswerLost(StoreUnavailable):
-    """Raised when no answer came: whether the request was carried out is not known."""
+    """Raised when no answer came: whether the request was carried out is not known.
+
+    `timed_out` tells a server that was silent from a connection that broke.
+    """
+
+    def __init__(self, *, timed_out: bool) -> None:
+        super().__init__("it did not answer in time" if timed_out else "it can't be reached")
+        self.timed_out = timed_out
 
 
 @contextmanager
@@ -204,8 +243,7 @@ def translated() -> Iterator[None]:
         reason = _reason(error)
         if reason is None:
             timed_out = isinstance(error, redis.exceptions.TimeoutError)
-            lost = "it did not answer in time" if timed_out else "it can't be reached"
-            raise AnswerLost(lost) from error
+            raise AnswerLost(timed_out=timed_out) from error
         raise StoreUnavailable(reason) from error
 
 

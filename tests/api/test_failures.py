@@ -51,7 +51,7 @@ def test_engine_that_can_not_be_used_is_named(client, store, engine, error, mess
     ("error", "message"),
     [
         (errors.StoreUnavailable("its memory is full"), "Redis can't be used: its memory is full."),
-        (AnswerLost("it can't be reached"), "Redis can't be used: it can't be reached."),
+        (AnswerLost(timed_out=False), "Redis can't be used: it can't be reached."),
     ],
 )
 def test_redis_that_can_not_be_used_is_named(client, store, error, message):

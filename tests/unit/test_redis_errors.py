@@ -95,7 +95,7 @@ class InfoOnly:
 
 def check(**info: str) -> None:
     client = RedisClient("redis://127.0.0.1:1", timeout_seconds=1, max_connections=1)
-    client._redis = InfoOnly(**info)
+    client._client = lambda: InfoOnly(**info)
     client.check()
 
 
@@ -129,7 +129,7 @@ def test_master_is_asked_of_the_sentinels_that_the_url_names():
         timeout_seconds=4,
         max_connections=7,
     )
-    pool = client._redis.connection_pool
+    pool = client._pool
     sentinels = [each.connection_pool.connection_kwargs for each in pool.sentinel_manager.sentinels]
     assert pool.service_name == "main"
     assert [(each["host"], each["port"]) for each in sentinels] == [

@@ -1,0 +1,92 @@
+"""Every example of docs/api.md, run as it stands, in the document's own order."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests import servers
+from tests.e2e import images
+from tests.e2e.test_readme import ADDRESS, FENCE, normal
+
+PAGE = servers.ROOT / "docs/api.md"
+WITH_KEYS = "curl -u mykey:mysecret "
+
+
+@dataclass(frozen=True)
+class Example:
+    """A command, and the answer that the page gives for it."""
+
+    command: str
+    answer: str
+
+
+def examples() -> list[Example]:
+    """Return every command of a `console` block, each with the lines below it."""
+    found = []
+    for block in FENCE.finditer(PAGE.read_text()):
+        if block["language"] == "console":
+            assert block["text"].startswith("$ "), block["text"]
+            for text in block["text"].removeprefix("$ ").split("\n$ "):
+                command, _, answer = text.partition("\n")
+                found.append(Example(command, answer.rstrip("\n")))
+    return found
+
+
+@pytest.fixture(scope="module")
+def engine(module_engine: servers.EngineServer) -> servers.EngineServer:
+    """An engine with the image that the examples use."""
+    images.import_image(module_engine.host, "busybox:latest", images.busybox_tar())
+    return module_engine
+
+
+@pytest.fixture(scope="module")
+def urls(
+    engine: servers.EngineServer, module_redis: servers.RedisServer
+) -> Iterator[dict[bool, str]]:
+    """The addresses of two services: an open one with the func helloworld, and one with keys."""
+    given = {"redis_url": module_redis.url, "docker_host": engine.host}
+    with (
+        servers.service(**given) as web,
+        servers.service(**given, access_keys="mykey:mysecret") as keyed,
+    ):
+        assert web.create("helloworld", "busybox").status == 201
+        yield {False: web.url, True: keyed.url}
+
+
+def test_page_has_examples_of_every_management_call():
+    commands = "\n".join(example.command for example in examples())
+    for word in (
+        "/funcs?", "/funcs/helloworld", "-X PUT", "-X DELETE", "/funcs/call/",
+        "/images/busybox/json", "/images/create?", WITH_KEYS,
+    ):  # fmt: skip
+        assert word in commands
+
+
+def test_every_example_answers_what_the_page_says(urls: dict[bool, str]) -> None:
+    wrong = []
+    for example in examples():
+        assert ADDRESS.search(example.command), f"not for the default address: {example.command}"
+        url = urls[example.command.startswith(WITH_KEYS)]
+        command = ADDRESS.sub(url, example.command).replace("curl ", "curl -sS ", 1)
+        result = subprocess.run(
+            ["sh", "-c", command], capture_output=True, text=True, timeout=30, check=False
+        )
+        assert result.returncode == 0, result.stderr
+        if normal(result.stdout.rstrip("\n")) != normal(example.answer):
+            wrong.append((example.command, result.stdout, example.answer))
+    assert wrong == []
+
+
+def test_answer_of_the_keyed_example_needs_the_key(urls: dict[bool, str]) -> None:
+    result = subprocess.run(
+        ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", f"{urls[True]}/_ping"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert result.stdout == "401"
