@@ -6,7 +6,7 @@ import os
 
 from flask import Flask
 
-from funcsvc.api import answers, blueprints, funcs, images, system
+from funcsvc.api import answers, blueprints, docs, funcs, images, system
 from funcsvc.api.access import Doorkeeper
 from funcsvc.config import Settings, load_settings
 from funcsvc.engine import Engine
@@ -43,6 +43,7 @@ def create_app(
         blueprint.before_request(doorkeeper.check_access)
         blueprints.register_management(app, blueprint)
     app.register_blueprint(system.make_health_blueprint(engine, store))
+    app.register_blueprint(docs.make_blueprint(needs_keys=bool(settings.all_access_keys)))
     answers.register_answers(app)
     return app
 

@@ -21,6 +21,17 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _HEX_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
 _IMAGE_ID = re.compile(r"[a-f0-9]{64}")
 
+_DIGESTS = "|".join(f"{name}:[a-f0-9]{{{length}}}" for name, length in _HEX_LENGTHS.items())
+_HAS_DOMAIN = r"[^/]*[.:][^/]*/|localhost/"
+REFERENCE_PATTERN = (
+    rf"(?![a-f0-9]{{64}}(?:@|$))(?:(?={_HAS_DOMAIN}){_DOMAIN.pattern}/|(?!{_HAS_DOMAIN}))"
+    rf"{_PATH.pattern}(?::{_TAG.pattern})?(?:@(?:{_DIGESTS}))?"
+)
+"""The grammar as one regular expression; only the bound on a name's length isn't in it."""
+
+VERSION_PATTERN = rf"{_TAG.pattern}|{_DIGESTS}"
+"""A tag or a digest, alone."""
+
 
 class InvalidReference(ValueError):
     """Raised when a text is no image reference; its text says which rule it breaks."""

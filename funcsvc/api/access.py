@@ -9,10 +9,11 @@ from flask import request
 
 from funcsvc.access import AccessKeys, SignedRequest, check_signature
 from funcsvc.access.signature import ALGORITHM
-from funcsvc.api.bodies import MAX_DEFINITION_BYTES, read_body
+from funcsvc.api.bodies import read_body
 from funcsvc.config import Settings
 from funcsvc.errors import Unauthorized, WrongHost, WrongOrigin
 from funcsvc.hosts import client_address, host_name, is_loopback, limited_address
+from funcsvc.schemas import MAX_DEFINITION_BYTES
 from funcsvc.store import FailedAttempts
 
 

@@ -9,9 +9,8 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected
 
 from funcsvc.errors import BodyNotReceived, BodyTooLarge, UnsupportedContentType
-from funcsvc.schemas import parse_json_object
+from funcsvc.schemas import MAX_DEFINITION_BYTES, parse_json_object
 
-MAX_DEFINITION_BYTES = 256 * 1024
 _BODY = "funcsvc.body"
 
 

@@ -38,13 +38,18 @@ def _reference(policy: Policy) -> ImageReference:
     for option in request.args:
         if option not in ("fromImage", "tag"):
             raise InvalidQuery(option, request.args[option], "left out: known are fromImage, tag")
-    text, tag = request.args.get("fromImage", ""), request.args.get("tag", "")
-    if tag:
-        text += f"@{tag}" if ":" in tag else f":{tag}"
-    try:
-        reference = parse_image_reference(text)
-    except InvalidReference as error:
-        raise InvalidQuery("fromImage", text, f"an image reference, and {error}") from None
+    reference = _parse("fromImage", request.args.get("fromImage", ""), "an image reference")
+    tag = request.args.get("tag")
+    if tag:  # in the place of the one that fromImage may have, as at the engine
+        separator = "@" if ":" in tag else ":"
+        reference = _parse("tag", tag, "a tag or a digest", reference.familiar_name + separator)
     for _, message in policy.broken_by_image(reference):
         raise InvalidDefinition({"fromImage": [f"fromImage {message}"]})
     return reference
+
+
+def _parse(option: str, value: str, rule: str, before: str = "") -> ImageReference:
+    try:
+        return parse_image_reference(before + value)
+    except InvalidReference as error:
+        raise InvalidQuery(option, value, f"{rule}, and {error}") from None

@@ -2,10 +2,11 @@
 
 from funcsvc.schemas.changes import Changes, ChangesSchema
 from funcsvc.schemas.func import FuncSchema, func_text
-from funcsvc.schemas.json_body import parse_json_object
+from funcsvc.schemas.json_body import MAX_DEFINITION_BYTES, parse_json_object
 from funcsvc.schemas.listing import Listing, load_listing, newest_first
 
 __all__ = [
+    "MAX_DEFINITION_BYTES",
     "Changes",
     "ChangesSchema",
     "FuncSchema",

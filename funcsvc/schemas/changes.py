@@ -18,13 +18,19 @@ from funcsvc.schemas.func import (
     ConfigSchema,
     FuncSchema,
     HostConfigSchema,
+    NetworkingConfigSchema,
     format_time,
     func_text,
 )
 
 _ZERO_TIME = "0001-01-01T00:00:00Z"
-_EMPTY: tuple[Any, ...] = ("", 0, [], {}, _ZERO_TIME)
-_MAY_CHANGE = ("ContainerSize", "Timeout", "Refresh")
+EMPTY: tuple[Any, ...] = ("", 0, False, [], {}, _ZERO_TIME)
+CHANGEABLE = frozenset({"ContainerSize", "Timeout", "Refresh", "Env"})
+_SECTIONS: Mapping[str, type[Schema]] = {
+    "Config": ConfigSchema,
+    "HostConfig": HostConfigSchema,
+    "NetworkingConfig": NetworkingConfigSchema,
+}
 _STORED = FuncSchema()  # without the operator's policy, which is for what is new
 
 
@@ -51,12 +57,10 @@ class ChangesSchema(FuncSchema):
 
     def _without_empty(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Take out what clients send along without meaning it: unchangeable and empty fields."""
-        sections = {"Config": ConfigSchema, "HostConfig": HostConfigSchema}
-        kept = _without_empty(document, self.load_fields.values(), _MAY_CHANGE)
-        for key, schema in sections.items():
+        kept = _without_empty(document, self.load_fields.values())
+        for key, schema in _SECTIONS.items():
             if isinstance(kept.get(key), dict):
-                known = schema._declared_fields.values()
-                kept[key] = _without_empty(kept[key], known, ("Env",))
+                kept[key] = _without_empty(kept[key], schema._declared_fields.values())
         return kept
 
 
@@ -126,10 +130,8 @@ def _at(document: Any, path: tuple[str, ...]) -> Any:
     return document or None
 
 
-def _without_empty(
-    document: Mapping[str, Any], known: Iterable[Field[Any]], kept: Sequence[str]
-) -> dict[str, Any]:
-    dropped = {field.data_key for field in known} - set(kept)
+def _without_empty(document: Mapping[str, Any], known: Iterable[Field[Any]]) -> dict[str, Any]:
+    dropped = {field.data_key for field in known} - CHANGEABLE
     return {
-        key: value for key, value in document.items() if key not in dropped or value not in _EMPTY
+        key: value for key, value in document.items() if key not in dropped or value not in EMPTY
     }

@@ -7,10 +7,42 @@ contract test holds them to a real engine.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from funcsvc.errors import show
 from funcsvc.models import HostConfig
 from funcsvc.policy import Broken
+
+_IN_CONTAINER_MODE: dict[str, Any] = {
+    "properties": {"NetworkMode": {"type": "string", "pattern": "^container:"}},
+    "required": ["NetworkMode"],
+}
+_NO_ENTRIES: dict[str, Any] = {"additionalProperties": {"type": "null"}}
+
+NETWORK_RULES: dict[str, Any] = {
+    "allOf": [
+        {
+            "if": {"properties": {"NetworkMode": {"enum": ["bridge", None]}}},
+            "else": {"properties": {"Links": {"maxItems": 0}}},
+        },
+        {
+            "if": _IN_CONTAINER_MODE,
+            "then": {
+                "properties": {
+                    "PortBindings": _NO_ENTRIES,
+                    "PublishAllPorts": {"enum": [False, None]},
+                }
+            },
+        },
+    ]
+}
+"""`broken_by_network` as JSON Schema of a HostConfig."""
+
+TOGETHER_RULES: dict[str, Any] = {
+    "if": {"properties": {"HostConfig": _IN_CONTAINER_MODE}, "required": ["HostConfig"]},
+    "then": {"properties": {"Config": {"properties": {"ExposedPorts": _NO_ENTRIES}}}},
+}
+"""`broken_together` as JSON Schema of a definition."""
 
 
 def broken_by_network(host_config: HostConfig) -> Iterator[Broken]:

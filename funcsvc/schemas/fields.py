@@ -9,25 +9,65 @@ from __future__ import annotations
 import ipaddress
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from marshmallow import ValidationError
 
-from funcsvc.image_reference import ImageReference, InvalidReference, parse_image_reference
+from funcsvc.image_reference import (
+    REFERENCE_PATTERN,
+    ImageReference,
+    InvalidReference,
+    parse_image_reference,
+)
 from funcsvc.models import MAX_TIMEOUT_SECONDS, SIZES, PortBinding, Size
-from funcsvc.schemas.signals import is_signal
+from funcsvc.schemas.json_schema import (
+    NULL,
+    TEXT,
+    JsonSchema,
+    list_of,
+    map_of,
+    matching,
+    or_null,
+)
+from funcsvc.schemas.signals import SIGNAL_PATTERN, is_signal
 from funcsvc.schemas.strict import Ruled, broken, check_entries, check_items
 
 MAX_PORT = 65535
 
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,253}[a-z0-9])?")
+_PORT_NUMBER = (
+    r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+)
 _CONTAINER = r"/?[a-zA-Z0-9][a-zA-Z0-9_.-]*"
 _ALIAS = r"[a-zA-Z0-9][a-zA-Z0-9_.-]*"
 _LINK = re.compile(f"{_CONTAINER}:{_ALIAS}")
 _VOLUMES_FROM = re.compile(f"{_CONTAINER}(?::(?:ro|rw))?")
 _CONTAINER_NETWORK = re.compile(f"container:{_CONTAINER}")
-_PORT = re.compile(r"[1-9][0-9]{0,4}")
+_PORT = re.compile(_PORT_NUMBER)
+_SPLITTABLE = r"""(?:[^'"\\\x00]|\\[^\x00]|'[^'\x00]*'|"(?:[^"\\\x00]|\\[^\x00])*")*"""
+
+
+_CONTAINER_PORT = rf"{_PORT_NUMBER}(?:/(?:tcp|udp))?"
+_PORT_AND_PROTOCOL = rf"{_PORT_NUMBER}/(?:tcp|udp)"
+_HOST_PORT = rf"(?:{_PORT_NUMBER}(?:-{_PORT_NUMBER})?)?"
+_HOST_IP: JsonSchema = {
+    "anyOf": [
+        {"type": "string", "maxLength": 0},
+        {"type": "string", "format": "ipv4"},
+        {"type": "string", "format": "ipv6"},
+    ]
+}
+_EMPTY_OBJECT: JsonSchema = {"type": "object", "additionalProperties": NULL}
+
+
+def _binding_of(field: Callable[[JsonSchema], JsonSchema]) -> JsonSchema:
+    """Return the schema of a port binding, each of whose fields is `field` of its own schema."""
+    return {
+        "type": "object",
+        "properties": {"HostIp": field(_HOST_IP), "HostPort": field(matching(_HOST_PORT))},
+        "additionalProperties": NULL,
+    }
 
 
 def _a(kind: type, value: Any) -> Any:
@@ -41,6 +81,7 @@ class Name(Ruled[str]):
     """A func's name."""
 
     rule = "1 to 255 characters of a-z, 0-9 and '-', with no '-' at either end"
+    json_schema = matching(_NAME.pattern)
 
     def parse(self, value: Any) -> str:
         if not _NAME.fullmatch(_a(str, value)):
@@ -52,6 +93,7 @@ class AnyString(Ruled[str]):
     """A string of which nothing more is known here."""
 
     rule = "a string"
+    json_schema = TEXT
 
     def parse(self, value: Any) -> str:
         return str(_a(str, value))
@@ -61,6 +103,7 @@ class SizeName(Ruled[Size]):
     """The name of a container-size preset."""
 
     rule = f"one of {', '.join(SIZES)}"
+    json_schema = {"type": "string", "enum": list(SIZES)}
 
     def parse(self, value: Any) -> Size:
         size = SIZES.get(_a(str, value))
@@ -73,6 +116,7 @@ class TimeoutSeconds(Ruled[int]):
     """The longest that a call may run."""
 
     rule = f"a whole number of seconds from 1 to {MAX_TIMEOUT_SECONDS}"
+    json_schema = {"type": "integer", "minimum": 1, "maximum": MAX_TIMEOUT_SECONDS}
 
     def parse(self, value: Any) -> int:
         if not 1 <= _a(int, value) <= MAX_TIMEOUT_SECONDS:
@@ -84,6 +128,7 @@ class Reference(Ruled[ImageReference]):
     """An image reference."""
 
     rule = "an image reference such as ubuntu, ubuntu:22.04 or registry.example.com:5000/team/tool"
+    json_schema = matching(REFERENCE_PATTERN)
 
     def parse(self, value: Any) -> ImageReference:
         try:
@@ -96,6 +141,7 @@ class Flag(Ruled[bool]):
     """A boolean; 0, 1 and strings are none."""
 
     rule = "true or false"
+    json_schema = {"type": "boolean"}
 
     def parse(self, value: Any) -> bool:
         return bool(_a(bool, value))
@@ -107,6 +153,7 @@ class Strings(Ruled[Sequence[str]]):
     rule = "a list of strings"
     item_rule = "a string"
     pattern: re.Pattern[str] | None = None
+    json_schema = list_of(TEXT)
 
     def parse(self, value: Any) -> Sequence[str]:
         return check_items(_a(list, value), self.parse_item, self.item_rule)
@@ -122,6 +169,8 @@ class Command(Strings):
     """A command line: a list, or one string that is split as a POSIX shell splits words."""
 
     rule = "a list of strings, or one string"
+    json_schema = {"anyOf": [list_of(TEXT), matching(_SPLITTABLE)]}
+    answer_schema = list_of(TEXT)
 
     def parse(self, value: Any) -> Sequence[str]:
         if isinstance(value, str):
@@ -140,7 +189,8 @@ class Env(Strings):
 
     rule = "a list of VAR=value"
     item_rule = "VAR=value, with VAR not empty"
-    pattern = re.compile(r"[^=]+=.*", re.DOTALL)
+    pattern = re.compile(r"[^=\x00]+=[^\x00]*")
+    json_schema = list_of(matching(pattern.pattern))
 
 
 class Links(Strings):
@@ -149,6 +199,7 @@ class Links(Strings):
     rule = "a list of container_name:alias"
     item_rule = "container_name:alias, both of letters, digits, '_', '.' and '-'"
     pattern = _LINK
+    json_schema = list_of(matching(pattern.pattern))
 
 
 class VolumesFrom(Strings):
@@ -157,12 +208,14 @@ class VolumesFrom(Strings):
     rule = "a list of container names, each with an optional :ro or :rw"
     item_rule = "a container name with an optional :ro or :rw"
     pattern = _VOLUMES_FROM
+    json_schema = list_of(matching(pattern.pattern))
 
 
 class NetworkMode(Ruled[str]):
     """The network that a container is on."""
 
     rule = "bridge, host or container:<name|id>"
+    json_schema = matching(f"bridge|host|{_CONTAINER_NETWORK.pattern}")
 
     def parse(self, value: Any) -> str:
         if _a(str, value) in ("bridge", "host") or _CONTAINER_NETWORK.fullmatch(value):
@@ -174,6 +227,7 @@ class AbsolutePath(Ruled[str]):
     """A path in the container."""
 
     rule = "an absolute path, one that starts with '/'"
+    json_schema = matching(r"/[^\x00]*")
 
     def parse(self, value: Any) -> str:
         if not _a(str, value).startswith("/"):
@@ -185,6 +239,9 @@ class StopSignal(Ruled[str | int]):
     """A signal. The engine refuses 0, and names that it doesn't know."""
 
     rule = "a signal name such as SIGTERM or TERM, or an unsigned integer other than 0"
+    json_schema = {
+        "anyOf": [matching(SIGNAL_PATTERN), {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}]
+    }
 
     def parse(self, value: Any) -> str | int:
         if type(value) not in (str, int) or not is_signal(value):
@@ -196,6 +253,7 @@ class Labels(Ruled[Mapping[str, str]]):
     """A map of string to string."""
 
     rule = "an object of strings"
+    json_schema = map_of(r"[^\x00]*", TEXT)
 
     def parse(self, value: Any) -> Mapping[str, str]:
         return check_entries(_a(dict, value), lambda item: str(_a(str, item)), "a string")
@@ -236,6 +294,8 @@ class ExposedPorts(_PortMap):
     """The ports that a container listens on; each maps to an empty object."""
 
     entry_rule = "an empty object"
+    json_schema = map_of(_CONTAINER_PORT, _EMPTY_OBJECT)
+    answer_schema = map_of(_PORT_AND_PROTOCOL, {"type": "object", "maxProperties": 0})
 
     def parse(self, value: Any) -> Sequence[str]:
         return list(super().parse(value))
@@ -249,6 +309,11 @@ class PortBindings(_PortMap):
     """Where each port is published on the host."""
 
     entry_rule = 'a list of {"HostIp": "", "HostPort": "<port>"}'
+    json_schema = map_of(_CONTAINER_PORT, list_of(_binding_of(or_null)))
+    answer_schema = map_of(
+        _PORT_AND_PROTOCOL,
+        list_of(_binding_of(dict) | {"required": ["HostIp", "HostPort"]}),
+    )
 
     def parse_entry(self, entry: Any) -> Sequence[PortBinding]:
         return check_items(_a(list, entry), parse_port_binding, "an object with HostPort")
@@ -258,6 +323,8 @@ class EndpointsConfig(Ruled[None]):
     """The endpoints in user-defined networks, of which there are none."""
 
     rule = "null or {}, for there are no user-defined networks"
+    json_schema = _EMPTY_OBJECT
+    answer_schema = NULL
 
     def parse(self, value: Any) -> None:
         if _a(dict, value):
@@ -309,4 +376,4 @@ def _is_host_port(value: Any) -> bool:
 
 
 def _is_port(text: str) -> bool:
-    return bool(_PORT.fullmatch(text)) and int(text) <= MAX_PORT
+    return bool(_PORT.fullmatch(text))

@@ -26,7 +26,12 @@ from funcsvc.models import (
 )
 from funcsvc.policy import Broken, Policy
 from funcsvc.schemas import fields
-from funcsvc.schemas.combinations import broken_by_network, broken_together
+from funcsvc.schemas.combinations import (
+    NETWORK_RULES,
+    TOGETHER_RULES,
+    broken_by_network,
+    broken_together,
+)
 from funcsvc.schemas.json_body import parse_json_object
 from funcsvc.schemas.strict import Always, Ignored, StrictSchema
 
@@ -58,6 +63,8 @@ class HostConfigSchema(StrictSchema):
     links = fields.Links(data_key="Links")
     publish_all_ports = fields.Flag(data_key="PublishAllPorts")
 
+    json_rules = NETWORK_RULES
+
     @post_load
     def make_host_config(self, data: dict[str, Any], *, partial: Any, **kwargs: Any) -> Any:
         return data if partial else HostConfig(**data)
@@ -77,11 +84,17 @@ class FuncSchema(StrictSchema):
     timeout_seconds = fields.TimeoutSeconds(
         data_key="Timeout", load_default=DEFAULT_TIMEOUT_SECONDS
     )
-    uuid: Field[Any] = Ignored(data_key="UUID")
-    created: Field[Any] = Ignored(data_key="Created")
+    uuid: Field[Any] = Ignored(
+        data_key="UUID", metadata={"answer": {"type": "string", "format": "uuid"}}
+    )
+    created: Field[Any] = Ignored(
+        data_key="Created", metadata={"answer": {"type": "string", "format": "date-time"}}
+    )
     config = Always(ConfigSchema, data_key="Config")
     host_config = Nested(HostConfigSchema, data_key="HostConfig", load_default=HostConfig)
     networking_config = Nested(NetworkingConfigSchema, data_key="NetworkingConfig")
+
+    json_rules = TOGETHER_RULES
 
     def __init__(self, policy: Policy | None = None) -> None:
         super().__init__()

@@ -13,6 +13,8 @@ from typing import Any
 
 from funcsvc.errors import InvalidDefinition, MalformedBody, path_below
 
+MAX_DEFINITION_BYTES = 256 * 1024
+
 MAX_DEPTH = 32
 """How many objects and lists may lie in one another; the deepest definition has five."""
 

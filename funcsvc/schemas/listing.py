@@ -11,9 +11,19 @@ from typing import Any
 from funcsvc.errors import InvalidQuery, MalformedBody
 from funcsvc.image_reference import InvalidReference, parse_image_reference
 from funcsvc.schemas.json_body import parse_json_object
+from funcsvc.schemas.json_schema import TEXT, JsonSchema, list_of, map_of
 
 MAX_LIMIT = 10_000
 _KEYS = ("name", "image", "size", "label")
+
+FILTERS_JSON_SCHEMA: JsonSchema = {
+    "type": "object",
+    "properties": {
+        key: {"anyOf": [list_of(TEXT), map_of(r"[^\x00]*", {"type": "boolean"}), {"type": "null"}]}
+        for key in _KEYS
+    },
+    "additionalProperties": {"type": "null"},
+}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from typing import Final
 
@@ -17,6 +18,15 @@ SIGNAL_NAMES: Final = frozenset(
 )
 
 _MAX_NUMBER: Final = 2**63 - 1
+
+
+_NAMES = "|".join(sorted(map(re.escape, SIGNAL_NAMES)))
+SIGNAL_PATTERN: Final = (
+    "(?:[sS][iI][gG])?(?:"
+    + re.sub("[A-Z]", lambda letter: f"[{letter[0]}{letter[0].lower()}]", _NAMES)
+    + ")|[1-9][0-9]{0,17}"
+)
+"""The names in any case, or a number that is in no doubt, as a regular expression."""
 
 
 def is_signal(value: str | int) -> bool:

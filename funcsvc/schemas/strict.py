@@ -20,10 +20,13 @@ _NOT_AN_OBJECT = "must be an object"
 class Ruled(fields.Field[T]):
     """A field of one rule. A subclass says the rule, and `parse` raises ValueError against it.
 
-    The text of that ValueError, where it has one, is put in the place of the rule.
+    The text of that ValueError, where it has one, is put in the place of the rule. `json_schema` is
+    the rule as JSON Schema, `answer_schema` what an answer has where that is less.
     """
 
     rule: str
+    json_schema: dict[str, Any]
+    answer_schema: dict[str, Any] | None = None
     default_error_messages = {"required": "is missing, but is required: {rule}."}
 
     def make_error(self, key: str, **kwargs: object) -> ValidationError:
@@ -48,7 +51,10 @@ def broken(value: Any, rule: str) -> str:
 
 
 class Ignored(fields.Field[Any]):
-    """A field that clients send and the service gives: any value is accepted and dropped."""
+    """A field that clients send and the service gives: any value is accepted and dropped.
+
+    `metadata["answer"]` is the JSON Schema of what the service gives.
+    """
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -70,6 +76,8 @@ class StrictSchema(Schema):
         unknown = RAISE
 
     error_messages = {"unknown": _UNKNOWN, "type": _NOT_AN_OBJECT}
+    json_rules: dict[str, Any] = {}
+    """What the fields together must obey, as JSON Schema."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from funcsvc.app import create_app
@@ -33,6 +35,18 @@ def client(store, engine) -> FlaskClient:
 
 def make_client(store, engine, **environment: str) -> FlaskClient:
     return create_app(load_settings(environment), store, engine).test_client()
+
+
+@pytest.fixture(scope="session")
+def app() -> Flask:
+    """The application over fakes; for tests that leave nothing behind."""
+    return create_app(load_settings({}), FakeFuncStore(), FakeEngine(has_every_image=True))
+
+
+@pytest.fixture(scope="session")
+def document(app: Flask) -> dict[str, Any]:
+    """The OpenAPI document."""
+    return app.test_client().get("/openapi.json").get_json()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from tests.servers.network import Proxy, proxy, silent_listener
 from tests.servers.process import (
     LOOPBACK,
     ROOT,
+    SEARCH_PATH,
     folder,
     forget_ended,
     free_port,
@@ -29,6 +30,7 @@ from tests.servers.service import (
 __all__ = [
     "LOOPBACK",
     "ROOT",
+    "SEARCH_PATH",
     "Answer",
     "EngineServer",
     "Proxy",

@@ -1,0 +1,145 @@
+"""GET /docs in a real browser: the page is drawn, and asks nobody but the service."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from html import unescape
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests import servers
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # nor does the browser itself ask
+    "--enable-logging=stderr",
+    "--window-size=1200,1600",
+    "--virtual-time-budget=20000",  # of the page's own clock: it ends when nothing is left to do
+)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")  # scripts/setup installs the first
+SCREENSHOT = servers.ROOT / "var/test/docs.png"
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What a browser made of a page: its elements at the end, its console, and what was asked."""
+
+    html: str
+    console: str
+    urls: list[str]
+
+
+@pytest.fixture(scope="module")
+def web():
+    nowhere = servers.free_port()  # the page needs neither Redis nor an engine
+    with servers.service(
+        redis_url=f"redis://{servers.LOOPBACK}:{nowhere}/0",
+        docker_host=f"tcp://{servers.LOOPBACK}:{nowhere}",
+        access_keys="key:secret",
+    ) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def visit(web: servers.Service) -> Visit:
+    SCREENSHOT.parent.mkdir(parents=True, exist_ok=True)
+    SCREENSHOT.unlink(missing_ok=True)
+    with servers.folder() as place:
+        return browse(f"{web.url}/docs", place)
+
+
+def browse(url: str, place: Path) -> Visit:
+    """Open a page in a browser that knows nothing, and draw it."""
+    requests = place / "requests.json"
+    own = (
+        f"--user-data-dir={place}/profile",
+        f"--log-net-log={requests}",
+        f"--screenshot={SCREENSHOT}",
+        "--dump-dom",
+    )
+    environment = {"PATH": servers.SEARCH_PATH, "HOME": str(place), "TMPDIR": str(place)}
+    browser = subprocess.run(
+        [find_browser(), *FLAGS, *own, url],
+        env=environment,
+        cwd=place,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert browser.returncode == 0, browser.stderr
+    return Visit(browser.stdout, browser.stderr, requested_urls(requests, url))
+
+
+def find_browser() -> str:
+    found = [path for name in BROWSERS if (path := shutil.which(name))]
+    assert found, f"no browser is installed: {BROWSERS[0]} is wanted"
+    return found[0]
+
+
+def requested_urls(net_log: Path, page: str) -> list[str]:
+    """Return the page's own address, and every one that was asked for in its name.
+
+    What the browser asks for on its own account, such as updates, has no initiator.
+    """
+    starts = [event.get("params", {}) for event in json.loads(net_log.read_text())["events"]]
+    asked = [start for start in starts if "url" in start and "initiator" in start]
+    return [
+        ask["url"] for ask in asked if ask["initiator"] != "not an origin" or ask["url"] == page
+    ]
+
+
+def test_docs_page_shows_every_operation(web: servers.Service, visit: Visit) -> None:
+    document = web.request("GET", "/openapi.json").json
+    documented = {
+        (method.upper(), path)
+        for path, item in document["paths"].items()
+        for method in item.keys() - {"parameters"}
+    }
+    shown = re.findall(
+        r'class="opblock-summary-method">(\w+)<.*?data-path="([^"]+)"', visit.html, re.DOTALL
+    )
+    assert {(method, unescape(path)) for method, path in shown} == documented
+    assert documented
+
+
+def test_docs_page_shows_the_objects_and_the_way_to_give_a_key(visit: Visit) -> None:
+    assert "A self-hosted function service" in visit.html
+    for name in ("NewFunc", "ChangedFunc", "Func", "Error"):
+        assert re.search(rf">{name}<", visit.html)
+    assert ">Authorize<" in visit.html
+
+
+def test_docs_page_asks_no_other_host(web: servers.Service, visit: Visit) -> None:
+    asked = [urlsplit(url) for url in visit.urls]
+    assert {f"{url.scheme}://{url.netloc}" for url in asked if url.scheme != "data"} == {web.url}
+    assert {url.path for url in asked if url.scheme != "data"} == {
+        "/docs",
+        "/docs/start.js",
+        "/docs/swagger-ui-bundle.js",
+        "/docs/swagger-ui.css",
+        "/openapi.json",
+    }
+
+
+def test_docs_page_breaks_no_rule_of_its_own_policy(visit: Visit) -> None:
+    assert "CONSOLE" not in visit.console
+
+
+def test_docs_page_is_drawn(visit: Visit) -> None:
+    assert SCREENSHOT.read_bytes().startswith(b"\x89PNG")
+    assert SCREENSHOT.stat().st_size > 50_000  # an empty page has some 10,000 bytes

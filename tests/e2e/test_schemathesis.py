@@ -1,0 +1,99 @@
+"""The service held to its own description by schemathesis, all checks on, with real servers."""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import servers
+from tests.e2e import images
+
+MAX_EXAMPLES = 30  # of each operation; about half a minute in all
+DEADLINE_SECONDS = 300
+KEY = "key:secret"
+KEPT_FUNC = "kept-by-the-test"
+
+
+@pytest.fixture
+def registry(docker_host: str) -> Iterator[str]:
+    """A registry that has one image, library/ubuntu, which is the description's example."""
+    with servers.registry_server() as server:
+        name = f"{server.domain}/library/ubuntu:latest"
+        images.push(docker_host, name)
+        try:
+            yield server.domain
+        finally:
+            images.remove_image(docker_host, name)
+
+
+@pytest.fixture
+def web(
+    redis_url: str, redis_prefix: str, docker_host: str, image: str
+) -> Iterator[servers.Service]:
+    """The service with access keys, for schemathesis tries what happens without one."""
+    with servers.service(
+        redis_url=redis_url,
+        redis_prefix=redis_prefix,
+        docker_host=docker_host,
+        workers=2,
+        cap_cpus="true",
+        access_keys=KEY,
+        failed_attempts="100000/minute",
+    ) as server:
+        authorization = f"Basic {base64.b64encode(KEY.encode()).decode()}"
+        for name in (KEPT_FUNC, "helloworld"):
+            body = {"Name": name, "Config": {"Image": image}}
+            made = server.request(
+                "POST", "/funcs/create", body, headers={"Authorization": authorization}
+            )
+            assert made.status == 201, made.json
+        yield server
+
+
+def test_service_does_what_its_description_says(
+    web: servers.Service, image: str, registry: str, tmp_path: Path
+) -> None:
+    run = schemathesis(
+        tmp_path,
+        f"{web.url}/openapi.json",
+        f"--auth={KEY}",
+        "--checks=all",
+        "--phases=examples,coverage,fuzzing,stateful",
+        f"--max-examples={MAX_EXAMPLES}",
+        "--continue-on-failure",
+        TEST_IMAGE=image,
+        TEST_REGISTRY=registry,
+        TEST_FUNC=KEPT_FUNC,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    lines = web.access_lines()
+    assert {line["status"] for line in lines} >= {200, 201, 204, 400, 401, 404, 405, 409}
+    pulls = [line["status"] for line in lines if line["path"] == "/images/create"]
+    assert {200, 400, 404} <= set(pulls)
+
+
+def schemathesis(place: Path, *arguments: str, **told: str) -> subprocess.CompletedProcess[str]:
+    """Run the command; `told` is for the hooks."""
+    given = {"SCHEMATHESIS_HOOKS": "tests.e2e.schemathesis_hooks", "PYTHONPATH": str(servers.ROOT)}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(place),
+        "LANG": "C.UTF-8",
+        "NO_COLOR": "1",
+    }
+    return subprocess.run(
+        [Path(sys.executable).with_name("schemathesis"), "run", *arguments],
+        cwd=place,
+        env=environment | given | told,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
