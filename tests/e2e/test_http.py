@@ -48,7 +48,7 @@ def definition(image: str, request: pytest.FixtureRequest) -> bytes:
 
 def head(*lines: str, length: int | None = None) -> bytes:
     """Return the head of a create."""
-    fields = ["Host: test", "Content-Type: application/json", *lines]
+    fields = ["Host: localhost", "Content-Type: application/json", *lines]
     if length is not None:
         fields.append(f"Content-Length: {length}")
     return "\r\n".join(["POST /funcs/create HTTP/1.1", *fields, "", ""]).encode()
@@ -75,17 +75,17 @@ def assert_json_error(answer: servers.Answer, status: int) -> None:
         (b"GARBAGE\r\n\r\n", 400),
         (b"GET\r\n\r\n", 400),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
-        (b"GET / HTTP/9.9\r\nHost: test\r\n\r\n", 400),
-        (b"GET /healthz HTTP/1.1\r\nHost: test\r\nno colon here\r\n\r\n", 400),
-        (b"GET /healthz HTTP/1.1\r\nHost: test\r\nBad Name: x\r\n\r\n", 400),
+        (b"GET / HTTP/9.9\r\nHost: localhost\r\n\r\n", 400),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nno colon here\r\n\r\n", 400),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nBad Name: x\r\n\r\n", 400),
         (head("Content-Length: nine"), 400),
         (head("Content-Length: -1"), 400),
         (head("Content-Length: 3", "Content-Length: 4") + b"abcd", 400),
         (head("Content-Length: 3", "Transfer-Encoding: chunked") + b"0\r\n\r\n", 400),
         (head("Transfer-Encoding: bogus"), 501),
-        (b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nHost: test\r\n\r\n", 414),
-        (b"GET / HTTP/1.1\r\nHost: test\r\nX-Long: " + b"a" * 9000 + b"\r\n\r\n", 431),
-        (b"GET / HTTP/1.1\r\nHost: test\r\n" + b"X-Many: a\r\n" * 200 + b"\r\n", 431),
+        (b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"a" * 9000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X-Many: a\r\n" * 200 + b"\r\n", 431),
     ],
 )
 def test_malformed_http_is_answered_in_json(raw: RawClient, data: bytes, status: int) -> None:
@@ -174,7 +174,7 @@ def test_body_over_the_limit_is_413_and_the_connection_serves_on_or_closes(
     sentence = f"The request body is too large: at most {256 * 1024} bytes are accepted."
     assert answer.json["message"] == sentence
     if not raw.is_closed(0.2):
-        raw.send(b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n")
+        raw.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert raw.answer().status == 200
     assert web.is_healthy()
 
@@ -216,7 +216,9 @@ def test_one_connection_serves_many_requests(web: servers.Service, image: str) -
 
 
 def test_pipelined_requests_are_answered_in_order(raw: RawClient) -> None:
-    raw.send(b"".join(b"GET %s HTTP/1.1\r\nHost: t\r\n\r\n" % it for it in (b"/healthz", b"/x")))
+    raw.send(
+        b"".join(b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % it for it in (b"/healthz", b"/x"))
+    )
     assert [raw.answer().status, raw.answer().status] == [200, 404]
 
 
@@ -242,7 +244,7 @@ def test_clients_that_never_close_do_not_stop_health(web: servers.Service) -> No
     with contextlib.ExitStack() as stack:
         for _ in range(5):
             client = stack.enter_context(RawClient(web.port))
-            client.send(b"GET /healthz HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+            client.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             assert client.answer().status == 200
         answer = web.request("GET", "/healthz")
         assert answer.status == 200
@@ -262,7 +264,7 @@ def test_heads_that_never_end_do_not_stop_health(web: servers.Service) -> None:
     ("method", "path", "status"),
     [
         ("GET", "/", 404),
-        ("GET", "/funcs/create", 405),
+        ("POST", "/funcs", 405),
         ("DELETE", "/_ping", 405),
         ("BREW", "/funcs/create", 405),
         ("GET", "/%00", 404),
