@@ -177,9 +177,11 @@ class Worker(ThreadWorker):
         connections for as long as they are open. What it has given by now is still accepted.
         """
         super().set_accept_enabled(enabled)
-        if self.alive:
+        if enabled or self.alive:
             return
         for listener in self.sockets:
+            if listener.sock is None:
+                continue  # closed before: a signal can come between any two lines of gunicorn's
             listener.setblocking(False)
             for _ in range(self.cfg.backlog):
                 if not self.accept(listener):
