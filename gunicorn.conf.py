@@ -14,6 +14,7 @@ control_socket_disable = True  # one path for each user, which a second service 
 backlog = 1024
 worker_connections = 1000
 timeout = 30  # a heartbeat of the worker; requests have deadlines of their own
+limit_request_line = 8190  # the filters of a listing are in it
 keepalive = settings.keepalive_seconds
 graceful_timeout = settings.graceful_timeout_seconds
 forwarded_allow_ips = ""  # X-Forwarded-For is read by funcsvc/hosts.py, and nothing else of it

@@ -147,6 +147,16 @@ ANSWERS: Json = {
             f"at most {MAX_DEFINITION_BYTES} bytes are accepted."
         },
     ),
+    "URITooLong": {
+        "description": "The request line is over 8190 bytes. It never became a request, and so has "
+        "no X-Request-Id.",
+        "content": {
+            "application/json": {
+                "schema": {"$ref": "#/components/schemas/Error"},
+                "example": {"message": "The request line is too long."},
+            }
+        },
+    },
     "TooManyAttempts": error_answer(
         "Access keys are configured, and this address has shown a wrong one too often.",
         {

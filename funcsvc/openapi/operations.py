@@ -16,11 +16,12 @@ _SHARED = {
     400: "BadRequest",
     401: "Unauthorized",
     413: "TooLarge",
+    414: "URITooLong",
     429: "TooManyAttempts",
     500: "ServerError",
     503: "Busy",
 }
-_MANAGED = (400, 401, 429, 500)
+_MANAGED = (400, 401, 414, 429, 500)
 
 FUNC_NAME: Json = {
     "name": "name",

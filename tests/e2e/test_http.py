@@ -83,7 +83,7 @@ def assert_json_error(answer: servers.Answer, status: int) -> None:
         (head("Content-Length: 3", "Content-Length: 4") + b"abcd", 400),
         (head("Content-Length: 3", "Transfer-Encoding: chunked") + b"0\r\n\r\n", 400),
         (head("Transfer-Encoding: bogus"), 501),
-        (b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"a" * 9000 + b"\r\n\r\n", 431),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X-Many: a\r\n" * 200 + b"\r\n", 431),
     ],
