@@ -11,6 +11,7 @@ import re
 import selectors
 import socket
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -36,6 +37,12 @@ WRITE_TIMEOUT_SECONDS = 30
 
 LINGER_SECONDS = 1
 """How long what a client still sends is read off, after an answer that ends the connection."""
+
+STOP_DELAY_SECONDS = 0.5
+"""How long a worker that is told to stop goes on as if nothing was.
+
+With reuse_port there is no listener that outlives it: its successor must have one of its own first.
+"""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _SECRET_PATH = re.compile(r"^(/(?:v\d+\.\d+/)?(?:call|output|status|logs)/[^/]*/)[^/]+")
@@ -169,6 +176,10 @@ class Worker(ThreadWorker):
         if not stays_open:
             conn.linger()
         return stays_open
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Begin to stop on SIGTERM, a moment later: at a reload, the successor only starts."""
+        threading.Timer(STOP_DELAY_SECONDS, super().handle_exit, (sig, frame)).start()
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Begin or end accepting; a worker that stops closes its listeners at once.
