@@ -23,6 +23,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 from funcsvc.access.keys import parse_access_keys
 from funcsvc.hosts import is_loopback
+from funcsvc.models import MEGABYTE
 from funcsvc.policy import Policy
 
 PREFIX = "FUNCSVC_"
@@ -127,7 +128,7 @@ _SENTINEL_URL = re.compile(
 
 
 DEFAULT_WORKERS = max(1, min(len(os.sched_getaffinity(0)), 8))
-DEFAULT_THREADS = 16
+DEFAULT_THREADS = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,6 +231,73 @@ class Settings:
         "Say that a proxy guards an open management API: without access keys, the service then "
         "listens on other addresses than loopback, and answers to every Host.",
     )
+    max_waits: int = setting(
+        _integer(0, 0, 1024),
+        "How many requests of one web worker process may wait for the end of a call at once "
+        "(`/sync`, `/wait`); more get 503. 0 is three quarters of the threads that pulls leave.",
+    )
+    max_followers: int = setting(
+        _integer(0, 0, 1024),
+        "How many requests of one web worker process may follow logs at once; more get 503. 0 is "
+        "an eighth of the threads that pulls leave.",
+    )
+    max_wait_seconds: float = setting(
+        _seconds(90000, 1, 604800),
+        "How long one request may wait for the end of a call; then it is told that the call is "
+        "pending or running.",
+    )
+    max_pending: int = setting(
+        _integer(200_000, 1, 10_000_000), "How many calls of one function may be pending."
+    )
+    max_running: int = setting(
+        _integer(0, 0, 10_000),
+        "How many calls of one function may run at once, over all workers; 0 is as many as there "
+        "are slots.",
+    )
+    max_outputs_bytes: int = setting(
+        _integer(50 * MEGABYTE, 0, 1024 * MEGABYTE),
+        "How much of a function's outputs is kept, in bytes, until somebody asks for them; beyond "
+        "it the oldest go.",
+    )
+    max_log_bytes: int = setting(
+        _integer(50 * MEGABYTE, 4096, 1024 * MEGABYTE),
+        "How much of a function's events is kept, in bytes.",
+    )
+    slots: int = setting(
+        _integer(10, 1, 512), "How many calls one `funcsvc worker` runs at once: the quota."
+    )
+    lease_seconds: float = setting(
+        _seconds(15, 1, 600),
+        "How long a worker that says nothing keeps its calls; then another takes them over.",
+    )
+    engine_gone_seconds: float = setting(
+        _seconds(60, 1, 86400),
+        "How long the engine of a running call may be gone before the call has failed.",
+    )
+    worker_grace_seconds: float = setting(
+        _seconds(10, 0, 86400),
+        "How long a worker goes on with its calls after SIGTERM; what then still runs is left to "
+        "the next worker.",
+    )
+    hardened: bool = setting(
+        _flag(True),
+        "Run functions without new privileges and with few capabilities; false brings Docker's "
+        "own defaults back.",
+    )
+    read_only_root: bool = setting(
+        _flag(False), "Run functions on a read-only root, with a writable `/tmp` in memory."
+    )
+    runtime: str = setting(
+        fields.String(load_default="", validate=validate.Regexp(r"[A-Za-z0-9._-]*\Z")),
+        "The engine's runtime for functions, such as `runsc`; empty is the engine's default.",
+    )
+    max_processes: int = setting(
+        _integer(512, 2, 4_000_000), "How many processes and threads one function may have."
+    )
+    container_log_bytes: int = setting(
+        _integer(4 * MEGABYTE, 2 * MEGABYTE, 1024 * MEGABYTE),
+        "How much of a container's output the engine keeps on its disk, twice over.",
+    )
     docker_host: str = setting(
         fields.String(load_default="unix:///var/run/docker.sock", validate=_check_docker_host),
         "The Docker Engine, as for the docker CLI. DOCKER_TLS_VERIFY, DOCKER_CERT_PATH and "
@@ -241,6 +309,16 @@ class Settings:
     def all_access_keys(self) -> dict[str, str]:
         """The secret of each access key."""
         return parse_access_keys([*self.access_keys, *self.access_keys_file])
+
+    @property
+    def wait_threads(self) -> int:
+        """How many threads may wait for calls."""
+        return self.max_waits or max(1, (self.threads - self.max_pulls - 1) * 3 // 4)
+
+    @property
+    def follow_threads(self) -> int:
+        """How many threads may follow logs."""
+        return self.max_followers or max(1, (self.threads - self.max_pulls - 1) // 8)
 
     @property
     def policy(self) -> Policy:
@@ -308,10 +386,12 @@ def _problem(name: str, messages: list[str]) -> str:
 
 
 def _checks(settings: Settings) -> Iterator[str]:
-    if settings.max_pulls >= settings.threads:
+    held = settings.max_pulls + settings.wait_threads + settings.follow_threads
+    if held >= settings.threads:
         yield (
-            f"FUNCSVC_MAX_PULLS is {settings.max_pulls}, but must be less than FUNCSVC_THREADS, "
-            f"which is {settings.threads}: other requests need a thread while pulls go on."
+            f"FUNCSVC_MAX_PULLS, FUNCSVC_MAX_WAITS and FUNCSVC_MAX_FOLLOWERS are {held} in all, "
+            f"but must be less than FUNCSVC_THREADS, which is {settings.threads}: other requests "
+            "need a thread while these go on."
         )
     try:
         has_keys = bool(settings.all_access_keys)

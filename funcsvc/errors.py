@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from funcsvc.models import Failure
+
 FieldErrors = Mapping[str, Sequence[str]]
 """Dotted path of a field, such as `Config.Env.1`, to the sentences of what is wrong with it."""
 
@@ -75,6 +77,10 @@ class Limited(FuncsvcError):
     """The kind of requests that come too often. Try again after `retry_after_seconds`."""
 
     retry_after_seconds: int
+
+
+class Gone(FuncsvcError):
+    """The kind of what was there and is kept no longer."""
 
 
 class Busy(FuncsvcError):
@@ -166,11 +172,57 @@ class FuncNotFound(NotFound):
         super().__init__(f"There is no function named {show(name)}.")
 
 
+class FuncBusy(Conflict):
+    """Raised when a func is to be removed while calls of it are pending or running."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The function {show(name)} can't be removed: calls of it are pending or running."
+        )
+
+
 class CallNotFound(NotFound):
     """Raised when no call has an id."""
 
     def __init__(self, call_id: str) -> None:
         super().__init__(f"There is no call {show(call_id)}.")
+
+
+class OutputRotated(Gone):
+    """Raised when a call ended, and its output had to go for newer ones."""
+
+    def __init__(self, call_id: str) -> None:
+        super().__init__(f"The output of the call {show(call_id)} was rotated away by newer ones.")
+
+
+class EnvironmentTooLarge(TooLarge):
+    """Raised when what a request says of itself is too much for a function's environment."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(
+            f"The request's query and header fields are too large: at most {max_bytes} bytes of "
+            "them become the function's environment."
+        )
+
+
+class TooManyPending(Busy):
+    """Raised when as many calls of a func are pending as may."""
+
+    def __init__(self, max_pending: int) -> None:
+        super().__init__(
+            f"{max_pending} calls of this function are pending, which is the most that may be: "
+            "try again in a few seconds."
+        )
+
+
+class TooManyWaits(Busy):
+    """Raised when as many requests wait for calls, or follow logs, as may."""
+
+    def __init__(self, what: str, most: int) -> None:
+        super().__init__(
+            f"{most} requests {what} already, which is the most that may: "
+            "try again in a few seconds."
+        )
 
 
 class InvalidQuery(InvalidParameter):
@@ -253,6 +305,86 @@ class TooManyPulls(Busy):
             f"The image must be pulled, but {max_pulls} requests wait for pulls already: "
             "try again in a few seconds."
         )
+
+
+# --- a function's own failures: stored on its call, answered to whoever asks for the output ---
+
+
+class CallFailed(FuncsvcError):
+    """The kind of a function's own failures; `failure` is how it is stored."""
+
+    failure = Failure.FAILED
+
+
+class CallTimedOut(CallFailed):
+    """Raised when a function ran past its Timeout and was killed."""
+
+    failure = Failure.TIMED_OUT
+
+    def __init__(self, timeout_seconds: int) -> None:
+        super().__init__(
+            f"The function ran past its Timeout of {timeout_seconds} s and was killed."
+        )
+
+
+class OutputTooLarge(CallFailed):
+    """Raised when a function printed more than may be kept, and was killed."""
+
+    failure = Failure.TOO_LARGE
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(
+            f"The function's output is larger than {max_bytes} bytes, and so it was killed."
+        )
+
+
+class ExitedBadly(CallFailed):
+    """Raised when a function's command ended with an exit code other than 0."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(f"The function ended with exit code {exit_code}.")
+
+
+class Killed(CallFailed):
+    """Raised when a function's command was ended by a signal that this service didn't send."""
+
+    def __init__(self, signal_name: str) -> None:
+        super().__init__(f"The function was killed by signal {signal_name}.")
+
+
+class OutOfMemory(CallFailed):
+    """Raised when a function wanted more memory than its size has."""
+
+    def __init__(self, size: str, exit_code: int) -> None:
+        super().__init__(
+            f"The function was killed for want of memory: its ContainerSize is {size} "
+            f"(exit code {exit_code})."
+        )
+
+
+class CommandNotRun(CallFailed):
+    """Raised when a function's command can't be found or executed: exit codes 127 and 126."""
+
+    def __init__(self, command: str, reason: str, exit_code: int) -> None:
+        super().__init__(f"exec: {show(command)}: {reason} (exit code {exit_code}).")
+
+
+class NotStarted(CallFailed):
+    """Raised when the engine refuses a function's container, or can't start it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The function's container could not be started: {reason}")
+
+
+class ImageGone(CallFailed):
+    """Raised when a function's image is no longer to be had."""
+
+
+class ResultLost(CallFailed):
+    """Raised when a function began, and nobody can say how it ended."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The function began, but its result is lost: {reason}.")
 
 
 # --- redis ---

@@ -7,8 +7,12 @@ from http import HTTPStatus
 from typing import Any
 
 from funcsvc import errors
+from funcsvc.models import Failure
 
-STATUS_OF_KIND: dict[type[errors.FuncsvcError], HTTPStatus] = {
+OUTPUT_TOO_LARGE = 509
+"""The contract's own; no RFC has it."""
+
+STATUS_OF_KIND: dict[type[errors.FuncsvcError], int] = {
     errors.InvalidParameter: HTTPStatus.BAD_REQUEST,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
@@ -17,10 +21,21 @@ STATUS_OF_KIND: dict[type[errors.FuncsvcError], HTTPStatus] = {
     errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
     errors.Limited: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Busy: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.Gone: HTTPStatus.GONE,
+    errors.CallFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.CallTimedOut: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.OutputTooLarge: OUTPUT_TOO_LARGE,
 }
 
+STATUS_OF_FAILURE: dict[Failure, int] = {
+    Failure.FAILED: HTTPStatus.INTERNAL_SERVER_ERROR,
+    Failure.TIMED_OUT: HTTPStatus.GATEWAY_TIMEOUT,
+    Failure.TOO_LARGE: OUTPUT_TOO_LARGE,
+}
+"""How a stored failure is answered."""
 
-def status_of(error: errors.FuncsvcError) -> HTTPStatus:
+
+def status_of(error: errors.FuncsvcError) -> int:
     """Return the status of the error's kind; an error of no kind is a bug, and 500."""
     for kind in type(error).__mro__:
         if kind in STATUS_OF_KIND:

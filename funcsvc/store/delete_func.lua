@@ -1,19 +1,25 @@
--- Remove a func and all that is its own.
+-- Remove a func and all that is its own, unless calls of it are pending or running.
 --
--- KEYS[1]  the func's key
--- KEYS[2]  the index of funcs
 -- ARGV[1]  the func's name
 -- ARGV[2]  the deadline by this server's clock, as in create_func.lua
--- Returns  {"deleted" | "missing" | "late", this server's time in ms since the epoch}
+-- Returns  {"deleted" | "missing" | "busy" | "late", this server's time in ms since the epoch}
 
-local time = redis.call("TIME")
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local name = ARGV[1]
 
-if now > tonumber(ARGV[2]) then
-  return {"late", now}
+if NOW > tonumber(ARGV[2]) then
+  return {"late", NOW}
 end
-if redis.call("DEL", KEYS[1]) == 0 then
-  return {"missing", now}
+if redis.call("EXISTS", FUNC .. name) == 0 then
+  return {"missing", NOW}
 end
-redis.call("ZREM", KEYS[2], ARGV[1])
-return {"deleted", now}
+local pending, running = unpack(redis.call("HMGET", COUNTS .. name, "pending", "running"))
+if tonumber(pending or 0) > 0 or tonumber(running or 0) > 0 then
+  return {"busy", NOW}
+end
+for _, id in ipairs(redis.call("ZRANGE", CALLS .. name, 0, -1)) do
+  redis.call("UNLINK", CALL .. id, DONE .. id)
+end
+redis.call("UNLINK", FUNC .. name, CALLS .. name, OUTPUTS .. name, ROTATED .. name, LOGS .. name,
+  COUNTS .. name)
+redis.call("ZREM", FUNCS, name)
+return {"deleted", NOW}

@@ -5,19 +5,14 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from importlib.resources import files
 
-from funcsvc.errors import FuncExists, FuncNotFound, StoreUnavailable
+from funcsvc.errors import FuncBusy, FuncExists, FuncNotFound, StoreUnavailable
 from funcsvc.models import Func
 from funcsvc.redis_keys import RedisKeys
-from funcsvc.store.redis_client import AnswerLost, RedisClient, Scored, Script
+from funcsvc.store.redis_client import AnswerLost, RedisClient, Scored, read_script
 
-
-def _script(name: str) -> Script:
-    return Script(files(__package__).joinpath(f"{name}.lua").read_text())
-
-
-_CREATE, _UPDATE, _DELETE = map(_script, ("create_func", "update_func", "delete_func"))
+_CREATE, _UPDATE = read_script("create_func"), read_script("update_func")
+_DELETE = read_script("delete_func", prelude="calls_prelude")
 
 MAX_UPDATE_ATTEMPTS = 200
 """How often an update is tried anew: each time, another one of the same func has come through."""
@@ -83,16 +78,21 @@ class FuncStore:
         raise StoreUnavailable(f"it was changed by others {MAX_UPDATE_ATTEMPTS} times in a row")
 
     def delete_func(self, name: str) -> None:
-        """Remove a func; raises FuncNotFound."""
+        """Remove a func, its calls, outputs and events; raises FuncNotFound or FuncBusy."""
         self.get_func(name)
         try:
-            self._client.write(_DELETE, self._keys_of(name), [name])
+            verdict = self._delete(name)
         except AnswerLost as error:
             if self._client.get(self._keys.func(name)) is None:
                 return
             if error.timed_out:
                 raise
-            self._client.write(_DELETE, self._keys_of(name), [name])
+            verdict = self._delete(name)
+        if verdict == "busy":
+            raise FuncBusy(name)
+
+    def _delete(self, name: str) -> str:
+        return self._client.write(_DELETE, self._keys.for_scripts, [name])
 
     def check(self) -> None:
         """Raise StoreUnavailable unless Redis can be used."""

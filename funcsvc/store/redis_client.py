@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from importlib.resources import files
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
@@ -29,6 +30,8 @@ DEADLINE_SHARE = 0.8
 The rest is for the answer to travel: what is written must not be answered with an error.
 """
 
+
+Argument = str | int | bytes
 
 Scored = tuple[str, float]
 """A member of a sorted set with its score."""
@@ -88,7 +91,15 @@ class RedisClient:
                 return rest[:count]
             start += fetched  # so many of one score that none is left of this page
 
-    def write(self, script: Script, keys: list[str], args: list[str | int]) -> str:
+    def read(self, command: Callable[[redis.Redis], Any]) -> Any:
+        """Return what a command that only reads returns, of whatever kind; its texts are bytes."""
+        return self._read(command)
+
+    def run(self, script: Script, keys: list[str], args: Sequence[Argument]) -> Any:
+        """Run a script that may be run again: it reads only, or asks who holds what it changes."""
+        return self._read(lambda client: script.run(client, keys, args))
+
+    def write(self, script: Script, keys: list[str], args: Sequence[Argument]) -> str:
         """Run a script that writes, and return its verdict.
 
         The script gets as its last argument a deadline by Redis's own clock, after which it writes
@@ -102,7 +113,7 @@ class RedisClient:
             raise StoreUnavailable("it did not answer in time")
         return verdict
 
-    def _write_once(self, script: Script, keys: list[str], args: list[str | int]) -> str:
+    def _write_once(self, script: Script, keys: list[str], args: Sequence[Argument]) -> str:
         if self._clock_offset_ms is None:
             self._set_clock(self._time_ms())
         assert self._clock_offset_ms is not None
@@ -208,6 +219,14 @@ def _from_score(key: str, score: str, options: dict[str, Any], client: redis.Red
     return client.zrevrangebyscore(key, score, "-inf", **options)
 
 
+def read_script(name: str, *, prelude: str = "") -> Script:
+    """Return a script of this room, behind its prelude if it has one."""
+    texts = [
+        files(__package__).joinpath(f"{part}.lua").read_text() for part in (prelude, name) if part
+    ]
+    return Script("\n".join(texts))
+
+
 class Script:
     """A Lua script, known to Redis by the SHA-1 of its text."""
 
@@ -215,7 +234,7 @@ class Script:
         self.text = text
         self.sha = redis.Redis().register_script(text).sha
 
-    def run(self, client: redis.Redis, keys: list[str], args: list[str | int]) -> Any:
+    def run(self, client: redis.Redis, keys: list[str], args: Sequence[Argument]) -> Any:
         """Run the script and return its answer, sent whole only where Redis doesn't know it."""
         try:
             return client.evalsha(self.sha, len(keys), *keys, *args)

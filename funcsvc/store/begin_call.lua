@@ -1,0 +1,20 @@
+-- Note in which container a call is about to begin. Its frame is sent only after "begun".
+--
+-- ARGV[1]  the token that holds the call
+-- ARGV[2]  the engine
+-- ARGV[3]  the name of the container
+-- ARGV[4]  the nonce of the frame
+-- Returns  "begun" | "lost"
+
+local id = held_by(ARGV[1])
+if not id then
+  return "lost"
+end
+local before = redis.call("HGET", CALL .. id, "instance")
+if before then
+  redis.call("HDEL", INSTANCES, before)
+end
+redis.call("HSET", CALL .. id, "engine", ARGV[2], "instance", ARGV[3], "nonce", ARGV[4],
+  "begun_ms", NOW)
+redis.call("HSET", INSTANCES, ARGV[3], id)
+return "begun"

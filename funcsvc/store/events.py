@@ -1,0 +1,83 @@
+"""The events of funcs, one stream for each, read in pages so that memory stays flat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from funcsvc.models import Event
+from funcsvc.redis_keys import RedisKeys
+from funcsvc.store.blocking import BlockingClient
+from funcsvc.store.redis_client import RedisClient
+
+PAGE_EVENTS = 500
+
+
+class EventLog:
+    """The logs of all funcs. Every method may raise StoreUnavailable."""
+
+    def __init__(self, client: RedisClient, blocking: BlockingClient, keys: RedisKeys) -> None:
+        self._client = client
+        self._blocking = blocking
+        self._keys = keys
+
+    def get_last_position(self, func_name: str) -> str:
+        """Return the position of the newest event, `0-0` where there is none."""
+        newest = self._page_back(func_name, "+", 1)
+        return newest[0].position if newest else "0-0"
+
+    def list_events(
+        self, func_name: str, call_id: str = "", tail: int | None = None, until: str = "+"
+    ) -> Iterator[Event]:
+        """Yield events, the oldest first: those of one call or of all, the last `tail` or all."""
+        if tail is None:
+            position = "-"
+        elif found := self._position_of_tail(func_name, call_id, tail, until):
+            position = found
+        else:
+            return
+        while page := self._page(func_name, position, until):
+            yield from (event for event in page if call_id in ("", event.call_id))
+            position = f"({page[-1].position}"
+
+    def wait_for_events(self, func_name: str, after: str, seconds: float) -> list[Event]:
+        """Return the events after a position, waiting for one for `seconds` at the most."""
+        key = self._keys.logs(func_name)
+        found = self._blocking.run(
+            lambda client: client.xread({key: after}, PAGE_EVENTS, int(seconds * 1000))
+        )
+        return [_event(*entry) for _, entries in found or () for entry in entries]
+
+    def _position_of_tail(self, func_name: str, call_id: str, tail: int, until: str) -> str | None:
+        """Return where the last `tail` events begin, looking from the end on."""
+        start, left = None, tail
+        while left and (page := self._page_back(func_name, until, PAGE_EVENTS)):
+            for event in page:
+                if left and call_id in ("", event.call_id):
+                    start, left = event.position, left - 1
+            until = f"({page[-1].position}"
+        return start
+
+    def _page(self, func_name: str, start: str, until: str) -> list[Event]:
+        key = self._keys.logs(func_name)
+        found = self._client.read(lambda client: client.xrange(key, start, until, PAGE_EVENTS))
+        return [_event(*entry) for entry in found]
+
+    def _page_back(self, func_name: str, until: str, count: int) -> list[Event]:
+        key = self._keys.logs(func_name)
+        found = self._client.read(lambda client: client.xrevrange(key, until, "-", count))
+        return [_event(*entry) for entry in found]
+
+
+def _event(position: bytes, fields: dict[bytes, Any]) -> Event:
+    text = str(position, "utf-8")
+    return Event(
+        position=text,
+        time_ms=int(text.partition("-")[0]),
+        name=str(fields[b"event"], "utf-8"),
+        call_id=str(fields[b"call"], "utf-8"),
+        short_stdin=fields.get(b"stdin", b""),
+        short_stdout=fields.get(b"stdout", b""),
+        short_stderr=fields.get(b"stderr", b""),
+        message=str(fields.get(b"message", b""), "utf-8"),
+    )
