@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from funcsvc.engine.capacity import check_size
 from funcsvc.engine.engine import check_command
 from funcsvc.errors import (
+    FuncBusy,
     FuncExists,
     FuncNotFound,
     ImageMissing,
@@ -22,16 +23,24 @@ from funcsvc.errors import (
 from funcsvc.image_reference import ImageReference, InvalidReference, parse_image_reference
 from funcsvc.models import MEGABYTE, Capacity, Func, Image, Size
 
+if TYPE_CHECKING:
+    from tests.fake_calls import FakeCallStore
+
 LARGE = Capacity(cpus=8, memory_bytes=16384 * MEGABYTE)
 """An engine that holds every size, and no more than that."""
 
 
 class FakeFuncStore:
-    """A FuncStore in a dictionary: name to definition text, in the order of creation."""
+    """A FuncStore in a dictionary: name to definition text, in the order of creation.
+
+    `calls` is the FakeCallStore over it, if there is one.
+    """
+
+    calls: FakeCallStore | None = None
 
     def __init__(self) -> None:
         self.definitions: dict[str, str] = {}
-        self._lock = Lock()
+        self.lock = Lock()
         self._error: Exception | None = None
 
     def fail_with(self, error: Exception | None) -> None:
@@ -41,7 +50,7 @@ class FakeFuncStore:
     def create_func(self, func: Func, definition: str) -> None:
         """Store a func that is not there yet; raises FuncExists."""
         self.check()
-        with self._lock:
+        with self.lock:
             if func.name in self.definitions:
                 raise FuncExists(func.name)
             self.definitions[func.name] = definition
@@ -67,14 +76,16 @@ class FakeFuncStore:
 
     def update_func(self, name: str, change: Callable[[str], str]) -> str:
         """Put what `change` makes of a definition in its place; raises FuncNotFound."""
-        with self._lock:
+        with self.lock:
             self.definitions[name] = change(self.get_func(name))
             return self.definitions[name]
 
     def delete_func(self, name: str) -> None:
-        """Remove a func; raises FuncNotFound."""
-        with self._lock:
+        """Remove a func and its calls; raises FuncNotFound, or FuncBusy while one is to end."""
+        with self.lock:
             self.get_func(name)
+            if self.calls and not self.calls.remove_func(name):
+                raise FuncBusy(name)
             del self.definitions[name]
 
     def _pages(self, last: tuple[str, str] | None, page_funcs: int) -> Iterator[list[str]]:

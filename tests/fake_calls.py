@@ -1,0 +1,296 @@
+"""Stand-ins for the store of calls and for their events, held to the real ones by tests/contract.
+
+They keep everything in memory, and may be used by many threads. A test plays the worker with `run`
+and `end`. `fail_with` makes the next and all later uses raise an error.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from threading import Condition
+
+from funcsvc.errors import CallNotFound, FuncNotFound, OutputRotated, TooManyPending
+from funcsvc.models import (
+    MEGABYTE,
+    SHORT_BYTES,
+    CallCounts,
+    CallState,
+    CallStatus,
+    Event,
+    NewCall,
+    Outcome,
+)
+from tests.fakes import FakeFuncStore
+
+CALL_OVERHEAD_BYTES = 1024
+
+
+class FakeEventLog:
+    """An EventLog in a list for each func; `add` is what the store does with each change."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, list[Event]] = defaultdict(list)
+        self._added = 0
+        self._changed = Condition()
+        self._error: Exception | None = None
+
+    def fail_with(self, error: Exception | None) -> None:
+        """Raise the error from now on; None ends that."""
+        self._error = error
+
+    def add(self, func_name: str, name: str, call_id: str, **texts) -> None:
+        """Append an event; the texts are `short_stdin` and its like."""
+        with self._changed:
+            self._added += 1
+            event = Event(f"{self._added}-0", _now_ms(), name, call_id, **texts)
+            self.events[func_name].append(event)
+            self._changed.notify_all()
+
+    def remove(self, func_name: str) -> None:
+        """Forget the events of a func."""
+        with self._changed:
+            self.events.pop(func_name, None)
+
+    def get_last_position(self, func_name: str) -> str:
+        """Return the position of the newest event, `0-0` where there is none."""
+        events = self._events_of(func_name)
+        return events[-1].position if events else "0-0"
+
+    def list_events(
+        self, func_name: str, call_id: str = "", tail: int | None = None, until: str = "+"
+    ) -> Iterator[Event]:
+        """Yield events, the oldest first: those of one call or of all, the last `tail` or all."""
+        found = [
+            event
+            for event in self._events_of(func_name)
+            if call_id in ("", event.call_id)
+            and (until == "+" or _order(event.position) <= _order(until))
+        ]
+        yield from found if tail is None else found[len(found) - min(tail, len(found)) :]
+
+    def wait_for_events(self, func_name: str, after: str, seconds: float) -> list[Event]:
+        """Return the events after a position, waiting for one for `seconds` at the most."""
+
+        def found() -> list[Event]:
+            events = self._events_of(func_name)
+            return [event for event in events if _order(event.position) > _order(after)]
+
+        with self._changed:
+            return self._changed.wait_for(found, seconds)
+
+    def _events_of(self, func_name: str) -> list[Event]:
+        if self._error:
+            raise self._error
+        return list(self.events.get(func_name, ()))
+
+
+@dataclass
+class _Call:
+    """A call as the fake keeps it."""
+
+    request: NewCall
+    state: CallState
+
+    @property
+    def stored_bytes(self) -> int:
+        return len(self.state.output) + CALL_OVERHEAD_BYTES
+
+
+class FakeCallStore:
+    """A CallStore over the definitions of a FakeFuncStore, which may not remove a busy func.
+
+    `accepted` has every request, in the order in which they came.
+    """
+
+    def __init__(
+        self,
+        funcs: FakeFuncStore,
+        events: FakeEventLog | None = None,
+        *,
+        max_pending: int = 200_000,
+        max_outputs_bytes: int = 50 * MEGABYTE,
+    ) -> None:
+        self.events = FakeEventLog() if events is None else events
+        self.accepted: list[NewCall] = []
+        self._funcs = funcs
+        self._max_pending = max_pending
+        self._max_outputs_bytes = max_outputs_bytes
+        self._calls: dict[str, _Call] = {}
+        self._ended: dict[str, list[str]] = defaultdict(list)
+        self._rotated: dict[str, set[str]] = defaultdict(set)
+        self._counts: dict[str, dict[str, int]] = defaultdict(_no_calls)
+        self._changed = Condition()
+        self._error: Exception | None = None
+        funcs.calls = self
+
+    def fail_with(self, error: Exception | None) -> None:
+        """Raise the error from now on; None ends that. What plays the worker never fails."""
+        self._error = error
+
+    def create_call(self, call: NewCall) -> None:
+        """Accept a call; raises FuncNotFound, also for another UUID, or TooManyPending."""
+        self._check()
+        with self._funcs.lock, self._changed:
+            if call.id in self._calls:
+                return
+            definition = self._funcs.definitions.get(call.func_name)
+            if definition is None or json.loads(definition)["UUID"] != call.func_uuid:
+                raise FuncNotFound(call.func_name)
+            if self._counts[call.func_name]["pending"] >= self._max_pending:
+                raise TooManyPending(self._max_pending)
+            self._accept(call)
+
+    def get_call(self, func_name: str, call_id: str) -> CallState:
+        """Return a func's call; raises CallNotFound or OutputRotated."""
+        self._check()
+        with self._changed:
+            call = self._calls.get(call_id)
+            if call and call.state.func_name == func_name:
+                return call.state
+            if call_id in self._rotated.get(func_name, ()):
+                raise OutputRotated(call_id)
+            raise CallNotFound(call_id)
+
+    def get_func_name(self, call_id: str) -> str:
+        """Return the name of the func that a call belongs to; raises CallNotFound."""
+        self._check()
+        with self._changed:
+            return self._get(call_id).state.func_name
+
+    def wait_for_call(self, call_id: str, seconds: float) -> None:
+        """Return when a call has ended or is gone, or after `seconds` at the latest."""
+        self._check()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_alive(call_id), seconds)
+
+    def delete_call(self, call_id: str) -> None:
+        """Remove a call that has ended; one that isn't there, or hasn't, is no error."""
+        self._check()
+        with self._changed:
+            if call_id in self._calls and not self._is_alive(call_id):
+                call = self._calls.pop(call_id)
+                self._ended[call.state.func_name].remove(call_id)
+
+    def get_counts(self, func_name: str) -> CallCounts:
+        """Return how many calls a func has had, and has."""
+        self._check()
+        with self._changed:
+            counts = self._counts.get(func_name, _no_calls())
+            return CallCounts(total=sum(counts.values()), **counts)
+
+    def list_calls(self, func_name: str) -> Iterator[CallState]:
+        """Yield the calls of a func that are stored, the oldest first, without their outputs."""
+        self._check()
+        with self._changed:
+            states = [call.state for call in self._calls.values()]
+        for state in states:
+            if state.func_name == func_name:
+                yield replace(state, output=b"", failure=None)
+
+    def run(self, call_id: str) -> None:
+        """Have a pending call run, as when a worker took it."""
+        with self._changed:
+            self._get(call_id)
+            self._move(call_id, CallStatus.PENDING, CallStatus.RUNNING)
+            self._log(call_id, "RUNNING")
+
+    def release(self, call_id: str) -> None:
+        """Put a running call back to where it was, as when a worker can't begin it."""
+        with self._changed:
+            self._move(call_id, CallStatus.RUNNING, CallStatus.PENDING)
+            self._log(call_id, "PENDING")
+
+    def end(self, call_id: str, outcome: Outcome) -> None:
+        """End a call as a worker does; one that is pending runs first."""
+        if self._get(call_id).state.status is CallStatus.PENDING:
+            self.run(call_id)
+        with self._changed:
+            self._move(call_id, CallStatus.RUNNING, outcome.status)
+            call = self._get(call_id)
+            call.state = replace(
+                call.state,
+                output=outcome.output,
+                failure=outcome.failure,
+                message=outcome.message,
+            )
+            self._log(
+                call_id,
+                outcome.status.upper(),
+                short_stdout=outcome.short_stdout,
+                short_stderr=outcome.short_stderr,
+                message=outcome.message,
+            )
+            self._ended[call.state.func_name].append(call_id)
+            self._rotate(call.state.func_name)
+            self._changed.notify_all()
+
+    def remove_func(self, func_name: str) -> bool:
+        """Forget all calls and events of a func, for its removal; False while any is to end."""
+        with self._changed:
+            calls = [
+                call_id
+                for call_id, call in self._calls.items()
+                if call.state.func_name == func_name
+            ]
+            if any(self._is_alive(call_id) for call_id in calls):
+                return False
+            for call_id in calls:
+                del self._calls[call_id]
+            for each in (self._ended, self._rotated, self._counts):
+                each.pop(func_name, None)
+            self.events.remove(func_name)
+            return True
+
+    def _accept(self, call: NewCall) -> None:
+        state = CallState(call.id, call.func_name, _now_ms(), CallStatus.PENDING)
+        self._calls[call.id] = _Call(call, state)
+        self._counts[call.func_name]["pending"] += 1
+        self.accepted.append(call)
+        self._log(call.id, "CALL", short_stdin=call.payload[:SHORT_BYTES])
+        self._log(call.id, "PENDING")
+
+    def _move(self, call_id: str, before: CallStatus, after: CallStatus) -> None:
+        call = self._get(call_id)
+        assert call.state.status is before, f"the call is {call.state.status}"
+        counts = self._counts[call.state.func_name]
+        counts[before.lower()] -= 1
+        counts[after.lower()] += 1
+        call.state = replace(call.state, status=after)
+
+    def _rotate(self, func_name: str) -> None:
+        ended = self._ended[func_name]
+        while sum(self._calls[one].stored_bytes for one in ended) > self._max_outputs_bytes:
+            oldest = ended.pop(0)
+            del self._calls[oldest]
+            self._rotated[func_name].add(oldest)
+
+    def _log(self, call_id: str, name: str, **texts) -> None:
+        self.events.add(self._get(call_id).state.func_name, name, call_id, **texts)
+
+    def _is_alive(self, call_id: str) -> bool:
+        return call_id in self._calls and not self._calls[call_id].state.status.has_ended
+
+    def _get(self, call_id: str) -> _Call:
+        if call_id not in self._calls:
+            raise CallNotFound(call_id)
+        return self._calls[call_id]
+
+    def _check(self) -> None:
+        if self._error:
+            raise self._error
+
+
+def _no_calls() -> dict[str, int]:
+    return {"pending": 0, "running": 0, "finished": 0, "failed": 0}
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def _order(position: str) -> int:
+    return int(position.partition("-")[0])
