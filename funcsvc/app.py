@@ -7,17 +7,29 @@ import os
 from flask import Flask
 
 from funcsvc.api import answers, blueprints, docs, funcs, images, system
+from funcsvc.api import calls as call_views
+from funcsvc.api import logs as log_views
 from funcsvc.api.access import Doorkeeper
 from funcsvc.config import Settings, load_settings
 from funcsvc.engine import Engine
 from funcsvc.redis_keys import RedisKeys
-from funcsvc.store import FailedAttempts, FuncStore, RedisClient, make_pool
+from funcsvc.store import (
+    BlockingClient,
+    CallStore,
+    EventLog,
+    FailedAttempts,
+    FuncStore,
+    RedisClient,
+    make_pool,
+)
 
 
 def create_app(
     settings: Settings | None = None,
     store: FuncStore | None = None,
     engine: Engine | None = None,
+    calls: CallStore | None = None,
+    events: EventLog | None = None,
 ) -> Flask:
     """Return the WSGI application. Nothing is connected to until the first request.
 
@@ -28,6 +40,9 @@ def create_app(
     keys = RedisKeys(settings.redis_prefix)
     store = store or FuncStore(client, keys)
     engine = engine or Engine(settings)
+    blocking = BlockingClient(settings, settings.wait_threads + settings.follow_threads)
+    calls = calls or CallStore(client, blocking, settings)
+    events = events or EventLog(client, blocking, keys)
     pool = make_pool(settings.redis_url, settings.redis_timeout_seconds, settings.threads)
     doorkeeper = Doorkeeper(settings, FailedAttempts(pool, keys, settings.failed_attempts))
 
@@ -36,12 +51,14 @@ def create_app(
     app.url_value_preprocessor(blueprints.drop_version)
     app.before_request(doorkeeper.check_host)
     for blueprint in (
-        funcs.make_blueprint(settings.policy, engine, store),
+        funcs.make_blueprint(settings.policy, engine, store, calls),
         images.make_blueprint(settings.policy, engine),
         system.make_blueprint(),
     ):
         blueprint.before_request(doorkeeper.check_access)
         blueprints.register_management(app, blueprint)
+    app.register_blueprint(call_views.make_blueprint(settings, store, calls))
+    app.register_blueprint(log_views.make_blueprint(settings, store, calls, events))
     app.register_blueprint(system.make_health_blueprint(engine, store))
     app.register_blueprint(docs.make_blueprint(needs_keys=bool(settings.all_access_keys)))
     answers.register_answers(app)

@@ -31,6 +31,7 @@ from funcsvc.app import make_client
 from funcsvc.config import InvalidSettings, Settings, load_settings
 from funcsvc.errors import StoreUnavailable
 from funcsvc.http_status import error_body
+from funcsvc.stopping import STOPPING
 
 WRITE_TIMEOUT_SECONDS = 30
 """How long one write to a client may stand still."""
@@ -179,7 +180,11 @@ class Worker(ThreadWorker):
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin to stop on SIGTERM, a moment later: at a reload, the successor only starts."""
-        threading.Timer(STOP_DELAY_SECONDS, super().handle_exit, (sig, frame)).start()
+        threading.Timer(STOP_DELAY_SECONDS, self._begin_to_stop, (sig, frame)).start()
+
+    def _begin_to_stop(self, sig: int, frame: Any) -> None:
+        STOPPING.set()  # who waits for a call, or follows a log, is answered now
+        super().handle_exit(sig, frame)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Begin or end accepting; a worker that stops closes its listeners at once.

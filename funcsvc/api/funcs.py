@@ -9,8 +9,9 @@ from flask import Blueprint, Response, request
 
 from funcsvc.api.answers import Answer, DefinitionAnswer
 from funcsvc.api.bodies import read_json_object
+from funcsvc.api.call_addresses import check_call_id
 from funcsvc.engine import Engine
-from funcsvc.errors import CallNotFound, FuncNotFound, InvalidQuery
+from funcsvc.errors import FuncNotFound, InvalidQuery
 from funcsvc.policy import Policy
 from funcsvc.schemas import (
     ChangesSchema,
@@ -20,10 +21,10 @@ from funcsvc.schemas import (
     load_listing,
     newest_first,
 )
-from funcsvc.store import FuncStore
+from funcsvc.store import CallStore, FuncStore
 
 
-def make_blueprint(policy: Policy, engine: Engine, store: FuncStore) -> Blueprint:
+def make_blueprint(policy: Policy, engine: Engine, store: FuncStore, calls: CallStore) -> Blueprint:
     """Return the blueprint of /funcs over its parts."""
     blueprint = Blueprint("funcs", __name__)
     schema, changes_schema = FuncSchema(policy), ChangesSchema()
@@ -60,7 +61,8 @@ def make_blueprint(policy: Policy, engine: Engine, store: FuncStore) -> Blueprin
 
     @blueprint.get("/funcs/call/<call_id>")
     def get_func_of_call(call_id: str) -> Response:
-        raise CallNotFound(call_id)
+        name = calls.get_func_name(check_call_id(call_id))
+        return DefinitionAnswer(store.get_func(name))
 
     return blueprint
 
