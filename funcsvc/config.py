@@ -178,6 +178,10 @@ class Settings:
     engine_timeout_seconds: float = setting(
         _seconds(5, 0.1, 60), "How long the Docker Engine may take to answer one request."
     )
+    engine_start_seconds: float = setting(
+        _seconds(30, 1, 600),
+        "How long the Docker Engine may take to create and start, or to remove, one container.",
+    )
     engine_remember_seconds: float = setting(
         _seconds(5, 0, 60),
         "How long the engine's word on an image or on its capacity is believed. 0 asks every time.",

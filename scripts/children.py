@@ -147,9 +147,9 @@ class Children:
         if not answers():
             raise ChildFailed(self._tail(name))
 
-    def wait_for_failure(self, name: str) -> None:
-        """Return when supervisord has given the program up: the end that isn't wanted."""
-        while not self.has_failed(name):
+    def wait_for_failure(self, *names: str) -> None:
+        """Return when supervisord has given one of them up: the end that isn't wanted."""
+        while not any(self.has_failed(name) for name in names):
             time.sleep(1)
 
     def _tail(self, name: str) -> str:

@@ -10,7 +10,11 @@ import busybox_image
 from children import ChildFailed
 from services import services
 
-WEB = [".venv/bin/gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
+# The web process ends first: the worker may then still finish what was accepted.
+PROGRAMS = {
+    "worker": [".venv/bin/funcsvc", "worker"],
+    "web": [".venv/bin/gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"],
+}
 BODY = '{"Name": "helloworld", "Config": {"Cmd": ["echo", "HelloWorld"], "Image": "busybox"}}'
 ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
@@ -58,9 +62,10 @@ def main() -> None:
     host, port = split_bind(os.environ.get("FUNCSVC_BIND", "127.0.0.1:8000"))
     check_free(host, port)
     url = address_of(host, port)
-    with services("run", web=WEB) as children:
+    with services("run", PROGRAMS) as children:
         busybox_image.offer(children.environment)
-        children.start_one("web")
+        for name in PROGRAMS:
+            children.start_one(name)
         try:
             children.wait_for("web", lambda: is_ready(url))
         except ChildFailed:
@@ -72,7 +77,7 @@ def main() -> None:
             f"curl -i -H 'Content-Type: application/json' -d '{BODY}' {url}/funcs/create",
             flush=True,
         )
-        children.wait_for_failure("web")
+        children.wait_for_failure(*PROGRAMS)
         sys.exit("The service ended again and again, and was given up; its log is above.")
 
 

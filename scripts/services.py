@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 
 import bridge
@@ -109,10 +109,11 @@ def end_on_signals() -> None:
 
 
 @contextmanager
-def services(purpose: str, web: list[str] | None = None) -> Iterator[Children]:
+def services(purpose: str, programs: Mapping[str, list[str]] | None = None) -> Iterator[Children]:
     """Have a Redis and an engine, and take down at the end what was started.
 
-    The children's environment says where both are. The web process is described, and not started.
+    The children's environment says where both are. The programs are described, and not started;
+    the last of them is ended first.
     """
     end_on_signals()
     environment = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
@@ -124,8 +125,8 @@ def services(purpose: str, web: list[str] | None = None) -> Iterator[Children]:
             add_redis(children, purpose, environment)
         if "engine" in missing:
             engine.add(children, purpose, environment)
-        if web:
-            children.add("web", web, autostart=False, to_terminal=True)
+        for name, command in (programs or {}).items():
+            children.add(name, command, autostart=False, to_terminal=True)
         try:
             children.start()
             if "redis" in missing:

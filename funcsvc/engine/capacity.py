@@ -19,7 +19,11 @@ class EngineCapacity:
 
     def check_size(self, size: Size) -> None:
         """Raise SizeTooLarge unless the engine can hold a container of the size."""
-        check_size(size, self._memory.get("capacity", self._ask), cap_cpus=self._settings.cap_cpus)
+        check_size(size, self.get_capacity(), cap_cpus=self._settings.cap_cpus)
+
+    def get_capacity(self) -> Capacity:
+        """Return what the engine has, remembered for a while."""
+        return self._memory.get("capacity", self._ask)
 
     def _ask(self) -> Capacity:
         with self._connection.client(Deadline(self._settings.engine_timeout_seconds)) as client:

@@ -80,6 +80,13 @@ class DeadlineClient(docker.APIClient):
         return kwargs
 
 
+class StreamClient(docker.APIClient):
+    """A docker-py client for one stream, which has no deadline: who reads it looks at the clock."""
+
+    def __init__(self, seconds: float, **kwargs: Any) -> None:
+        super().__init__(timeout=seconds, **kwargs)
+
+
 class EngineConnection:
     """The way to one engine. Safe to share between threads and across forks: it holds no socket."""
 
@@ -100,13 +107,30 @@ class EngineConnection:
             finally:
                 client.close()
 
+    def stream_client(self, deadline: Deadline) -> StreamClient:
+        """Return a client for one stream, to be closed by who gets it.
+
+        Its requests get what is left of the deadline now. To be called within `translated`.
+        """
+        options = self._options()
+        version = self._find_version(deadline, options)
+        return StreamClient(deadline.remaining_seconds(), version=version, **options)
+
     def _make_client(self, deadline: Deadline) -> DeadlineClient:
-        options = kwargs_from_env({**os.environ, "DOCKER_HOST": self._docker_host})
+        options = self._options()
+        version = self._find_version(deadline, options)
+        return DeadlineClient(deadline, version=version, **options)
+
+    def _options(self) -> dict[str, Any]:
+        options: dict[str, Any] = kwargs_from_env({**os.environ, "DOCKER_HOST": self._docker_host})
+        return options
+
+    def _find_version(self, deadline: Deadline, options: dict[str, Any]) -> str:
         if self._version is None:
             with DeadlineClient(deadline, version=MAX_API_VERSION, **options) as client:
                 engine_version = client.version(api_version=False)["ApiVersion"]
             self._version = min(engine_version, MAX_API_VERSION, key=_numbers)
-        return DeadlineClient(deadline, version=self._version, **options)
+        return self._version
 
 
 def _numbers(version: str) -> list[int]:

@@ -78,6 +78,10 @@ class Images:
         finally:
             self._pulls.release()
 
+    def forget(self, reference: ImageReference) -> None:
+        """Have the next look-up ask the engine: the image turned out to be gone."""
+        self._memory.forget(reference.canonical)
+
     def inspect(self, name: str) -> dict[str, Any]:
         """Return the engine's own inspection of an image, by reference or id; raises ImageMissing.
 

@@ -41,6 +41,11 @@ class Memory(Generic[T]):
             return asked.result()
         return self._ask(key, ask, mine)
 
+    def forget(self, key: str) -> None:
+        """Have the next one who wants to know ask again."""
+        with self._lock:
+            self._answers.pop(key, None)
+
     def _ask(self, key: str, ask: Callable[[], T], mine: futures.Future[T]) -> T:
         try:
             answer = ask()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import shutil
+import subprocess
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import docker
@@ -33,6 +34,31 @@ def busybox_tar() -> bytes:
     return tar(busybox=Path(path).read_bytes())
 
 
+def shell_tar() -> bytes:
+    """Return a root file system with the static busybox and a link for each of its programs."""
+    path = shutil.which("busybox")
+    assert path, "busybox-static is not installed"
+    listed = subprocess.run([path, "--list"], check=True, capture_output=True, text=True)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        _add(archive, "bin/busybox", Path(path).read_bytes(), 0o755)
+        _add(archive, "etc/passwd", b"root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n", 0o644)
+        for name in sorted({*listed.stdout.split()} - {"busybox"}):
+            link = tarfile.TarInfo(f"bin/{name}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            archive.addfile(link)
+        folder = tarfile.TarInfo("tmp")
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o1777
+        archive.addfile(folder)
+    return buffer.getvalue()
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = len(content), mode
+    archive.addfile(member, io.BytesIO(content))
+
+
 @contextlib.contextmanager
 def client(docker_host: str) -> Iterator[docker.APIClient]:
     """Give a client of an engine."""
@@ -42,12 +68,17 @@ def client(docker_host: str) -> Iterator[docker.APIClient]:
         yield api
 
 
-def import_image(docker_host: str, name: str, content: bytes | None = None) -> None:
+def import_image(
+    docker_host: str,
+    name: str,
+    content: bytes | None = None,
+    changes: Sequence[str] = ('CMD ["true"]',),
+) -> None:
     """Make an image of this name, such as `tool:v1`, from a tar."""
     repository, _, tag = name.rpartition(":")
     with client(docker_host) as api:
         api.import_image_from_data(
-            content or tar(true=b""), repository=repository, tag=tag, changes=['CMD ["true"]']
+            content or tar(true=b""), repository=repository, tag=tag, changes=list(changes)
         )
 
 

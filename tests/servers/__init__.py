@@ -26,6 +26,7 @@ from tests.servers.service import (
     make_service,
     service,
 )
+from tests.servers.worker import WorkerServer, make_worker, worker
 
 __all__ = [
     "LOOPBACK",
@@ -37,6 +38,7 @@ __all__ = [
     "RedisServer",
     "RegistryServer",
     "Service",
+    "WorkerServer",
     "engine_server",
     "exchange",
     "exchange_over_unix_socket",
@@ -45,10 +47,12 @@ __all__ = [
     "free_port",
     "log_tails",
     "make_service",
+    "make_worker",
     "proxy",
     "redis_server",
     "registry_server",
     "service",
     "silent_listener",
     "wait_until",
+    "worker",
 ]

@@ -1,0 +1,5 @@
+"""`python -m funcsvc` is the `funcsvc` command."""
+
+from funcsvc.cli import main
+
+main()

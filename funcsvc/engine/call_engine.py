@@ -1,0 +1,118 @@
+"""The engine as the worker needs it: instances for calls, their ends, and what was left behind."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+
+import docker
+
+from funcsvc.config import Settings
+from funcsvc.engine.capacity import EngineCapacity
+from funcsvc.engine.connection import Deadline, EngineConnection
+from funcsvc.engine.images import Images
+from funcsvc.engine.instances import (
+    ImageGoneOnEngine,
+    Instance,
+    Instances,
+    InstanceState,
+    Replay,
+    StarterGone,
+)
+from funcsvc.errors import EngineUnavailable, ImageGone, ImageNotFound, RegistryUnavailable
+from funcsvc.models import Func, Image
+
+MAX_STARTS = 3
+"""How often a start is tried whose image or starter turned out to be gone, and was brought back."""
+
+
+class CallEngine:
+    """One Docker Engine, for one worker. Safe to share between threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        # every slot may have to pull its image
+        self._settings = dataclasses.replace(settings, max_pulls=settings.slots)
+        self._connection = EngineConnection(settings.docker_host)
+        self._images = Images(self._connection, self._settings)
+        self._capacity = EngineCapacity(self._connection, self._settings)
+        self._instances: Instances | None = None
+
+    def find_id(self) -> str:
+        """Return a name for the engine that no other has; raises EngineUnavailable.
+
+        Its own ID alone won't do: engines that share one machine's key share that.
+        """
+        with self._client() as client:
+            info = client.info()
+        what = "|".join((info["ID"], info["DockerRootDir"], info["Name"]))
+        return hashlib.sha256(what.encode()).hexdigest()[:16]
+
+    def prepare(self, service: str, worker: str) -> None:
+        """Get ready to start instances that are labelled so; raises EngineUnavailable."""
+        self._instances = Instances(self._connection, self._settings, service, worker)
+        self._instances.install_starter()
+
+    @property
+    def instances(self) -> Instances:
+        """The containers; only after `prepare`."""
+        assert self._instances is not None
+        return self._instances
+
+    def check(self) -> None:
+        """Raise EngineUnavailable unless the engine answers."""
+        with self._client() as client:
+            client.ping()
+
+    @contextmanager
+    def started(self, name: str, func: Func) -> Iterator[Instance]:
+        """Give an instance of this name that waits for its frame, and detach from it at the end.
+
+        Raises NotStarted and ImageGone, the func's own failures, and EngineUnavailable. Whatever
+        happens, the container is to be removed by its name.
+        """
+        instance = self._start(name, func)
+        try:
+            yield instance
+        finally:
+            instance.close()
+
+    def get_state(self, name: str) -> InstanceState | None:
+        """Return what the engine says of a container, or None when there is none of that name."""
+        return self.instances.get_state(name)
+
+    def replay(self, name: str) -> AbstractContextManager[Replay]:
+        """Give a container's output from the beginning, and what is still to come."""
+        return self.instances.replay(name)
+
+    def kill(self, name: str, seconds: float) -> None:
+        """Kill what runs in a container, as far as the engine does it in time."""
+        with suppress(EngineUnavailable):  # its removal, which is tried until it is done, kills too
+            self.instances.kill(name, seconds)
+
+    def wait_until_stopped(self, name: str) -> None:
+        """Return when a container has ended, or when that takes too long."""
+        with suppress(EngineUnavailable):
+            self.instances.wait_until_stopped(name)
+
+    def _start(self, name: str, func: Func) -> Instance:
+        for _ in range(MAX_STARTS):
+            image = self._get_image(func)
+            try:
+                return self.instances.start(name, func, image, self._capacity.get_capacity())
+            except ImageGoneOnEngine:
+                self._images.forget(func.config.image)
+            except StarterGone:
+                self.instances.remove(name)
+                self.instances.install_starter()
+        raise EngineUnavailable("it loses images or volumes as soon as it has them")
+
+    def _get_image(self, func: Func) -> Image:
+        try:
+            return self._images.get_image(func.config.image)
+        except (ImageNotFound, RegistryUnavailable) as error:
+            raise ImageGone(error.message) from error
+
+    def _client(self) -> AbstractContextManager[docker.APIClient]:
+        return self._connection.client(Deadline(self._settings.engine_timeout_seconds))

@@ -1,0 +1,298 @@
+"""One call, from reserved to recorded: in an instance of its own, at most once, to an end."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from secrets import token_hex
+from typing import Protocol
+
+from funcsvc.config import Settings
+from funcsvc.engine.call_engine import CallEngine
+from funcsvc.engine.connection import Deadline
+from funcsvc.engine.instances import Instance, StreamBroken
+from funcsvc.engine.options import command_of
+from funcsvc.engine.protocol import Ending, OutputReader, make_frame
+from funcsvc.errors import (
+    CallFailed,
+    CallTimedOut,
+    CommandNotRun,
+    EngineUnavailable,
+    ExitedBadly,
+    Killed,
+    NotStarted,
+    OutOfMemory,
+    OutputTooLarge,
+    ResultLost,
+    StoreUnavailable,
+)
+from funcsvc.models import (
+    MAX_OUTPUT_BYTES,
+    SHORT_BYTES,
+    BegunCall,
+    Func,
+    Outcome,
+    ReservedCall,
+)
+from funcsvc.schemas import FuncSchema
+from funcsvc.store import CallQueue
+
+MAX_ATTEMPTS = 10
+"""How often a call is taken up whose command could not begin, before it has failed."""
+
+KILL_SECONDS = 1.5
+"""How long the engine may take to kill, before the call's end is recorded all the same."""
+
+SEND_SECONDS = 30
+"""How long a frame may take on its way to a starter that waits for it."""
+
+LOOK_SECONDS = 1.0
+"""How long a read waits before the clock is looked at again."""
+
+RETRY_SECONDS = 0.5
+"""How long to wait before an engine or a Redis that failed is asked again."""
+
+_log = logging.getLogger(__name__)
+
+
+class NeverBegan(Exception):
+    """Raised when it is certain that a call's command did not run, and won't."""
+
+
+class NotOurs(Exception):
+    """Raised when somebody else holds the call by now."""
+
+
+class Source(Protocol):
+    """What output is read from: an instance, or a replay of what one has printed."""
+
+    def read_into(self, reader: OutputReader, seconds: float) -> bool:
+        """Read what there is within `seconds`; returns whether there may be more."""
+
+
+class Runner:
+    """Runs the calls of one worker. Safe to share between threads.
+
+    `remove` is how an instance that is done with is given away to be removed.
+    """
+
+    def __init__(
+        self,
+        queue: CallQueue,
+        engine: CallEngine,
+        settings: Settings,
+        remove: Callable[[str], None],
+    ) -> None:
+        self._queue = queue
+        self._engine = engine
+        self._settings = settings
+        self._remove = remove
+        self._schema = FuncSchema()
+        self._names: set[str] = set()
+
+    def run(self, call: ReservedCall) -> None:
+        """Run a call and record its end; or put it back, where it could not begin.
+
+        Raises EngineUnavailable after it has put the call back.
+        """
+        if call.attempt > MAX_ATTEMPTS:
+            self._record(call.token, _failed(NotStarted("it was tried too often.")))
+            return
+        func = self._schema.load_stored(call.definition)
+        name = self._engine.instances.new_name()
+        self._names.add(name)
+        try:
+            with self._engine.started(name, func) as instance:
+                outcome = self._run_in(instance, call)
+            self._free_ports(name, func)
+            self._record(call.token, outcome)
+        except CallFailed as error:
+            self._record(call.token, Outcome(failure=error.failure, message=error.message))
+        except NeverBegan:
+            self._put_back(call.token, call.attempt, "its containers ended before it could begin.")
+        except EngineUnavailable as error:
+            self._put_back(call.token, call.attempt, error.message)
+            raise
+        except NotOurs:
+            _log.warning("call %s: somebody else took it over before it began", call.id)
+        finally:
+            self._names.discard(name)
+            self._remove(name)
+
+    def uses(self, name: str) -> bool:
+        """Tell whether an instance of this name is being made, or runs a call."""
+        return name in self._names
+
+    def take_over(self, call: BegunCall) -> None:
+        """Follow a call that another worker began to its end, and record it."""
+        func = self._schema.load_stored(call.definition)
+        end = time.monotonic() + func.timeout_seconds - call.running_ms / 1000
+        _log.info("call %s: taken over", call.id)
+        try:
+            outcome = self._recover(call.instance, call.nonce, func, end)
+            self._free_ports(call.instance, func)
+            self._record(call.token, outcome)
+        except NeverBegan:
+            self._put_back(call.token, call.attempt, "its containers ended before it could begin.")
+        finally:
+            self._remove(call.instance)
+
+    def _run_in(self, instance: Instance, call: ReservedCall) -> Outcome:
+        func, nonce = instance.func, token_hex(16)
+        frame = make_frame(
+            nonce,
+            command_of(func, instance.image),
+            _environment(func, call),
+            call.payload,
+            terminal=func.config.tty,
+        )
+        begun = _until_stored(lambda: self._queue.begin_call(call.token, instance.name, nonce))
+        if not begun:
+            raise NotOurs
+        try:
+            instance.send(frame, Deadline(SEND_SECONDS))
+        except StreamBroken:
+            raise NeverBegan from None  # a starter doesn't begin on a part of its frame
+        end = time.monotonic() + func.timeout_seconds
+        try:
+            return self._follow(instance, instance.name, nonce, func, end)
+        except StreamBroken:
+            return self._recover(instance.name, nonce, func, end)
+
+    def _follow(self, source: Source, name: str, nonce: str, func: Func, end: float) -> Outcome:
+        """Read to the final mark, or to the first thing that is too much; raises StreamBroken."""
+        reader = OutputReader(nonce, MAX_OUTPUT_BYTES)
+        try:
+            if not self._read(source, reader, name, func, end):
+                self._look_at_death(name, reader, func)
+            _raise_failure(reader.ending, func)
+        except CallFailed as error:
+            return _failed(error, reader)
+        return _finished(reader)
+
+    def _read(
+        self, source: Source, reader: OutputReader, name: str, func: Func, end: float
+    ) -> bool:
+        """Read to the final mark; False when the output ends before."""
+        begun_by = time.monotonic() + self._settings.lease_seconds
+        while not reader.ending:
+            now = time.monotonic()
+            if reader.is_too_large:
+                self._engine.kill(name, KILL_SECONDS)
+                raise OutputTooLarge(MAX_OUTPUT_BYTES)
+            if now >= end:
+                self._engine.kill(name, KILL_SECONDS)
+                raise CallTimedOut(func.timeout_seconds)
+            if not reader.begun and now >= begun_by:
+                self._engine.kill(name, KILL_SECONDS)  # what has not begun won't begin any more
+            if not source.read_into(reader, min(LOOK_SECONDS, end - now)):
+                return reader.ending is not None
+        return True
+
+    def _recover(self, name: str, nonce: str, func: Func, end: float) -> Outcome:
+        """Follow a call by what the engine has kept of its output, from the beginning on."""
+        gone_at = time.monotonic() + self._settings.engine_gone_seconds
+        while True:
+            try:
+                if self._engine.get_state(name) is None:
+                    return _failed(ResultLost("its container is gone"))
+                with self._engine.replay(name) as replay:
+                    return self._follow(replay, name, nonce, func, end)
+            except EngineUnavailable:
+                if time.monotonic() >= end:
+                    return _failed(CallTimedOut(func.timeout_seconds))
+                if time.monotonic() >= gone_at:
+                    return _failed(ResultLost("the engine is gone"))
+                time.sleep(RETRY_SECONDS)
+
+    def _look_at_death(self, name: str, reader: OutputReader, func: Func) -> None:
+        """Say why an output ended without its final mark; raises, whatever it is."""
+        state = self._engine.get_state(name)
+        if state is None:
+            raise ResultLost("its container was removed")
+        if state.is_running:
+            raise EngineUnavailable("it broke off a stream")
+        if not reader.begun and not reader.is_garbled:
+            raise NeverBegan
+        if state.out_of_memory:
+            raise OutOfMemory(func.size.name, state.exit_code)
+        raise ResultLost(f"its container was ended from outside (exit code {state.exit_code})")
+
+    def _free_ports(self, name: str, func: Func) -> None:
+        """Let a container that holds ports of the host end, before the next one wants them."""
+        if func.host_config.port_bindings:
+            self._engine.wait_until_stopped(name)
+
+    def _record(self, token: str, outcome: Outcome) -> None:
+        """Record how a call ended; its container, which still has it all, is kept until then."""
+        if not _until_stored(lambda: self._queue.end_call(token, outcome)):
+            _log.warning("the end of a call was not recorded: somebody else holds it, or did so")
+
+    def _put_back(self, token: str, attempt: int, reason: str) -> None:
+        if attempt >= MAX_ATTEMPTS:
+            self._record(token, _failed(NotStarted(reason)))
+        else:
+            _until_stored(lambda: self._queue.release_call(token))
+
+
+def _until_stored(change: Callable[[], bool]) -> bool:
+    """Make a change to a call that is ours, however long Redis is away."""
+    while True:
+        try:
+            return change()
+        except StoreUnavailable as error:
+            _log.warning("%s Trying again.", error.message)
+            time.sleep(RETRY_SECONDS)
+
+
+def _environment(func: Func, call: ReservedCall) -> list[bytes]:
+    """Return what the command's environment has beside the container's own."""
+    has_term = any(entry.startswith("TERM=") for entry in func.config.env)
+    return [*call.environment, *([b"TERM=xterm"] if func.config.tty and not has_term else [])]
+
+
+def _finished(reader: OutputReader) -> Outcome:
+    output = reader.stdout
+    return Outcome(
+        output=output, short_stdout=output[:SHORT_BYTES], short_stderr=reader.short_stderr
+    )
+
+
+def _failed(error: CallFailed, reader: OutputReader | None = None) -> Outcome:
+    return Outcome(
+        failure=error.failure,
+        message=error.message,
+        short_stdout=reader.stdout[:SHORT_BYTES] if reader else b"",
+        short_stderr=reader.short_stderr if reader else b"",
+    )
+
+
+def _raise_failure(ending: Ending | None, func: Func) -> None:
+    """Raise what a final mark says, unless it says that all went well."""
+    assert ending is not None
+    kind, number = ending.kind, ending.number
+    command = next(iter([*func.config.entrypoint, *func.config.cmd]), "")
+    if kind == "X" and number != 0:
+        raise ExitedBadly(number)
+    if kind == "S":
+        raise Killed(_signal_name(number))
+    if kind == "O":
+        raise OutOfMemory(func.size.name, number)
+    if kind == "P":
+        raise CommandNotRun(command, "executable file not found in $PATH", 127)
+    if kind == "N":
+        exit_code = 127 if number == errno.ENOENT else 126
+        raise CommandNotRun(command, os.strerror(number).lower(), exit_code)
+    if kind == "F":
+        raise NotStarted(f"its starter failed: {os.strerror(number).lower()}.")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return f"{number} ({signal.Signals(number).name})"
+    except ValueError:
+        return str(number)

@@ -1,0 +1,240 @@
+"""`funcsvc worker`: takes calls off the queue, runs them in its slots, looks after what is left.
+
+Threads: one reserves; one for each slot runs; one renews leases; one takes over and sweeps; two
+remove containers. All of them are daemons: what a killed worker leaves, another takes over.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from queue import SimpleQueue
+
+from funcsvc.config import Settings
+from funcsvc.engine.call_engine import CallEngine
+from funcsvc.errors import EngineUnavailable, FuncsvcError, StoreUnavailable
+from funcsvc.models import BegunCall, ReservedCall
+from funcsvc.remover import Remover
+from funcsvc.runner import RETRY_SECONDS, Runner
+from funcsvc.store import BlockingClient, CallQueue, RedisClient
+
+WAIT_SECONDS = 2
+"""How long one wait for a call lasts; a wake that was lost costs no more than that."""
+
+MAX_TAKEN_OVER = 64
+"""How many calls of dead workers are followed at once, beside the slots."""
+
+OTHER_THREADS = 8
+"""How many threads beside slots and take-overs use Redis, at the most."""
+
+REMOVE_SECONDS = 4
+"""How long a worker that ends waits for the containers that are being removed."""
+
+_log = logging.getLogger(__name__)
+
+
+def make_worker(settings: Settings, stopping: threading.Event) -> Worker | None:
+    """Return a worker that is ready to run, or None when it was stopped before it could be.
+
+    A Redis or an engine that isn't there yet is waited for.
+    """
+    threads = settings.slots + MAX_TAKEN_OVER + OTHER_THREADS
+    client = RedisClient(
+        settings.redis_url,
+        timeout_seconds=settings.redis_timeout_seconds,
+        max_connections=threads,
+    )
+    engine = CallEngine(settings)
+    while not stopping.is_set():
+        try:
+            client.check()
+            queue = CallQueue(client, BlockingClient(settings, 1), settings, engine.find_id())
+            engine.prepare(queue.get_service(), queue.worker)
+            return Worker(queue, engine, settings, stopping)
+        except FuncsvcError as error:
+            _log.warning("the worker can't begin yet: %s", error.message)
+            stopping.wait(RETRY_SECONDS)
+    return None
+
+
+class Holds:
+    """The tokens under which this worker holds calls."""
+
+    def __init__(self) -> None:
+        self._tokens: set[str] = set()
+        self._lock = threading.Lock()
+
+    def add(self, token: str) -> None:
+        with self._lock:
+            self._tokens.add(token)
+
+    def discard(self, token: str) -> None:
+        with self._lock:
+            self._tokens.discard(token)
+
+    def tokens(self) -> list[str]:
+        """Return them all."""
+        with self._lock:
+            return list(self._tokens)
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+
+class Worker:
+    """One worker process on one engine. `run` returns when it was stopped."""
+
+    def __init__(
+        self, queue: CallQueue, engine: CallEngine, settings: Settings, stopping: threading.Event
+    ) -> None:
+        self._queue = queue
+        self._engine = engine
+        self._settings = settings
+        self._stopping = stopping
+        self._holds = Holds()
+        self._free_slots = threading.Semaphore(settings.slots)
+        self._calls: SimpleQueue[ReservedCall] = SimpleQueue()
+        self._taken_over = threading.BoundedSemaphore(MAX_TAKEN_OVER)
+        self._engine_answers = threading.Event()
+        self._engine_answers.set()
+        self._remover = Remover(engine, max_waiting=4 * settings.slots)
+        self._runner = Runner(queue, engine, settings, self._remover.remove)
+
+    def run(self) -> None:
+        """Work until told to stop; what runs when the grace is over is left to the next worker."""
+        self._queue.renew_leases([])
+        for _ in range(self._settings.slots):
+            _start(self._work)
+        _start(self._keep_leases)
+        _start(self._look_after)
+        self._remover.start()
+        _log.info("worker %s takes calls, %s at once", self._queue.member, self._settings.slots)
+        while not self._stopping.is_set():
+            self._reserve()
+        self._finish_within_grace()
+
+    def _reserve(self) -> None:
+        """Give one call to a free slot, or wait for one of the two."""
+        if not self._engine_is_well() or not self._free_slots.acquire(timeout=WAIT_SECONDS):
+            return
+        token = self._queue.new_token()
+        self._holds.add(token)
+        call = self._next_call(token)
+        if call is None:
+            self._holds.discard(token)
+            self._free_slots.release()
+        else:
+            self._calls.put(call)
+
+    def _next_call(self, token: str) -> ReservedCall | None:
+        while not self._stopping.is_set():
+            try:
+                call = self._queue.reserve_call(token)
+                if call is not None:
+                    return call
+                self._queue.wait_for_call(WAIT_SECONDS)
+            except StoreUnavailable as error:
+                _log.warning("%s", error.message)
+                time.sleep(RETRY_SECONDS)
+        return None
+
+    def _work(self) -> None:
+        while True:
+            call = self._calls.get()
+            self._guarded(call, partial(self._runner.run, call))
+            self._free_slots.release()
+
+    def _guarded(self, call: ReservedCall | BegunCall, work: Callable[[], None]) -> None:
+        """Do a piece of work on a call, so that no failure of ours ends the thread."""
+        try:
+            work()
+        except EngineUnavailable as error:
+            _log.warning("call %s: %s", call.id, error.message)
+            self._engine_answers.clear()
+        except Exception:  # noqa: BLE001  # logged whole; another worker takes the call over
+            _log.exception("call %s: this worker failed in a way it did not expect", call.id)
+        finally:
+            self._holds.discard(call.token)
+
+    def _engine_is_well(self) -> bool:
+        """Ask an engine that failed whether it is back: until then no call is taken."""
+        if self._engine_answers.is_set():
+            return True
+        try:
+            self._engine.check()
+        except EngineUnavailable:
+            self._stopping.wait(RETRY_SECONDS)
+            return False
+        self._engine_answers.set()
+        return True
+
+    def _keep_leases(self) -> None:
+        while True:
+            try:
+                self._queue.renew_leases(self._holds.tokens())
+                time.sleep(self._settings.lease_seconds / 3)
+            except StoreUnavailable as error:
+                _log.warning("leases can't be renewed: %s", error.message)
+                time.sleep(RETRY_SECONDS)
+
+    def _look_after(self) -> None:
+        """Take over what dead workers left running, and remove the containers that nobody needs."""
+        while True:
+            try:
+                self._take_over()
+                self._sweep()
+            except FuncsvcError as error:
+                _log.warning("looking after what is left: %s", error.message)
+            except Exception:  # noqa: BLE001  # logged whole; the next look comes
+                _log.exception("looking after what is left failed in a way it should not")
+            time.sleep(self._settings.lease_seconds / 3)
+
+    def _take_over(self) -> None:
+        while not self._stopping.is_set() and self._taken_over.acquire(blocking=False):
+            token = self._queue.new_token()
+            self._holds.add(token)
+            call = self._queue.adopt_call(token)
+            if call is None:
+                self._holds.discard(token)
+                self._taken_over.release()
+                return
+            _start(self._follow, call)
+
+    def _follow(self, call: BegunCall) -> None:
+        self._guarded(call, partial(self._runner.take_over, call))
+        self._taken_over.release()
+
+    def _sweep(self) -> None:
+        """Remove the containers of dead workers, and those that this one has lost sight of.
+
+        The list comes first: what began or ended since then is not, or is no longer, in it.
+        """
+        found = self._engine.instances.list_ours()
+        in_use = self._queue.get_instances_in_use([name for name, _ in found])
+        live = self._queue.get_live_workers()
+        for name, worker in found:
+            is_mine = worker == self._queue.worker
+            needed = self._runner.uses(name) if is_mine else worker in live
+            if name not in in_use and not needed:
+                _log.info("container %s is nobody's: it is removed", name)
+                self._remover.remove(name)
+
+    def _finish_within_grace(self) -> None:
+        end = time.monotonic() + self._settings.worker_grace_seconds
+        _log.info("worker %s stops: %s calls go on", self._queue.member, len(self._holds))
+        while len(self._holds) and time.monotonic() < end:
+            time.sleep(0.02)
+        left = self._holds.tokens()
+        try:
+            self._queue.leave(left)
+        except StoreUnavailable as error:
+            _log.warning("%s What is left is taken over when its lease ends.", error.message)
+        self._remover.wait_until_done(REMOVE_SECONDS)
+        _log.info("worker %s ends; %s calls are left to others", self._queue.member, len(left))
+
+
+def _start(target: Callable[..., None], *args: object) -> None:
+    threading.Thread(target=target, args=args, daemon=True).start()
