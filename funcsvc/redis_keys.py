@@ -9,8 +9,8 @@
 | `<prefix>queue:<name>` | sorted set | while calls of the func are pending | their ids, scored by number of arrival |
 | `<prefix>counts:<name>` | hash | until the func is deleted | calls in each status, bytes of outputs and of events, the func's limit |
 | `<prefix>calls:<name>` | sorted set | while there are calls of the func | ids of all calls that are stored, scored by number of arrival |
-| `<prefix>outputs:<name>` | sorted set | while there are ended calls of the func | their ids, scored by time of end in ms |
-| `<prefix>rotated:<name>` | sorted set | until the func is deleted | ids of the last calls whose output was rotated away |
+| `<prefix>outputs:<name>` | sorted set | while there are ended calls of the func | their ids, scored by number of end |
+| `<prefix>rotated:<name>` | sorted set | until the func is deleted | ids of the last calls whose output was rotated away, scored by number of end |
 | `<prefix>logs:<name>` | stream | until the func is deleted | its events, the oldest dropped beyond a bound in bytes |
 | `<prefix>done:<id>` | list | 10 s after the call ended, or until it is answered | one element: wakes who waits for the call |
 | `<prefix>arrivals` | string | for ever | the number of the last call that came |

@@ -1,7 +1,7 @@
 -- Look after calls whose lease has ended: what can't have begun goes back to the queue, what began on
 -- an engine that has no worker for too long has failed, and one that began on this engine is taken over.
 --
--- ARGV[1]  the token of the hold to come
+-- ARGV[1]  the token of the hold to come; asked again with one that holds a call, that call is given
 -- ARGV[2]  the engine of the worker that asks
 -- ARGV[3]  the lease in ms
 -- ARGV[4]  how long an engine may have no worker, in ms
@@ -9,7 +9,7 @@
 -- ARGV[6]  the bound of a func's outputs in bytes, ARGV[7] of its log
 -- Returns  nil, or {id, definition, attempt, container, nonce, ms since it was begun}
 
-local MAX_LOOKED_AT = 1000
+local MAX_CHANGED = 1000
 local token, engine, gone_ms = ARGV[1], ARGV[2], tonumber(ARGV[4])
 local max_output_bytes, max_log_bytes = tonumber(ARGV[6]), tonumber(ARGV[7])
 
@@ -22,30 +22,43 @@ local function has_worker(wanted)
   return false
 end
 
-local function take(id)
-  local before = redis.call("HGET", CALL .. id, "token")
-  redis.call("HDEL", OWNERS, before)
-  redis.call("HSET", OWNERS, token, id)
-  redis.call("HSET", CALL .. id, "token", token)
-  redis.call("ZADD", RUNNING, NOW + tonumber(ARGV[3]), id)
+local function describe(id)
   local name, attempt, instance, nonce, begun_ms =
     unpack(redis.call("HMGET", CALL .. id, "func", "attempt", "instance", "nonce", "begun_ms"))
   return {id, redis.call("GET", FUNC .. name), tonumber(attempt), instance, nonce,
     NOW - tonumber(begun_ms)}
 end
 
+local function take(id)
+  local before = redis.call("HGET", CALL .. id, "token")
+  redis.call("HDEL", OWNERS, before)
+  redis.call("HSET", OWNERS, token, id)
+  redis.call("HSET", CALL .. id, "token", token)
+  redis.call("ZADD", RUNNING, NOW + tonumber(ARGV[3]), id)
+  return describe(id)
+end
+
+local held = held_by(token)
+if held then
+  return describe(held)
+end
 redis.call("ZREMRANGEBYSCORE", WORKERS, "-inf", NOW - math.max(gone_ms, 60000) * 10)
-local expired = redis.call("ZRANGEBYSCORE", RUNNING, "-inf", NOW, "WITHSCORES",
-  "LIMIT", 0, MAX_LOOKED_AT)
+local expired = redis.call("ZRANGEBYSCORE", RUNNING, "-inf", NOW, "WITHSCORES")
+local changed = 0
 for index = 1, #expired, 2 do
   local id, lease_end = expired[index], tonumber(expired[index + 1])
   local its_engine = redis.call("HGET", CALL .. id, "engine")
   if not its_engine then
     back_to_pending(id, max_log_bytes)
+    changed = changed + 1
   elseif its_engine == engine then
     return take(id)
   elseif NOW - lease_end > gone_ms and not has_worker(its_engine) then
     end_call(id, {"", "", "", "failed", ARGV[5]}, max_output_bytes, max_log_bytes)
+    changed = changed + 1
+  end
+  if changed == MAX_CHANGED then
+    break  -- the rest with the next request: nobody else is served meanwhile
   end
 end
 return nil

@@ -10,6 +10,7 @@ local id = held_by(ARGV[1])
 if not id then
   return "lost"
 end
+allow_full_memory()
 local before = redis.call("HGET", CALL .. id, "instance")
 if before then
   redis.call("HDEL", INSTANCES, before)

@@ -14,6 +14,11 @@ MAX_BLOCK_SECONDS = 5
 """No read waits longer at a time; who wants to, waits again."""
 
 
+def block_seconds(seconds: float) -> float:
+    """Return how long to block at a time when `seconds` are left: for Redis, 0 is for ever."""
+    return min(max(seconds, 0.001), MAX_BLOCK_SECONDS)
+
+
 class BlockingClient:
     """Reads that block in Redis for MAX_BLOCK_SECONDS at most, one for each of `max_readers`."""
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 from funcsvc.config import Settings
 from funcsvc.models import BegunCall, Outcome, ReservedCall
 from funcsvc.redis_keys import RedisKeys
-from funcsvc.store.blocking import BlockingClient
+from funcsvc.store.blocking import BlockingClient, block_seconds
 from funcsvc.store.calls import ENVIRONMENT_SEPARATOR
 from funcsvc.store.redis_client import Argument, RedisClient, read_script
 
@@ -79,8 +79,9 @@ class CallQueue:
         )
 
     def wait_for_call(self, seconds: float) -> None:
-        """Return when a call may have come, or after `seconds`."""
-        self._blocking.run(lambda client: client.blpop([self._keys.wake], seconds))
+        """Return when a call may have come, or after `seconds` at the latest; or sooner."""
+        wake = [self._keys.wake]
+        self._blocking.run(lambda client: client.blpop(wake, block_seconds(seconds)))
 
     def begin_call(self, token: str, instance: str, nonce: str) -> bool:
         """Note the container that a call's frame is about to be sent to; False: it isn't ours."""
@@ -108,7 +109,7 @@ class CallQueue:
 
     def renew_leases(self, tokens: Sequence[str]) -> set[str]:
         """Renew the leases of this worker and of its holds; return the tokens that hold nothing."""
-        arguments = [self.member, self._lease_ms, *tokens]
+        arguments: list[Argument] = [self.member, self._lease_ms, *tokens]
         lost = self._client.run(_RENEW, self._keys.for_scripts, arguments)
         return {str(token, "utf-8") for token in lost}
 

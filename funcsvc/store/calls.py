@@ -14,7 +14,7 @@ from funcsvc.errors import (
 )
 from funcsvc.models import SHORT_BYTES, CallCounts, CallState, CallStatus, Failure, NewCall
 from funcsvc.redis_keys import RedisKeys
-from funcsvc.store.blocking import BlockingClient
+from funcsvc.store.blocking import BlockingClient, block_seconds
 from funcsvc.store.redis_client import AnswerLost, Argument, RedisClient, read_script
 
 _CREATE, _DELETE, _LIST = (
@@ -80,12 +80,14 @@ class CallStore:
         return str(name, "utf-8")
 
     def wait_for_call(self, call_id: str, seconds: float) -> None:
-        """Return when a call has ended, or after `seconds` at the latest; or at once, for nothing.
+        """Return when a call has ended, or after `seconds` at the latest; or sooner, for nothing.
 
         The one element of the list goes round, so that it wakes everybody who waits.
         """
         key = self._keys.done(call_id)
-        self._blocking.run(lambda client: client.blmove(key, key, int(seconds)))
+        self._blocking.run(
+            lambda client: client.blmove(key, key, block_seconds(seconds))  # type: ignore[arg-type]  # redis-py's gap
+        )
 
     def delete_call(self, call_id: str) -> None:
         """Remove a call that has ended and was answered; one that isn't there is no error."""

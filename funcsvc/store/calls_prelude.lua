@@ -17,6 +17,12 @@ local MAX_TRIMMED = 64            -- of an old log, with each new event
 local time = redis.call("TIME")
 local NOW = time[1] * 1000 + math.floor(time[2] / 1000)
 
+-- Write, and change nothing. A Redis whose memory is full refuses a script's first write where that may
+-- take memory, and no later one: what renews, begins, ends and removes calls must go on even then.
+local function allow_full_memory()
+  redis.call("HDEL", OWNERS, "")
+end
+
 local function count(name, field, by)
   return redis.call("HINCRBY", COUNTS .. name, field, by)
 end
@@ -29,24 +35,26 @@ local function size_of(fields)
   return bytes
 end
 
--- Append an event; the oldest go where the log is over its bound.
+-- Append an event; the oldest go where the log is over its bound, but never this one.
 local function log_event(name, max_log_bytes, fields)
   local logs = LOGS .. name
-  redis.call("XADD", logs, "*", unpack(fields))
+  local newest = redis.call("XADD", logs, "*", unpack(fields))
   local excess = count(name, "log_bytes", size_of(fields)) - max_log_bytes
   if excess <= 0 then
     return
   end
   local freed, dropped = 0, {}
   for _, entry in ipairs(redis.call("XRANGE", logs, "-", "+", "COUNT", MAX_TRIMMED)) do
-    if freed >= excess then
+    if freed >= excess or entry[1] == newest then
       break
     end
     freed = freed + size_of(entry[2])
     dropped[#dropped + 1] = entry[1]
   end
-  redis.call("XDEL", logs, unpack(dropped))
-  count(name, "log_bytes", -freed)
+  if freed > 0 then
+    redis.call("XDEL", logs, unpack(dropped))
+    count(name, "log_bytes", -freed)
+  end
 end
 
 local function wake_a_worker()
@@ -120,9 +128,10 @@ local function end_call(id, outcome, max_output_bytes, max_log_bytes)
   redis.call("HDEL", CALL .. id, "payload", "environment")
   redis.call("HSET", CALL .. id, "status", status, "output", output, "failure", failure,
     "message", message)
-  redis.call("ZADD", OUTPUTS .. name, NOW, id)
   count(name, "running", -1)
   count(name, status == "Finished" and "finished" or "failed", 1)
+  local finished, failed = unpack(redis.call("HMGET", COUNTS .. name, "finished", "failed"))
+  redis.call("ZADD", OUTPUTS .. name, tonumber(finished or 0) + tonumber(failed or 0), id)
   count(name, "output_bytes", #output + CALL_OVERHEAD_BYTES)
   log_event(name, max_log_bytes, {"event", string.upper(status), "call", id,
     "stdout", short_stdout, "stderr", short_stderr, "message", message})

@@ -8,6 +8,7 @@ local name, status = unpack(redis.call("HMGET", CALL .. id, "func", "status"))
 if status ~= "Finished" and status ~= "Failed" then
   return "missing"
 end
+allow_full_memory()
 count(name, "output_bytes", -redis.call("HSTRLEN", CALL .. id, "output") - CALL_OVERHEAD_BYTES)
 redis.call("UNLINK", CALL .. id, DONE .. id)
 redis.call("ZREM", CALLS .. name, id)

@@ -7,7 +7,7 @@ from typing import Any
 
 from funcsvc.models import Event
 from funcsvc.redis_keys import RedisKeys
-from funcsvc.store.blocking import BlockingClient
+from funcsvc.store.blocking import BlockingClient, block_seconds
 from funcsvc.store.redis_client import RedisClient
 
 PAGE_EVENTS = 500
@@ -43,9 +43,8 @@ class EventLog:
     def wait_for_events(self, func_name: str, after: str, seconds: float) -> list[Event]:
         """Return the events after a position, waiting for one for `seconds` at the most."""
         key = self._keys.logs(func_name)
-        found = self._blocking.run(
-            lambda client: client.xread({key: after}, PAGE_EVENTS, int(seconds * 1000))
-        )
+        block_ms = int(block_seconds(seconds) * 1000)
+        found = self._blocking.run(lambda client: client.xread({key: after}, PAGE_EVENTS, block_ms))
         return [_event(*entry) for _, entries in found or () for entry in entries]
 
     def _position_of_tail(self, func_name: str, call_id: str, tail: int, until: str) -> str | None:

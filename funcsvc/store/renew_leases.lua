@@ -5,6 +5,7 @@
 -- ARGV[3…]  the tokens
 -- Returns   the tokens that hold nothing any more
 
+allow_full_memory()
 local lease_end = NOW + tonumber(ARGV[2])
 local lost = {}
 redis.call("ZADD", WORKERS, lease_end, ARGV[1])

@@ -8,6 +8,7 @@
 local token = ARGV[1]
 local id = held_by(token)
 
+allow_full_memory()
 if not id then
   local name = redis.call("ZRANGE", READY, 0, 0)[1]
   if not name then
@@ -21,6 +22,9 @@ if not id then
   count(name, "running", 1)
   log_event(name, tonumber(ARGV[3]), {"event", "RUNNING", "call", id})
   settle_ready(name)
+  if redis.call("EXISTS", READY) == 1 and redis.call("EXISTS", WAKE) == 0 then
+    wake_a_worker()  -- a limit that was raised made several calls ready at once
+  end
 end
 redis.call("ZADD", RUNNING, NOW + tonumber(ARGV[2]), id)
 local name, attempt, environment, payload =

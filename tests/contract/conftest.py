@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import docker
 import pytest
 
 from funcsvc.store import FuncStore
+from tests.contract.calls import FakeService, RealService
 from tests.contract.redis_proxy import RedisProxy
 from tests.contract.stores import PATIENCE_SECONDS, make_store, new_func
+from tests.contract.whole_state import WholeState, check_whole_state, read_whole_state
 from tests.fakes import FakeFuncStore
 
 RUN_LABEL = "funcsvc.test.run"
@@ -85,6 +87,51 @@ def fragile_store(proxy, redis_prefix):
     store = make_store(proxy.url, redis_prefix, PATIENCE_SECONDS)
     store.create_func(*new_func("warm-up"))
     return store
+
+
+@pytest.fixture
+def whole_state(redis_client, redis_prefix) -> Callable[[], WholeState]:
+    """Return every key of this test, after a look at whether they fit together."""
+
+    def read() -> WholeState:
+        state = read_whole_state(redis_client, redis_prefix)
+        check_whole_state(state)
+        return state
+
+    return read
+
+
+@pytest.fixture
+def make_real(redis_url, redis_prefix, whole_state) -> Iterator[Callable[..., RealService]]:
+    """Make services over this test's keys; what they left is looked at in the end."""
+    made: list[RealService] = []
+
+    def make(url: str = redis_url, **options) -> RealService:
+        made.append(RealService(url, redis_prefix, **options))
+        return made[-1]
+
+    yield make
+    for service in made:
+        service.close()
+    whole_state()
+
+
+@pytest.fixture
+def real(make_real) -> RealService:
+    """The stores of calls over the real Redis."""
+    return make_real()
+
+
+@pytest.fixture(params=["fake", "real"])
+def make_service(request) -> Callable[..., FakeService | RealService]:
+    """Make a service over the fakes and one over the real Redis; options are common to both."""
+    return FakeService if request.param == "fake" else request.getfixturevalue("make_real")
+
+
+@pytest.fixture
+def service(make_service) -> FakeService | RealService:
+    """The fakes, and the stores over the real Redis."""
+    return make_service()
 
 
 def _tar_of_one_file() -> bytes:

@@ -186,8 +186,12 @@ def run_script(
     keys = RedisKeys(prefix)
     seconds, microseconds = redis_client.time()
     deadline_ms = seconds * 1000 + microseconds // 1000 + deadline_ms_from_now
+    names = [keys.func("hello"), keys.funcs]
     text = files("funcsvc.store").joinpath(name).read_text()
-    verdict, _ = redis_client.eval(text, 2, keys.func("hello"), keys.funcs, *args, deadline_ms)
+    if name == "delete_func.lua":
+        text = files("funcsvc.store").joinpath("calls_prelude.lua").read_text() + text
+        names = keys.for_scripts
+    verdict, _ = redis_client.eval(text, len(names), *names, *args, deadline_ms)
     return verdict
 
 

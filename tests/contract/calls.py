@@ -1,0 +1,138 @@
+"""How the contract's tests play web and worker: over the fakes, and over the real Redis."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+from funcsvc.config import Settings, load_settings
+from funcsvc.models import Event, Func, NewCall, Outcome, ReservedCall
+from funcsvc.redis_keys import RedisKeys
+from funcsvc.store import BlockingClient, CallQueue, CallStore, EventLog, FuncStore, RedisClient
+from tests.contract.stores import MAX_THREADS, new_func
+from tests.fake_calls import FakeCallStore
+from tests.fakes import FakeFuncStore
+
+ENDED = Outcome(output=b"out")
+
+
+class Service:
+    """Funcs, their calls and their events, of whatever kind."""
+
+    funcs: Any
+    calls: Any
+    events: Any
+
+    def add_func(self, name: str = "hello") -> Func:
+        """Create a func."""
+        func, definition = new_func(name)
+        self.funcs.create_func(func, definition)
+        return func
+
+    def call(self, func: Func, payload: bytes = b"", **changes) -> str:
+        """Have a call of a func accepted; return its id."""
+        call = new_call(func, payload=payload, **changes)
+        self.calls.create_call(call)
+        return call.id
+
+    def events_of(self, func: Func, **options) -> list[Event]:
+        """Return the events of a func."""
+        return list(self.events.list_events(func.name, **options))
+
+    def event_names(self, func: Func, call_id: str = "") -> list[str]:
+        """Return the names of the events of a func, or of one call of it."""
+        return [event.name for event in self.events_of(func, call_id=call_id)]
+
+
+class FakeService(Service):
+    """The stand-ins."""
+
+    def __init__(self, **options) -> None:
+        self.funcs = FakeFuncStore()
+        self.calls = FakeCallStore(self.funcs, **options)
+        self.events = self.calls.events
+
+    def run(self, call_id: str) -> None:
+        """Have a call run."""
+        self.calls.run(call_id)
+
+    def end(self, call_id: str, outcome: Outcome = ENDED) -> None:
+        """End a call that runs, or that is the next to run."""
+        self.calls.end(call_id, outcome)
+
+
+class RealService(Service):
+    """The stores over one Redis, and a worker on the engine `here`; settings may be any."""
+
+    def __init__(self, url: str, prefix: str, seconds: float = 10, **options) -> None:
+        self.settings = make_settings(url, prefix, redis_timeout_seconds=seconds, **options)
+        self.keys = RedisKeys(prefix)
+        self.client = RedisClient(url, timeout_seconds=seconds, max_connections=MAX_THREADS)
+        self.blocking = BlockingClient(self.settings, MAX_THREADS)
+        self.funcs = FuncStore(self.client, self.keys)
+        self.calls = CallStore(self.client, self.blocking, self.settings)
+        self.events = EventLog(self.client, self.blocking, self.keys)
+        self.queue = self.new_queue()
+        self._tokens: dict[str, str] = {}
+
+    def new_queue(self, engine: str = "here", **options) -> CallQueue:
+        """Return the queue of another worker; options are settings."""
+        return CallQueue(self.client, self.blocking, replace(self.settings, **options), engine)
+
+    def reserve(self, queue: CallQueue | None = None) -> ReservedCall:
+        """Reserve the next call, which has to be there."""
+        queue = queue or self.queue
+        call = queue.reserve_call(queue.new_token())
+        assert call is not None
+        return call
+
+    def begin(self, queue: CallQueue | None = None) -> tuple[ReservedCall, str]:
+        """Reserve and begin the next call; return it with the name of its instance."""
+        queue = queue or self.queue
+        call = self.reserve(queue)
+        instance = f"instance-of-{call.token}"
+        assert queue.begin_call(call.token, instance, "nonce")
+        return call, instance
+
+    def run(self, call_id: str) -> None:
+        """Have a call run, which has to be the next."""
+        call = self.reserve()
+        assert call.id == call_id
+        self._tokens[call_id] = call.token
+
+    def end(self, call_id: str, outcome: Outcome = ENDED) -> None:
+        """End a call that runs, or that is the next to run."""
+        if call_id not in self._tokens:
+            self.run(call_id)
+        assert self.queue.end_call(self._tokens.pop(call_id), outcome)
+
+    def age(self, token: str, seconds: float, queue: CallQueue | None = None) -> None:
+        """Make it that long since the lease of a hold, and of its worker, has ended."""
+        queue = queue or self.queue
+        older = self.new_queue(queue.engine, lease_seconds=-seconds)
+        older.worker = queue.worker
+        assert older.renew_leases([token]) == set()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.client.close()
+        self.blocking.close()
+
+
+def make_settings(url: str, prefix: str, **options) -> Settings:
+    """Return settings, where options may also be what an operator may not choose."""
+    return replace(load_settings({}), redis_url=url, redis_prefix=prefix, **options)
+
+
+def new_call(func: Func, **changes) -> NewCall:
+    """Return a call of a func that may be accepted."""
+    call = NewCall(
+        id=str(uuid4()),
+        func_name=func.name,
+        func_uuid=func.uuid,
+        payload=b"",
+        environment=(),
+        max_running=0,
+    )
+    return replace(call, **changes)
