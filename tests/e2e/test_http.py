@@ -27,7 +27,7 @@ def web(module_redis: servers.RedisServer, docker_host: str) -> Iterator[servers
         redis_url=module_redis.url,
         docker_host=docker_host,
         threads=THREADS,
-        max_pulls=2,
+        max_pulls=1,
         body_timeout_seconds=BODY_SECONDS,
     ) as server:
         yield server

@@ -186,7 +186,8 @@ def fails_to_start(web: servers.Service, sentence: str) -> None:
         ),
         (
             {"FUNCSVC_THREADS": "4", "FUNCSVC_MAX_PULLS": "4"},
-            "FUNCSVC_MAX_PULLS is 4, but must be less than FUNCSVC_THREADS, which is 4",
+            "FUNCSVC_MAX_PULLS, FUNCSVC_MAX_WAITS and FUNCSVC_MAX_FOLLOWERS are 6 in all, but must "
+            "be less than FUNCSVC_THREADS, which is 4",
         ),
         ({"DOCKER_HOST": "nonsense://x"}, "DOCKER_HOST"),
     ],

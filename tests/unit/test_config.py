@@ -13,7 +13,7 @@ from funcsvc.policy import Policy
 DEFAULTS = {
     "bind": "127.0.0.1:8000",
     "workers": DEFAULT_WORKERS,
-    "threads": 16,
+    "threads": 32,
     "log_level": "info",
     "redis_url": "redis://127.0.0.1:6379/0",
     "redis_prefix": "funcsvc:",
@@ -47,7 +47,7 @@ def test_empty_environment_gives_the_default(name, value):
 def test_the_process_environment_is_not_read(monkeypatch):
     monkeypatch.setenv("FUNCSVC_THREADS", "99")
     monkeypatch.setenv("FUNCSVC_NONSENSE", "1")
-    assert load_settings({}).threads == 16
+    assert load_settings({}).threads == 32
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(Settings), ids=lambda field: field.name)
@@ -194,14 +194,30 @@ def test_every_problem_is_named_at_once():
         assert f"{name} is not " in message
 
 
-@pytest.mark.parametrize("threads", [2, 3, 16])
-def test_pulls_are_always_fewer_than_threads(threads):
-    just = {"FUNCSVC_THREADS": str(threads), "FUNCSVC_MAX_PULLS": str(threads - 1)}
-    assert load_settings(just).max_pulls == threads - 1
-    assert refusal(**{**just, "FUNCSVC_MAX_PULLS": str(threads)}) == (
-        f"FUNCSVC_MAX_PULLS is {threads}, but must be less than FUNCSVC_THREADS, "
-        f"which is {threads}: other requests need a thread while pulls go on."
+HELD = ("FUNCSVC_MAX_PULLS", "FUNCSVC_MAX_WAITS", "FUNCSVC_MAX_FOLLOWERS")
+
+
+@pytest.mark.parametrize(
+    ("threads", "held"), [(4, (1, 1, 1)), (16, (13, 1, 1)), (16, (1, 13, 1)), (16, (1, 1, 13))]
+)
+def test_what_takes_long_always_leaves_a_thread(threads, held):
+    just = dict(zip(HELD, map(str, held), strict=True))
+    settings = load_settings({"FUNCSVC_THREADS": str(threads), **just})
+    assert (settings.max_pulls, settings.wait_threads, settings.follow_threads) == held
+    assert refusal(**just, FUNCSVC_THREADS=str(threads - 1)) == (
+        "FUNCSVC_MAX_PULLS, FUNCSVC_MAX_WAITS and FUNCSVC_MAX_FOLLOWERS are "
+        f"{threads - 1} in all, but must be less than FUNCSVC_THREADS, which is {threads - 1}: "
+        "other requests need a thread while these go on."
     )
+
+
+@pytest.mark.parametrize(
+    ("threads", "pulls", "waits", "followers"),
+    [(32, 4, 20, 3), (8, 4, 2, 1), (5, 2, 1, 1), (1024, 4, 764, 127)],
+)
+def test_waits_and_followers_get_their_share_of_the_threads(threads, pulls, waits, followers):
+    settings = load_settings({"FUNCSVC_THREADS": str(threads), "FUNCSVC_MAX_PULLS": str(pulls)})
+    assert (settings.wait_threads, settings.follow_threads) == (waits, followers)
 
 
 def test_policy_is_what_the_settings_forbid():

@@ -9,7 +9,8 @@ from http import HTTPStatus
 import pytest
 
 from funcsvc import engine, errors
-from funcsvc.http_status import STATUS_OF_KIND, error_body, status_of
+from funcsvc.http_status import STATUS_OF_FAILURE, STATUS_OF_KIND, error_body, status_of
+from funcsvc.models import Failure
 from funcsvc.store.redis_client import AnswerLost
 
 assert engine  # its rooms may have errors of their own
@@ -22,8 +23,12 @@ KINDS = [
     errors.Unavailable,
     errors.Unauthorized,
     errors.Limited,
+    errors.Gone,
     errors.Busy,
 ]
+
+OWN_FAILURES = [errors.CallFailed, errors.CallTimedOut, errors.OutputTooLarge]
+"""The family of a function's own failures, and those of it that have a status of their own."""
 
 EXAMPLES = {
     "MalformedBody": (errors.MalformedBody("The body is a list."), 400),
@@ -37,6 +42,20 @@ EXAMPLES = {
     "FuncExists": (errors.FuncExists("f"), 409),
     "FuncNotFound": (errors.FuncNotFound("f"), 404),
     "CallNotFound": (errors.CallNotFound("c"), 404),
+    "FuncBusy": (errors.FuncBusy("f"), 409),
+    "OutputRotated": (errors.OutputRotated("c"), 410),
+    "EnvironmentTooLarge": (errors.EnvironmentTooLarge(10), 413),
+    "TooManyPending": (errors.TooManyPending(10), 503),
+    "TooManyWaits": (errors.TooManyWaits("follow logs", 3), 503),
+    "CallTimedOut": (errors.CallTimedOut(300), 504),
+    "OutputTooLarge": (errors.OutputTooLarge(10), 509),
+    "ExitedBadly": (errors.ExitedBadly(7), 500),
+    "Killed": (errors.Killed("SIGSEGV"), 500),
+    "OutOfMemory": (errors.OutOfMemory("s4", 137), 500),
+    "CommandNotRun": (errors.CommandNotRun("nosuch", "not found", 127), 500),
+    "NotStarted": (errors.NotStarted("the port is taken."), 500),
+    "ImageGone": (errors.ImageGone("The image is gone."), 500),
+    "ResultLost": (errors.ResultLost("its engine is gone"), 500),
     "InvalidQuery": (errors.InvalidQuery("limit", "0", "a whole number"), 400),
     "ImageMissing": (errors.ImageMissing("ubuntu"), 404),
     "ImageNotFound": (errors.ImageNotFound("ubuntu", "the engine lacks it"), 400),
@@ -62,7 +81,8 @@ def subclasses(base: type) -> set[type]:
 
 
 CONCRETE = sorted(
-    subclasses(errors.FuncsvcError) - {errors.FuncsvcError, *KINDS}, key=lambda kind: kind.__name__
+    subclasses(errors.FuncsvcError) - {errors.FuncsvcError, errors.CallFailed, *KINDS},
+    key=lambda kind: kind.__name__,
 )
 
 
@@ -72,7 +92,7 @@ def test_every_concrete_error_has_an_example_here():
 
 @pytest.mark.parametrize("kind", CONCRETE, ids=lambda kind: kind.__name__)
 def test_error_is_of_one_kind(kind):
-    assert sum(issubclass(kind, one) for one in KINDS) == 1
+    assert sum(issubclass(kind, one) for one in [*KINDS, errors.CallFailed]) == 1
 
 
 @pytest.mark.parametrize("kind", CONCRETE, ids=lambda kind: kind.__name__)
@@ -87,7 +107,7 @@ def test_error_has_its_status(error, status):
 
 @pytest.mark.parametrize("error", [error for error, _ in EXAMPLES.values()], ids=EXAMPLES)
 def test_error_has_a_sentence_for_its_message(error):
-    assert re.fullmatch(r"([A-Z]|limit|fromImage).*[^.]\.", error.message)
+    assert re.fullmatch(r"([A-Z]|[0-9]|limit|fromImage|exec: ).*[^.]\.", error.message)
     assert error.message == str(error)
 
 
@@ -101,7 +121,13 @@ def test_error_has_the_one_body(error):
 
 
 def test_every_kind_has_a_status():
-    assert set(STATUS_OF_KIND) == set(KINDS)
+    assert set(STATUS_OF_KIND) == {*KINDS, *OWN_FAILURES}
+
+
+def test_every_stored_failure_has_the_status_of_its_error():
+    assert set(STATUS_OF_FAILURE) == set(Failure)
+    for kind in OWN_FAILURES:
+        assert STATUS_OF_FAILURE[kind.failure] == STATUS_OF_KIND[kind]
 
 
 def test_error_of_no_kind_is_a_bug():

@@ -8,12 +8,23 @@ from funcsvc import redis_keys
 from funcsvc.redis_keys import RedisKeys
 
 
+def every_key(keys: RedisKeys) -> list[str]:
+    """Return each key of its own; those of a func or a call end in `<name>` or `<id>`."""
+    of_funcs = [
+        getattr(keys, kind)("<name>") for kind in ("func", "counts", "calls", "rotated", "logs")
+    ]
+    of_calls = [keys.call("<id>"), keys.done("<id>")]
+    single = [keys.funcs, keys.service, keys.wake, keys.instances, keys.workers]
+    return [*of_funcs, *of_calls, *single, f"{keys.attempts}/…"]
+
+
 @pytest.mark.parametrize("prefix", ["funcsvc:", "p", "a:b:"])
 def test_keys_are_below_the_prefix(prefix):
     keys = RedisKeys(prefix)
     assert keys.func("hello") == f"{prefix}func:hello"
     assert keys.funcs == f"{prefix}funcs"
     assert keys.attempts == f"{prefix}attempts"
+    assert all(key.startswith(prefix) for key in every_key(keys))
 
 
 @pytest.mark.parametrize("name", ["funcs", "s", "a"])
@@ -24,5 +35,12 @@ def test_no_func_has_the_key_of_the_index(name):
 
 def test_every_key_is_in_the_catalogue():
     keys = RedisKeys("<prefix>")
-    for key in (keys.func("<name>"), keys.funcs, f"{keys.attempts}/…"):
+    assert len({*every_key(keys)}) == len(every_key(keys))
+    for key in every_key(keys):
         assert f"| `{key}` |" in redis_keys.__doc__
+
+
+def test_every_key_that_scripts_name_is_in_the_catalogue():
+    for key in RedisKeys("<prefix>").for_scripts:
+        shown = [f"| `{key}{end}` |" for end in ("<name>", "<id>")] if key.endswith(":") else []
+        assert any(row in redis_keys.__doc__ for row in shown or [f"| `{key}` |"])
