@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import redis
@@ -58,7 +58,7 @@ class WholeState:
     """Every key below a prefix with its content; keys and members are text, fields bytes."""
 
     keys: dict[str, Any]
-    lifetimes_ms: dict[str, int]
+    lifetimes_ms: dict[str, int] = field(compare=False)
 
     def get(self, key: str) -> Any:
         """Return the content of a key; empty where there is none."""
