@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from funcsvc.app import create_app
 from funcsvc.config import load_settings
 from funcsvc.models import MEGABYTE, Capacity, Image
+from tests.fake_calls import FakeCallStore
 from tests.fakes import FakeEngine, FakeFuncStore
 
 
@@ -28,19 +29,29 @@ def engine() -> FakeEngine:
 
 
 @pytest.fixture
-def client(store, engine) -> FlaskClient:
+def calls(store) -> FakeCallStore:
+    """The calls behind the client; `calls.events` is their log."""
+    return FakeCallStore(store)
+
+
+@pytest.fixture
+def client(store, engine, calls) -> FlaskClient:
     """A client of the application over the fakes, with default settings."""
-    return make_client(store, engine)
+    return make_client(store, engine, calls)
 
 
-def make_client(store, engine, **environment: str) -> FlaskClient:
-    return create_app(load_settings(environment), store, engine).test_client()
+def make_client(
+    store, engine, calls: FakeCallStore | None = None, **environment: str
+) -> FlaskClient:
+    calls = calls or FakeCallStore(store)
+    settings = load_settings(environment)
+    return create_app(settings, store, engine, calls, calls.events).test_client()
 
 
 @pytest.fixture(scope="session")
 def app() -> Flask:
     """The application over fakes; for tests that leave nothing behind."""
-    return create_app(load_settings({}), FakeFuncStore(), FakeEngine(has_every_image=True))
+    return make_client(FakeFuncStore(), FakeEngine(has_every_image=True)).application
 
 
 @pytest.fixture(scope="session")
