@@ -6,7 +6,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from funcsvc.image_reference import parse_image_reference
-from funcsvc.models import DEFAULT_SIZE, DEFAULT_TIMEOUT_SECONDS, SIZES, Config, Func, HostConfig
+from funcsvc.models import (
+    DEFAULT_SIZE,
+    DEFAULT_TIMEOUT_SECONDS,
+    SIZES,
+    CallStatus,
+    Config,
+    Func,
+    HostConfig,
+)
 from funcsvc.openapi import examples
 from funcsvc.schemas.changes import CHANGEABLE, EMPTY, ChangesSchema
 from funcsvc.schemas.func import FuncSchema, func_document
@@ -30,6 +38,9 @@ def schemas() -> Json:
         "Version": _strings("Version", "ApiVersion", "MinAPIVersion", "Os", "Arch", "KernelVersion")
         | {"additionalProperties": True},
         "Status": _strings("status"),
+        "NewCall": _object(CallId=_CALL_ID),
+        "CallPlace": _object(CallId=_CALL_ID, Status={"enum": ["Pending", "Running"]}),
+        "FuncStatus": _func_status(),
     }
 
 
@@ -50,6 +61,33 @@ def _strings(*keys: str) -> Json:
     return {"type": "object", "properties": texts, "required": list(keys)}
 
 
+def _object(*optional: str, **properties: Json) -> Json:
+    """Return an object of these properties and no other, required but for those named."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if name not in optional],
+        "additionalProperties": False,
+    }
+
+
+def _func_status() -> Json:
+    call = _object(
+        "Message",
+        CallId=_CALL_ID,
+        Created={"type": "string", "format": "date-time"},
+        Status={"enum": [str(status) for status in CallStatus]},
+        Message={"type": "string", "minLength": 1},
+    )
+    counts = ("Total", "Pending", "Running", "Finished", "Failed")
+    return _object(
+        "List",
+        **{name: {"type": "integer", "minimum": 0} for name in counts},
+        List={"type": "array", "items": call},
+    )
+
+
+_CALL_ID: Json = {"type": "string", "format": "uuid"}
 _ERROR: Json = {
     "type": "object",
     "description": "The one shape of every error.",
@@ -109,6 +147,7 @@ HEADERS: Json = {
     },
     "Cache-Control": {"required": True, "schema": {"type": "string"}},
     "Content-Security-Policy": {"required": True, "schema": {"type": "string"}},
+    "X-Content-Type-Options": {"required": True, "schema": {"const": "nosniff"}},
     "API-Version": {"required": True, "schema": {"type": "string"}},
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from funcsvc.errors import CallNotFound, FuncExists, FuncNotFound, ImageMissing
+from funcsvc.errors import CallNotFound, ExitedBadly, FuncExists, FuncNotFound, ImageMissing
 
 NEW_FUNC: dict[str, Any] = {
     "Name": "helloworld",
@@ -69,6 +69,27 @@ FUNC_NOT_FOUND = {"message": FuncNotFound("helloworld").message}
 CALL_NOT_FOUND = {"message": CallNotFound(CALL_ID).message}
 IMAGE_NOT_FOUND = {"message": ImageMissing("ubuntu").message}
 FUNC_EXISTS = {"message": FuncExists("helloworld").message}
+NEW_CALL = {"CallId": CALL_ID}
+CALL_PLACE = {"CallId": CALL_ID, "Status": "Running"}
+FUNC_STATUS: dict[str, Any] = {
+    "Total": 2,
+    "Pending": 0,
+    "Running": 0,
+    "Finished": 1,
+    "Failed": 1,
+    "List": [
+        {
+            "CallId": CALL_ID,
+            "Created": "2017-03-16T07:05:24.473Z",
+            "Status": "Failed",
+            "Message": ExitedBadly(7).message,
+        }
+    ],
+}
+LOG = (
+    '{"Time": "2017-03-16T07:05:24.473Z", "Event": "FINISHED", '
+    f'"CallId": "{CALL_ID}", "ShortStdout": "HelloWorld\\n"}}\n'
+)
 PROGRESS = (
     '{"status":"Pulling from library/ubuntu","id":"latest"}\r\n{"status":"Pull complete"}\r\n'
 )

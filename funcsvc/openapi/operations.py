@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from funcsvc.errors import FuncBusy
 from funcsvc.image_reference import REFERENCE_PATTERN, VERSION_PATTERN
 from funcsvc.openapi import examples
 from funcsvc.openapi.components import error_answer, headers
@@ -63,7 +64,7 @@ def answer(description: str, schema: Json, example: Any, *header_names: str) -> 
     return {"description": description, "headers": headers(*header_names), "content": content}
 
 
-def _operation(name: str, tag: str, summary: str, answers: dict[int, Json], **parts: Any) -> Json:
+def operation(name: str, tag: str, summary: str, answers: dict[int, Json], **parts: Any) -> Json:
     """Return an operation; the answers that it shares with others are given as their statuses."""
     shared = parts.pop("shared", _MANAGED)
     given = answers | {
@@ -81,12 +82,12 @@ def _body(schema: str, **named: Json) -> Json:
     return {"required": True, "content": {"application/json": media}}
 
 
-def _no_func() -> Json:
+def no_func() -> Json:
     return error_answer("There is no function of that name.", examples.FUNC_NOT_FOUND)
 
 
 def _create_func() -> Json:
-    return _operation(
+    return operation(
         "create_func",
         "funcs",
         "Define a function.",
@@ -106,7 +107,7 @@ def _create_func() -> Json:
 
 def _list_funcs() -> Json:
     listed = {"type": "array", "items": reference("Func")}
-    return _operation(
+    return operation(
         "list_funcs",
         "funcs",
         "List definitions, newest first.",
@@ -126,8 +127,8 @@ def _list_funcs() -> Json:
                     }
                 },
             },
-            _query("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}, "At most."),
-            _query(
+            query("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}, "At most."),
+            query(
                 "before",
                 {"type": "string"},
                 "Only functions older than the one of this name, which must be there; empty: all.",
@@ -136,23 +137,23 @@ def _list_funcs() -> Json:
     )
 
 
-def _query(name: str, schema: Json, description: str, **more: Any) -> Json:
+def query(name: str, schema: Json, description: str, **more: Any) -> Json:
     return {"name": name, "in": "query", "description": description, "schema": schema, **more}
 
 
 def _get_func() -> Json:
     found = answer("The definition.", reference("Func"), examples.FUNC)
-    return _operation("get_func", "funcs", "Inspect a function.", {200: found, 404: _no_func()})
+    return operation("get_func", "funcs", "Inspect a function.", {200: found, 404: no_func()})
 
 
 def _update_func() -> Json:
-    return _operation(
+    return operation(
         "update_func",
         "funcs",
         "Change a function.",
         {
             200: answer("The new definition.", reference("Func"), examples.FUNC),
-            404: _no_func(),
+            404: no_func(),
         },
         description=(
             "ContainerSize, Timeout, Config.Env (a list replaces it; absent or null leaves it) "
@@ -165,14 +166,14 @@ def _update_func() -> Json:
 
 
 def _delete_func() -> Json:
-    busy = {"message": 'The function "helloworld" can\'t be removed: calls of it still run.'}
-    return _operation(
+    busy = {"message": FuncBusy("helloworld").message}
+    return operation(
         "delete_func",
         "funcs",
         "Remove a function, with its calls, outputs and logs.",
         {
             204: {"description": "It is gone.", "headers": headers()},
-            404: _no_func(),
+            404: no_func(),
             409: error_answer("A call of it is pending or running.", busy),
         },
     )
@@ -188,7 +189,7 @@ def _get_func_of_call() -> Json:
         "schema": {"type": "string", "minLength": 1},
         "example": examples.CALL_ID,
     }
-    return _operation(
+    return operation(
         "get_func_of_call",
         "funcs",
         "Inspect the function that a call belongs to.",
@@ -211,7 +212,7 @@ def _get_image() -> Json:
         "schema": {"type": "string", "minLength": 1},
         "example": "ubuntu",
     }
-    return _operation(
+    return operation(
         "get_image",
         "images",
         "Inspect an image.",
@@ -227,20 +228,20 @@ def _pull_image() -> Json:
         "headers": headers(),
         "content": {"application/json": {"example": examples.PROGRESS}},
     }
-    return _operation(
+    return operation(
         "pull_image",
         "images",
         "Pull an image.",
         {200: progress, 404: _no_image()},
         parameters=[
-            _query(
+            query(
                 "fromImage",
                 matching(REFERENCE_PATTERN),
                 "An image reference.",
                 required=True,
                 example="ubuntu",
             ),
-            _query("tag", matching(VERSION_PATTERN), "A tag or a digest, in place of fromImage's."),
+            query("tag", matching(VERSION_PATTERN), "A tag or a digest, in place of fromImage's."),
         ],
         shared=(*_MANAGED, 503),
     )
@@ -252,7 +253,7 @@ def _ping() -> Json:
         "headers": headers("API-Version"),
         "content": {"text/plain": {"schema": {"type": "string", "const": "OK"}, "example": "OK"}},
     }
-    return _operation("ping", "system", "Ping, as the Docker Engine answers it.", {200: pong})
+    return operation("ping", "system", "Ping, as the Docker Engine answers it.", {200: pong})
 
 
 def _get_version() -> Json:
@@ -266,14 +267,14 @@ def _get_version() -> Json:
         "KernelVersion": "6.1.0",
     }
     versions = answer("The versions.", reference("Version"), example)
-    return _operation(
+    return operation(
         "get_version", "system", "Versions, as the Docker Engine answers them.", {200: versions}
     )
 
 
 def _public(name: str, summary: str, answers: dict[int, Json], **parts: Any) -> Json:
     """Return an operation that needs no access key and has no version prefix."""
-    return _operation(name, "system", summary, answers, security=[], shared=(400,), **parts)
+    return operation(name, "system", summary, answers, security=[], shared=(400,), **parts)
 
 
 def _get_health() -> Json:

@@ -12,6 +12,8 @@ from funcsvc import __version__
 PATHS = [
     "/funcs/create", "/v1.23/funcs/create", "/funcs", "/funcs/hello", "/funcs/call/x",
     "/images/ubuntu/json", "/images/create", "/_ping", "/version", "/healthz", "/readyz", "/no",
+    "/call/hello/x", "/call/hello/x/sync", "/output/hello/x/y", "/output/hello/x/y/wait",
+    "/status/hello/x", "/logs/hello/x",
 ]  # fmt: skip
 OF_ONE_FUNC = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"}
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"]
@@ -44,6 +46,12 @@ def test_unknown_path_is_not_found(client, method, path):
         ("POST", "/_ping", {"GET", "HEAD", "OPTIONS"}),
         ("POST", "/version", {"GET", "HEAD", "OPTIONS"}),
         ("POST", "/healthz", {"GET", "HEAD", "OPTIONS"}),
+        ("PATCH", "/call/hello/x", {"GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD"}),
+        ("BREW", "/call/hello/x/sync", {"GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD"}),
+        ("POST", "/output/hello/x/y", {"GET", "HEAD", "OPTIONS"}),
+        ("DELETE", "/output/hello/x/y/wait", {"GET", "HEAD", "OPTIONS"}),
+        ("PUT", "/status/hello/x", {"GET", "HEAD", "OPTIONS"}),
+        ("POST", "/logs/hello/x", {"GET", "HEAD", "OPTIONS"}),
         ("DELETE", "/readyz", {"GET", "HEAD", "OPTIONS"}),
     ],
 )
