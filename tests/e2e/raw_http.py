@@ -18,8 +18,12 @@ DEADLINE_SECONDS = 40
 class RawClient:
     """One connection. Answers are read one after the other; nothing is sent by itself."""
 
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection((LOOPBACK, port), timeout=DEADLINE_SECONDS)
+    def __init__(self, port: int, receive_bytes: int | None = None) -> None:
+        self._socket = socket.socket()
+        self._socket.settimeout(DEADLINE_SECONDS)
+        if receive_bytes is not None:  # before it connects, or the window is larger
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        self._socket.connect((LOOPBACK, port))
         self._file = self._socket.makefile("rb")
         self._sent_at = time.monotonic()
 

@@ -1,0 +1,168 @@
+"""The service behind nginx, with the configuration that docs/nginx.conf offers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from funcsvc.models import MAX_OUTPUT_BYTES, MAX_PAYLOAD_BYTES, Outcome
+from tests import servers
+from tests.e2e import calling
+from tests.e2e.raw_http import RawClient
+from tests.e2e.test_call_logs import LIFE, Follower, run_call
+from tests.servers.nginx import NginxServer, nginx_server
+
+GONE_SECONDS = 6
+KEYS = ["time", "request_id", "client", "method", "path", "status", "bytes", "seconds"]
+
+
+@pytest.fixture(scope="module")
+def web(module_redis: servers.RedisServer) -> Iterator[servers.Service]:
+    """A service in which two requests may wait, and two follow."""
+    with servers.service(
+        redis_url=module_redis.url,
+        docker_host="unix:///nonexistent",
+        threads=10,
+        max_waits=2,
+        max_followers=2,
+        trusted_proxies="127.0.0.1",
+    ) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def proxy(web: servers.Service) -> Iterator[NginxServer]:
+    with nginx_server(web.port) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def calls(module_redis: servers.RedisServer) -> Iterator[calling.Calls]:
+    with calling.calls_of(module_redis.url) as found:
+        yield found
+
+
+@pytest.fixture
+def address(calls: calling.Calls, request: pytest.FixtureRequest) -> str:
+    """`<name>/<uuid>` of a func of this test alone."""
+    name = f"n{abs(hash(request.node.name))}"
+    return f"{name}/{calls.create_func(name)}"
+
+
+def test_call_passes_with_its_whole_payload(proxy, calls, address):
+    payload = bytes(range(256)) * (MAX_PAYLOAD_BYTES // 256)
+    answer = proxy.request("PUT", f"/call/{address}?a=%20", payload, {"X-Mine": "1"})
+    assert (answer.status, list(answer.json)) == (200, ["CallId"])
+    call = calls.reserve()
+    assert call.payload == payload
+    assert {
+        b"REQUEST_METHOD=PUT", b"QUERY_STRING=a=%20", b"HTTP_X_MINE=1",
+        f"HTTP_HOST=127.0.0.1:{proxy.port}".encode(), b"CONTENT_LENGTH=1048576",
+    } <= set(call.environment)  # fmt: skip
+    calls.end(call)
+    assert proxy.request("GET", f"/output/{address}/{call.id}").body == b"HelloWorld\n"
+    servers.wait_until(
+        lambda: proxy.request("GET", f"/output/{address}/{call.id}").status == 404, "it is removed"
+    )
+
+
+@pytest.mark.parametrize("size", [MAX_PAYLOAD_BYTES + 1, 2 * MAX_PAYLOAD_BYTES + 1])
+def test_payload_that_is_too_large_is_refused_in_json(proxy, address, size):
+    answer = proxy.request("POST", f"/call/{address}", b"x" * size)
+    assert (answer.status, answer.headers["Content-Type"]) == (413, "application/json")
+    assert answer.json["message"].startswith("The request body is too large")
+
+
+def test_sync_call_is_answered(proxy, calls, address):
+    large = Outcome(output=b"x" * MAX_OUTPUT_BYTES)
+    with calling.worker(calls, lambda _: large):
+        answer = proxy.request("POST", f"/call/{address}/sync", b"in")
+    assert (answer.status, answer.body) == (200, large.output)
+
+
+@pytest.mark.parametrize("upgrade", [False, True])
+def test_log_is_followed(proxy, web, calls, address, upgrade):
+    run_call(web, calls, address)
+    with Follower(proxy.port, address, upgrade=upgrade) as client:
+        head = client.head()
+        if upgrade:
+            assert head[0] == "HTTP/1.1 101 UPGRADED"
+            assert {"Connection: upgrade", "Upgrade: tcp"} <= set(head)
+        else:
+            assert head[0] == "HTTP/1.1 200 OK"
+        assert client.events(4) == LIFE
+        start = time.monotonic()
+        run_call(web, calls, address)
+        assert client.events(4) == LIFE
+        assert time.monotonic() - start < 1
+    with Follower(proxy.port, address, "", upgrade=upgrade) as client:
+        client.head()
+        assert client.events(8) == LIFE * 2
+        assert not upgrade or client.is_closed()
+
+
+@pytest.mark.parametrize(
+    ("method", "kind", "more"), [("POST", "call", "/sync"), ("GET", "logs", "?follow=1")]
+)
+def test_client_that_went_away_frees_its_thread(proxy, web, calls, address, method, kind, more):
+    target = f"/{kind}/{address}{more}"
+
+    def is_free() -> bool:
+        with calling.worker(calls):
+            if kind == "call":
+                return web.request("POST", target, b"").status == 200
+        return web.request("HEAD", target).status == 200
+
+    with RawClient(proxy.port) as first, RawClient(proxy.port) as second:
+        for client in (first, second):
+            head = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+            client.send(head.encode())
+            if kind == "logs":
+                assert client.line() == b"HTTP/1.1 200 OK\r\n"
+        held = [calls.reserve() for _ in range(2) if kind == "call"]
+        assert web.request(method, target).status == 503
+    servers.wait_until(is_free, "the places are free", seconds=GONE_SECONDS)
+    for call in held:
+        calls.end(call)
+
+
+def test_client_that_goes_in_the_middle_loses_no_output(proxy, calls, address):
+    call_id = proxy.request("POST", f"/call/{address}", b"").json["CallId"]
+    large = Outcome(output=b"x" * MAX_OUTPUT_BYTES)
+    calls.end(calls.reserve(), large)
+    with RawClient(proxy.port, receive_bytes=4096) as client:
+        client.send(f"GET /output/{address}/{call_id} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert client.line() == b"HTTP/1.1 200 OK\r\n"
+        client.reset()
+    time.sleep(0.5)
+    assert proxy.request("GET", f"/output/{address}/{call_id}").body == large.output
+
+
+def test_service_that_does_not_answer_is_said_in_json():
+    with nginx_server(servers.free_port()) as proxy:
+        answer = proxy.request("GET", "/_ping")
+    assert (answer.status, answer.headers["Content-Type"]) == (502, "application/json")
+    assert answer.json == {"message": "funcsvc does not answer."}
+
+
+def test_no_uuid_is_logged(proxy, web, calls, address):
+    name, _, uuid = address.partition("/")
+    paths = [
+        f"/call/{address}", f"/call/{address}/sync?key={uuid}", f"/status/{address}",
+        f"/logs/{address}", f"/output/{address}/nothing/wait", f"/v1.23/call/{address}",
+        f"//call/{address}", f"/call/{name}/%65{uuid}", f"/nowhere?{uuid}",
+    ]  # fmt: skip
+    with calling.worker(calls), ThreadPoolExecutor(1) as clients:
+        before = len(proxy.logged())
+        answers = [clients.submit(proxy.request, "GET", path).result(20) for path in paths]
+    servers.wait_until(lambda: len(proxy.logged()) >= before + len(paths), "all are logged")
+    for line, answer in zip(proxy.logged()[before:], answers, strict=True):
+        assert list(line) == KEYS
+        assert line["request_id"] == answer.headers["X-Request-Id"]
+    shown = [line["path"] for line in proxy.logged()[before:]]
+    assert shown[:3] == [f"/call/{name}/-", f"/call/{name}/-/sync", f"/status/{name}/-"]
+    for text in (proxy.text_of("access.log"), proxy.text_of("error.log"), web.log()):
+        assert uuid not in text
