@@ -25,6 +25,8 @@ from funcsvc.schemas.json_body import parse_json_object
 IMAGE = os.environ["TEST_IMAGE"]
 REGISTRY = os.environ["TEST_REGISTRY"]
 KEPT_FUNC = os.environ["TEST_FUNC"]
+KEPT_UUID = os.environ["TEST_FUNC_UUID"]
+NO_CALL = "218b7b10-0000-4000-8000-000000000000"
 SECTIONS = ("Config", "HostConfig", "NetworkingConfig")
 FITTING_SIZES = ("s1", "s2", "s3", "s4")
 
@@ -96,6 +98,19 @@ def mend_delete(case: Case, is_valid: bool) -> None:
         case.path_parameters["name"] = "none"
 
 
+def mend_address(case: Case, is_valid: bool) -> None:
+    """Call a func that is there."""
+    if is_valid:
+        case.path_parameters |= {"name": KEPT_FUNC, "uuid": KEPT_UUID}
+
+
+def mend_logs(case: Case, is_valid: bool) -> None:
+    """Follow a log only where it ends: at a call that isn't there."""
+    mend_address(case, is_valid)
+    if "follow" in (case.query or {}):
+        case.query["callid"] = NO_CALL
+
+
 def mend_ignored(body: dict[str, Any]) -> None:
     """What is ignored may be anything, but for what no body may hold: a huge number, say."""
     for key in body.keys() & {"UUID", "Created"}:
@@ -149,4 +164,11 @@ MENDERS = {
     "GET /funcs": mend_listing,
     "DELETE /funcs/{name}": mend_delete,
     "POST /images/create": mend_pull,
+    "GET /status/{name}/{uuid}": mend_address,
+    "GET /logs/{name}/{uuid}": mend_logs,
+    **{
+        f"{method} /call/{{name}}/{{uuid}}{more}": mend_address
+        for method in ("GET", "POST", "PUT", "DELETE")
+        for more in ("", "/sync")
+    },
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests import servers
-from tests.e2e import images
+from tests.e2e import calling, images
 
 MAX_EXAMPLES = 30  # of each operation; about half a minute in all
 DEADLINE_SECONDS = 300
@@ -45,6 +46,7 @@ def web(
         cap_cpus="true",
         access_keys=KEY,
         failed_attempts="100000/minute",
+        max_wait_seconds=1,
     ) as server:
         authorization = f"Basic {base64.b64encode(KEY.encode()).decode()}"
         for name in (KEPT_FUNC, "helloworld"):
@@ -57,25 +59,35 @@ def web(
 
 
 def test_service_does_what_its_description_says(
-    web: servers.Service, image: str, registry: str, tmp_path: Path
+    web: servers.Service,
+    image: str,
+    registry: str,
+    redis_url: str,
+    redis_prefix: str,
+    tmp_path: Path,
 ) -> None:
-    run = schemathesis(
-        tmp_path,
-        f"{web.url}/openapi.json",
-        f"--auth={KEY}",
-        "--checks=all",
-        "--phases=examples,coverage,fuzzing,stateful",
-        f"--max-examples={MAX_EXAMPLES}",
-        "--continue-on-failure",
-        TEST_IMAGE=image,
-        TEST_REGISTRY=registry,
-        TEST_FUNC=KEPT_FUNC,
-    )
+    with calling.calls_of(redis_url, redis_prefix) as calls, calling.worker(calls):
+        run = schemathesis(
+            tmp_path,
+            f"{web.url}/openapi.json",
+            f"--auth={KEY}",
+            "--checks=all",
+            "--phases=examples,coverage,fuzzing,stateful",
+            f"--max-examples={MAX_EXAMPLES}",
+            "--continue-on-failure",
+            TEST_IMAGE=image,
+            TEST_REGISTRY=registry,
+            TEST_FUNC=KEPT_FUNC,
+            TEST_FUNC_UUID=json.loads(calls.funcs.get_func(KEPT_FUNC))["UUID"],
+        )
     assert run.returncode == 0, run.stdout + run.stderr
     lines = web.access_lines()
     assert {line["status"] for line in lines} >= {200, 201, 204, 400, 401, 404, 405, 409}
     pulls = [line["status"] for line in lines if line["path"] == "/images/create"]
     assert {200, 400, 404} <= set(pulls)
+    for kind in ("call", "status", "logs", "output"):
+        answers = {line["status"] for line in lines if line["path"].startswith(f"/{kind}/")}
+        assert {200, 404} <= answers, kind
 
 
 def schemathesis(place: Path, *arguments: str, **told: str) -> subprocess.CompletedProcess[str]:
