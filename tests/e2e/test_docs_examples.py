@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from tests.e2e.test_readme import ADDRESS, FENCE, normal
 
 PAGE = servers.ROOT / "docs/api.md"
 WITH_KEYS = "curl -u mykey:mysecret "
+ASSIGNMENT = re.compile(r"(?P<variable>[A-Z]+)=\$\(")
 
 
 @dataclass(frozen=True)
@@ -52,31 +54,44 @@ def urls(
     with (
         servers.service(**given) as web,
         servers.service(**given, access_keys="mykey:mysecret") as keyed,
+        servers.worker(**given),
     ):
         assert web.create("helloworld", "busybox").status == 201
         yield {False: web.url, True: keyed.url}
 
 
-def test_page_has_examples_of_every_management_call():
+def test_page_has_examples_of_every_call():
     commands = "\n".join(example.command for example in examples())
     for word in (
         "/funcs?", "/funcs/helloworld", "-X PUT", "-X DELETE", "/funcs/call/",
         "/images/busybox/json", "/images/create?", WITH_KEYS,
+        "/call/", "/sync", "/output/", "/wait", "/status/", "/logs/",
     ):  # fmt: skip
         assert word in commands
 
 
 def test_every_example_answers_what_the_page_says(urls: dict[bool, str]) -> None:
-    wrong = []
+    """A variable that an example sets is there for those that follow."""
+    wrong, variables = [], {}
     for example in examples():
         assert ADDRESS.search(example.command), f"not for the default address: {example.command}"
         url = urls[example.command.startswith(WITH_KEYS)]
         command = ADDRESS.sub(url, example.command).replace("curl ", "curl -sS ", 1)
+        assignment = ASSIGNMENT.match(command)
+        if assignment:
+            command += f'; echo "${assignment["variable"]}"'
         result = subprocess.run(
-            ["sh", "-c", command], capture_output=True, text=True, timeout=30, check=False
+            ["sh", "-c", command],
+            env={"PATH": servers.SEARCH_PATH, **variables},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
         )
         assert result.returncode == 0, result.stderr
-        if normal(result.stdout.rstrip("\n")) != normal(example.answer):
+        if assignment:
+            variables[assignment["variable"]] = result.stdout.strip()
+        elif normal(result.stdout.rstrip("\n")) != normal(example.answer):
             wrong.append((example.command, result.stdout, example.answer))
     assert wrong == []
 
