@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: run test lint bench lock settings clean help
+.PHONY: run test chaos lint bench lock settings clean help
 
 # `exec` and the parent-death signal: whoever ends make, however, ends the command and its services too.
 PYTHON := exec setpriv --pdeathsig TERM .venv/bin/python
@@ -15,6 +15,10 @@ run: ## Starts the service, with a Redis and an engine of its own where there is
 test: ## Runs the lint, then every test, with coverage; ARGS="-k word" goes to pytest.
 	@scripts/setup test
 	@$(PYTHON) scripts/test.py $(ARGS)
+
+chaos: ## Kills, stops and starts real processes at random under load, for two minutes; ARGS="--seed 1".
+	@scripts/setup test
+	@$(PYTHON) -m tests.chaos $(ARGS)
 
 lint: ## Checks style, format and types.
 	@scripts/setup lint

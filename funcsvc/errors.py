@@ -323,7 +323,7 @@ class CallTimedOut(CallFailed):
 
     def __init__(self, timeout_seconds: int) -> None:
         super().__init__(
-            f"The function ran past its Timeout of {timeout_seconds} s and was killed."
+            f"The function ran past its Timeout of {timeout_seconds} seconds and was killed."
         )
 
 

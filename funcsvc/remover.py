@@ -23,6 +23,7 @@ class Remover:
     def __init__(self, engine: CallEngine, max_waiting: int) -> None:
         self._engine = engine
         self._names: Queue[str] = Queue(max_waiting)
+        self._going: set[str] = set()
 
     def start(self) -> None:
         """Start the threads."""
@@ -31,10 +32,16 @@ class Remover:
 
     def remove(self, name: str) -> None:
         """Have a container removed, whether it is there or not."""
+        self._going.add(name)
         try:
             self._names.put_nowait(name)
         except Full:
             self._try(name)
+            self._going.discard(name)
+
+    def removes(self, name: str) -> bool:
+        """Tell whether a container is about to be removed anyway."""
+        return name in self._going
 
     def wait_until_done(self, seconds: float) -> None:
         """Return when nothing waits any more, or when the time is over."""
@@ -49,6 +56,7 @@ class Remover:
                 if self._try(name):
                     break
                 time.sleep(RETRY_SECONDS)
+            self._going.discard(name)
             self._names.task_done()
 
     def _try(self, name: str) -> bool:

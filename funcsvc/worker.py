@@ -218,7 +218,7 @@ class Worker:
         for name, worker in found:
             is_mine = worker == self._queue.worker
             needed = self._runner.uses(name) if is_mine else worker in live
-            if name not in in_use and not needed:
+            if name not in in_use and not needed and not self._remover.removes(name):
                 _log.info("container %s is nobody's: it is removed", name)
                 self._remover.remove(name)
 

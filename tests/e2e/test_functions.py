@@ -175,7 +175,7 @@ def test_failure_for_want_of_memory_of_a_child_is_told_apart(run: Functions, nam
         "trap '' TERM INT HUP; sleep 60",
         "sleep 60 & sleep 60 & wait",
         "exec <&- >&- 2>&-; sleep 60",
-        "setsid sleep 60",
+        "setsid sleep 60; sleep 60",
         "yes >/dev/null",
     ],
     ids=["sleeps", "ignores-signals", "forks", "closes-streams", "own-session", "spins"],
@@ -261,7 +261,7 @@ def test_container_is_limited_and_hardened(
     )
     call_id = run.call(name)
     found = servers.wait_until(
-        lambda: [it for it in containers(module_engine) if it["State"] == "running"],
+        lambda: [it for it in containers(module_engine) if it["Labels"]["funcsvc.func"] == name],
         "the function runs",
         10,
     )

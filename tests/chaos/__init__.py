@@ -1,0 +1,1 @@
+"""A randomised run of faults against a whole service under load, and its ledger."""

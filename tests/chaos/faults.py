@@ -1,0 +1,123 @@
+"""The faults: each breaks something, and says how and when it is mended."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from tests import servers
+from tests.e2e.plant import Plant
+
+Mend = Callable[[], None]
+Part = TypeVar("Part", bound=servers.Server)
+
+
+@dataclass
+class Faults:
+    """Breaks parts of a plant at random; a part that is broken is left alone until it is mended."""
+
+    plant: Plant
+    chance: random.Random
+    broken: dict[int, tuple[float, Mend]] = field(default_factory=dict)
+
+    def happen(self) -> str:
+        """Let one fault happen; return what it was."""
+        kinds: tuple[Callable[[], str], ...] = (
+            self.kill_worker,
+            self.kill_worker,
+            self.pause_worker,
+            self.kill_web,
+            self.pause_redis,
+            self.kill_redis,
+            self.pause_engine,
+            self.restart_engine,
+        )
+        return self.chance.choice(kinds)()
+
+    def mend_what_is_due(self) -> None:
+        """Mend what has been broken for long enough."""
+        for part, (due, mend) in list(self.broken.items()):
+            if time.monotonic() > due:
+                del self.broken[part]
+                mend()
+
+    def mend_all(self) -> None:
+        """Mend everything."""
+        for _, mend in self.broken.values():
+            mend()
+        self.broken.clear()
+
+    def kill_worker(self) -> str:
+        """SIGKILL a worker; it is started again a little later."""
+        number, worker = self._pick(self.plant.workers)
+        if worker is None:
+            return "nothing"
+        worker.kill()
+        seconds = self._break(worker, 0, 3, worker.start_working)
+        return f"worker {number} killed, back in {seconds:.1f} s"
+
+    def pause_worker(self) -> str:
+        """SIGSTOP a worker, often past its lease."""
+        number, worker = self._pick(self.plant.workers)
+        if worker is None:
+            return "nothing"
+        worker.pause()
+        seconds = self._break(worker, 1, 6, worker.resume)
+        return f"worker {number} stands still for {seconds:.1f} s"
+
+    def kill_web(self) -> str:
+        """SIGKILL a web worker process; gunicorn starts another."""
+        for pid in self.plant.web.worker_pids()[:1]:
+            os.kill(pid, signal.SIGKILL)
+        return "a web worker process killed"
+
+    def pause_redis(self) -> str:
+        """SIGSTOP Redis for a while."""
+        redis = self.plant.redis
+        if id(redis) in self.broken:
+            return "nothing"
+        redis.pause()
+        seconds = self._break(redis, 0.5, 4, redis.resume)
+        return f"Redis stands still for {seconds:.1f} s"
+
+    def kill_redis(self) -> str:
+        """SIGKILL Redis; it comes back from its append-only file."""
+        redis = self.plant.redis
+        if id(redis) in self.broken:
+            return "nothing"
+        redis.kill()
+        seconds = self._break(redis, 0, 2, redis.start)
+        return f"Redis killed, back in {seconds:.1f} s"
+
+    def pause_engine(self) -> str:
+        """SIGSTOP a dockerd for a while."""
+        number, engine = self._pick(self.plant.engines)
+        if engine is None:
+            return "nothing"
+        engine.pause()
+        seconds = self._break(engine, 1, 5, engine.resume)
+        return f"engine {number} stands still for {seconds:.1f} s"
+
+    def restart_engine(self) -> str:
+        """SIGKILL a dockerd; its containers end when it comes back."""
+        number, engine = self._pick(self.plant.engines)
+        if engine is None:
+            return "nothing"
+        engine.kill()
+        seconds = self._break(engine, 0, 2, engine.start)
+        return f"engine {number} killed, back in {seconds:.1f} s"
+
+    def _pick(self, parts: Sequence[Part]) -> tuple[int, Part | None]:
+        """Return one that isn't broken, with its number."""
+        whole = [(number, it) for number, it in enumerate(parts) if id(it) not in self.broken]
+        return self.chance.choice(whole) if whole else (0, None)
+
+    def _break(self, part: servers.Server, low: float, high: float, mend: Mend) -> float:
+        seconds = self.chance.uniform(low, high)
+        self.broken[id(part)] = (time.monotonic() + seconds, mend)
+        return seconds
