@@ -43,9 +43,10 @@ def client(store, engine, calls) -> FlaskClient:
 def make_client(
     store, engine, calls: FakeCallStore | None = None, **environment: str
 ) -> FlaskClient:
-    calls = calls or FakeCallStore(store)
-    settings = load_settings(environment)
-    return create_app(settings, store, engine, calls, calls.events).test_client()
+    if store is not None:  # else the test is of the real ones
+        calls = calls or FakeCallStore(store)
+    settings, events = load_settings(environment), calls.events if calls else None
+    return create_app(settings, store, engine, calls, events).test_client()
 
 
 @pytest.fixture(scope="session")
