@@ -1,3 +1,76 @@
-from setuptools import setup
+"""Builds the starter with the machine's C compiler, beside what setup.cfg says.
 
-setup()
+It is built into the package; for an editable installation that is the checkout.
+"""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from setuptools import Command, setup
+from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build import build
+
+SOURCE = "funcsvc/starter/starter.c"
+PROGRAM = "funcsvc/starter/funcsvc-starter"
+FLAGS = ("-std=gnu11", "-Os", "-Wall", "-Wextra", "-static", "-s")
+
+
+def compile_starter(program: Path) -> None:
+    """Compile it; ends with a sentence that says what is wrong."""
+    command = [*shlex.split(os.environ.get("CC", "cc")), *FLAGS, "-o", str(program), SOURCE]
+    try:
+        subprocess.run(command, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        sys.exit(
+            f"The starter could not be compiled: `{shlex.join(command)}` failed. It needs a C "
+            "compiler with a static C library (on Debian gcc and libc6-dev); CC names another one."
+        )
+
+
+class BuildStarter(Command):
+    """The part of a build that setuptools has no name for: a program in a package."""
+
+    description = "build the starter"
+    user_options = []
+
+    def initialize_options(self) -> None:
+        self.build_lib = ""
+        self.editable_mode = False
+
+    def finalize_options(self) -> None:
+        self.set_undefined_options("build_py", ("build_lib", "build_lib"))
+
+    def run(self) -> None:
+        program = Path(PROGRAM if self.editable_mode else self.get_outputs()[0])
+        program.parent.mkdir(parents=True, exist_ok=True)
+        compile_starter(program)
+
+    def get_source_files(self) -> list[str]:
+        return [SOURCE]
+
+    def get_outputs(self) -> list[str]:
+        return [os.path.join(self.build_lib, PROGRAM)]
+
+    def get_output_mapping(self) -> dict[str, str]:
+        return {self.get_outputs()[0]: PROGRAM} if self.editable_mode else {}
+
+
+class Build(build):
+    sub_commands = [*build.sub_commands, ("build_starter", None)]
+
+
+class BuildWheel(bdist_wheel):
+    """A wheel for one kind of machine, and for any Python: the starter knows nothing of it."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.root_is_pure = False
+
+    def get_tag(self) -> tuple[str, str, str]:
+        return ("py3", "none", super().get_tag()[2])
+
+
+setup(cmdclass={"build": Build, "build_starter": BuildStarter, "bdist_wheel": BuildWheel})

@@ -283,6 +283,26 @@ class Settings:
         "How long a worker goes on with its calls after SIGTERM; what then still runs is left to "
         "the next worker.",
     )
+    waiting_per_func: int = setting(
+        _integer(10, 0, 1000),
+        "How many instances of one function may wait, started, for its next calls, in one worker. "
+        "0 turns waiting instances off.",
+    )
+    waiting_instances: int = setting(
+        _integer(20, 0, 10_000), "How many instances may wait in one worker, of all functions."
+    )
+    waiting_memory_bytes: int = setting(
+        _integer(8192 * MEGABYTE, 0, 1024 * 1024 * MEGABYTE),
+        "How much memory the sizes of one worker's waiting instances may have in all.",
+    )
+    waiting_cover_seconds: float = setting(
+        _seconds(5, 0, 600),
+        "For how many seconds of calls at a function's usual rate instances wait.",
+    )
+    waiting_idle_seconds: float = setting(
+        _seconds(600, 1, 604_800),
+        "After how many seconds without a call a function has no instances waiting any more.",
+    )
     hardened: bool = setting(
         _flag(True),
         "Run functions without new privileges and with few capabilities; false brings Docker's "

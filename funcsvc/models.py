@@ -221,6 +221,8 @@ class CallState:
     output: bytes = b""
     failure: Failure | None = None
     message: str = ""
+    instance: str = ""
+    """What kind its instance is, `waiting` or `new`, where that is asked for and it has begun."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from secrets import token_hex
 from typing import Protocol
 
@@ -30,6 +31,7 @@ from funcsvc.errors import (
     ResultLost,
     StoreUnavailable,
 )
+from funcsvc.instance_supply import InstanceSupply, load_func
 from funcsvc.models import (
     MAX_OUTPUT_BYTES,
     SHORT_BYTES,
@@ -38,11 +40,13 @@ from funcsvc.models import (
     Outcome,
     ReservedCall,
 )
-from funcsvc.schemas import FuncSchema
 from funcsvc.store import CallQueue
 
 MAX_ATTEMPTS = 10
 """How often a call is taken up whose command could not begin, before it has failed."""
+
+MAX_INSTANCES = 3
+"""How many instances are tried one after the other, before a call goes back to the queue."""
 
 KILL_SECONDS = 1.5
 """How long the engine may take to kill, before the call's end is recorded all the same."""
@@ -75,43 +79,25 @@ class Source(Protocol):
 
 
 class Runner:
-    """Runs the calls of one worker. Safe to share between threads.
-
-    `remove` is how an instance that is done with is given away to be removed.
-    """
+    """Runs the calls of one worker. Safe to share between threads."""
 
     def __init__(
-        self,
-        queue: CallQueue,
-        engine: CallEngine,
-        settings: Settings,
-        remove: Callable[[str], None],
+        self, queue: CallQueue, engine: CallEngine, settings: Settings, supply: InstanceSupply
     ) -> None:
         self._queue = queue
         self._engine = engine
         self._settings = settings
-        self._remove = remove
-        self._schema = FuncSchema()
-        self._names: set[str] = set()
+        self._supply = supply
 
     def run(self, call: ReservedCall) -> None:
         """Run a call and record its end; or put it back, where it could not begin.
 
         Raises EngineUnavailable after it has put the call back.
         """
-        if call.attempt > MAX_ATTEMPTS:
-            self._record(call.token, _failed(NotStarted("it was tried too often.")))
-            return
-        func = self._schema.load_stored(call.definition)
-        name = self._engine.instances.new_name()
-        self._names.add(name)
         try:
-            with self._engine.started(name, func) as instance:
-                outcome = self._run_in(instance, call)
-            self._free_ports(name, func)
-            self._record(call.token, outcome)
+            self._run(call)
         except CallFailed as error:
-            self._record(call.token, Outcome(failure=error.failure, message=error.message))
+            self._record(call.token, _failed(error))
         except NeverBegan:
             self._put_back(call.token, call.attempt, "its containers ended before it could begin.")
         except EngineUnavailable as error:
@@ -119,17 +105,37 @@ class Runner:
             raise
         except NotOurs:
             _log.warning("call %s: somebody else took it over before it began", call.id)
-        finally:
-            self._names.discard(name)
-            self._remove(name)
 
-    def uses(self, name: str) -> bool:
-        """Tell whether an instance of this name is being made, or runs a call."""
-        return name in self._names
+    def _run(self, call: ReservedCall) -> None:
+        """Run a call in the first instance in which it begins: one that waits may have ended."""
+        if call.attempt > MAX_ATTEMPTS:
+            raise NotStarted("it was tried too often.")
+        func = load_func(call.definition)
+        for _ in range(MAX_INSTANCES):
+            with suppress(NeverBegan):
+                self._run_in_one(call, func)
+                return
+        raise NeverBegan
+
+    def _run_in_one(self, call: ReservedCall, func: Func) -> None:
+        """Run a call and record it; only then is its instance, which has the result, removed."""
+        start = time.monotonic()
+        with self._supply.instance_for(func, call.definition) as instance:
+            outcome = self._run_in(instance, call)
+            self._free_ports(instance.name, func)
+            self._record(call.token, outcome)
+            _log.info(
+                "call %s of %s: %s after %.1f ms, in %s instance",
+                call.id,
+                func.name,
+                outcome.status.lower(),
+                (time.monotonic() - start) * 1000,
+                "a waiting" if instance.waited else "a new",
+            )
 
     def take_over(self, call: BegunCall) -> None:
         """Follow a call that another worker began to its end, and record it."""
-        func = self._schema.load_stored(call.definition)
+        func = load_func(call.definition)
         end = time.monotonic() + func.timeout_seconds - call.running_ms / 1000
         _log.info("call %s: taken over", call.id)
         try:
@@ -139,7 +145,7 @@ class Runner:
         except NeverBegan:
             self._put_back(call.token, call.attempt, "its containers ended before it could begin.")
         finally:
-            self._remove(call.instance)
+            self._supply.remove(call.instance)
 
     def _run_in(self, instance: Instance, call: ReservedCall) -> Outcome:
         func, nonce = instance.func, token_hex(16)
@@ -150,7 +156,9 @@ class Runner:
             call.payload,
             terminal=func.config.tty,
         )
-        begun = _until_stored(lambda: self._queue.begin_call(call.token, instance.name, nonce))
+        begun = _until_stored(
+            lambda: self._queue.begin_call(call.token, instance.name, nonce, waited=instance.waited)
+        )
         if not begun:
             raise NotOurs
         try:

@@ -16,10 +16,12 @@ from queue import SimpleQueue
 from funcsvc.config import Settings
 from funcsvc.engine.call_engine import CallEngine
 from funcsvc.errors import EngineUnavailable, FuncsvcError, StoreUnavailable
+from funcsvc.instance_supply import InstanceSupply
 from funcsvc.models import BegunCall, ReservedCall
 from funcsvc.remover import Remover
 from funcsvc.runner import RETRY_SECONDS, Runner
 from funcsvc.store import BlockingClient, CallQueue, RedisClient
+from funcsvc.waiting import WaitingInstances
 
 WAIT_SECONDS = 2
 """How long one wait for a call lasts; a wake that was lost costs no more than that."""
@@ -95,13 +97,17 @@ class Worker:
         self._settings = settings
         self._stopping = stopping
         self._holds = Holds()
+        self._running = Holds()
         self._free_slots = threading.Semaphore(settings.slots)
         self._calls: SimpleQueue[ReservedCall] = SimpleQueue()
         self._taken_over = threading.BoundedSemaphore(MAX_TAKEN_OVER)
         self._engine_answers = threading.Event()
         self._engine_answers.set()
-        self._remover = Remover(engine, max_waiting=4 * settings.slots)
-        self._runner = Runner(queue, engine, settings, self._remover.remove)
+        places = 4 * settings.slots + 2 * settings.waiting_instances
+        self._remover = Remover(engine, max_waiting=places)
+        self._waiting = WaitingInstances(engine, settings, self._remover.remove, self._has_room)
+        self._supply = InstanceSupply(engine, self._waiting, self._remover.remove)
+        self._runner = Runner(queue, engine, settings, self._supply)
 
     def run(self) -> None:
         """Work until told to stop; what runs when the grace is over is left to the next worker."""
@@ -110,6 +116,8 @@ class Worker:
             _start(self._work)
         _start(self._keep_leases)
         _start(self._look_after)
+        if self._settings.waiting_per_func:
+            _start(self._waiting.run, self._queue.get_definitions)
         self._remover.start()
         _log.info("worker %s takes calls, %s at once", self._queue.member, self._settings.slots)
         while not self._stopping.is_set():
@@ -144,8 +152,19 @@ class Worker:
     def _work(self) -> None:
         while True:
             call = self._calls.get()
+            self._running.add(call.token)
             self._guarded(call, partial(self._runner.run, call))
+            self._running.discard(call.token)
             self._free_slots.release()
+
+    def _has_room(self) -> bool:
+        """Tell whether calls leave room for making an instance that is to wait."""
+        return (
+            not self._supply.starting
+            and len(self._running) < self._settings.slots
+            and self._engine_answers.is_set()
+            and not self._stopping.is_set()
+        )
 
     def _guarded(self, call: ReservedCall | BegunCall, work: Callable[[], None]) -> None:
         """Do a piece of work on a call, so that no failure of ours ends the thread."""
@@ -217,13 +236,14 @@ class Worker:
         live = self._queue.get_live_workers()
         for name, worker in found:
             is_mine = worker == self._queue.worker
-            needed = self._runner.uses(name) if is_mine else worker in live
+            needed = self._supply.uses(name) if is_mine else worker in live
             if name not in in_use and not needed and not self._remover.removes(name):
                 _log.info("container %s is nobody's: it is removed", name)
                 self._remover.remove(name)
 
     def _finish_within_grace(self) -> None:
         end = time.monotonic() + self._settings.worker_grace_seconds
+        self._waiting.close()
         _log.info("worker %s stops: %s calls go on", self._queue.member, len(self._holds))
         while len(self._holds) and time.monotonic() < end:
             time.sleep(0.02)

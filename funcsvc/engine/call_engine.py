@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 
 import docker
 
@@ -65,18 +64,32 @@ class CallEngine:
         with self._client() as client:
             client.ping()
 
-    @contextmanager
-    def started(self, name: str, func: Func) -> Iterator[Instance]:
-        """Give an instance of this name that waits for its frame, and detach from it at the end.
+    def get_image(self, func: Func) -> Image:
+        """Return the image that a func's name stands for now, pulled if need be.
+
+        Raises ImageGone and EngineUnavailable.
+        """
+        try:
+            return self._images.get_image(func.config.image)
+        except (ImageNotFound, RegistryUnavailable) as error:
+            raise ImageGone(error.message) from error
+
+    def start_instance(self, name: str, func: Func, image: Image) -> Instance:
+        """Return an instance of this name, which waits for its frame; it is to be closed.
 
         Raises NotStarted and ImageGone, the func's own failures, and EngineUnavailable. Whatever
         happens, the container is to be removed by its name.
         """
-        instance = self._start(name, func)
-        try:
-            yield instance
-        finally:
-            instance.close()
+        for _ in range(MAX_STARTS):
+            try:
+                return self.instances.start(name, func, image, self._capacity.get_capacity())
+            except ImageGoneOnEngine:
+                self._images.forget(func.config.image)
+                image = self.get_image(func)
+            except StarterGone:
+                self.instances.remove(name)
+                self.instances.install_starter()
+        raise EngineUnavailable("it loses images or volumes as soon as it has them")
 
     def get_state(self, name: str) -> InstanceState | None:
         """Return what the engine says of a container, or None when there is none of that name."""
@@ -95,24 +108,6 @@ class CallEngine:
         """Return when a container has ended, or when that takes too long."""
         with suppress(EngineUnavailable):
             self.instances.wait_until_stopped(name)
-
-    def _start(self, name: str, func: Func) -> Instance:
-        for _ in range(MAX_STARTS):
-            image = self._get_image(func)
-            try:
-                return self.instances.start(name, func, image, self._capacity.get_capacity())
-            except ImageGoneOnEngine:
-                self._images.forget(func.config.image)
-            except StarterGone:
-                self.instances.remove(name)
-                self.instances.install_starter()
-        raise EngineUnavailable("it loses images or volumes as soon as it has them")
-
-    def _get_image(self, func: Func) -> Image:
-        try:
-            return self._images.get_image(func.config.image)
-        except (ImageNotFound, RegistryUnavailable) as error:
-            raise ImageGone(error.message) from error
 
     def _client(self) -> AbstractContextManager[docker.APIClient]:
         return self._connection.client(Deadline(self._settings.engine_timeout_seconds))

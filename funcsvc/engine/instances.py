@@ -73,6 +73,8 @@ class Instance:
         self.name = name
         self.func = func
         self.image = image
+        self.waited = False
+        """Whether it was made ahead of its call."""
         self._client: StreamClient | None = None
         self._socket: socket.socket | None = None
         self._frames = Demultiplexer()

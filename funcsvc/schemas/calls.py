@@ -28,6 +28,7 @@ def call_document(call: CallState) -> dict[str, str]:
         "Created": _time(call.created_ms),
         "Status": str(call.status),
         "Message": call.message,
+        "Instance": call.instance,
     }
     return {key: text for key, text in document.items() if text}
 

@@ -4,6 +4,7 @@
 -- ARGV[2]  the engine
 -- ARGV[3]  the name of the container
 -- ARGV[4]  the nonce of the frame
+-- ARGV[5]  1 when the container had waited for a call, else 0
 -- Returns  "begun" | "lost"
 
 local id = held_by(ARGV[1])
@@ -16,6 +17,6 @@ if before then
   redis.call("HDEL", INSTANCES, before)
 end
 redis.call("HSET", CALL .. id, "engine", ARGV[2], "instance", ARGV[3], "nonce", ARGV[4],
-  "begun_ms", NOW)
+  "begun_ms", NOW, "waited", ARGV[5])
 redis.call("HSET", INSTANCES, ARGV[3], id)
 return "begun"

@@ -83,9 +83,12 @@ class CallQueue:
         wake = [self._keys.wake]
         self._blocking.run(lambda client: client.blpop(wake, block_seconds(seconds)))
 
-    def begin_call(self, token: str, instance: str, nonce: str) -> bool:
-        """Note the container that a call's frame is about to be sent to; False: it isn't ours."""
-        arguments: list[Argument] = [token, self.engine, instance, nonce]
+    def begin_call(self, token: str, instance: str, nonce: str, *, waited: bool = False) -> bool:
+        """Note the container that a call's frame is about to be sent to; False: it isn't ours.
+
+        `waited` is whether it was made ahead of the call.
+        """
+        arguments: list[Argument] = [token, self.engine, instance, nonce, int(waited)]
         return bool(self._client.run(_BEGIN, self._keys.for_scripts, arguments) == b"begun")
 
     def end_call(self, token: str, outcome: Outcome) -> bool:
@@ -145,6 +148,11 @@ class CallQueue:
             nonce=str(nonce, "utf-8"),
             running_ms=running_ms,
         )
+
+    def get_definitions(self, names: Sequence[str]) -> dict[str, str]:
+        """Return the definitions of those of the names that are there."""
+        found = self._client.get_many([self._keys.func(name) for name in names])
+        return {name: text for name, text in zip(names, found, strict=True) if text is not None}
 
     def get_service(self) -> str:
         """Return the name that this service's containers are labelled with."""

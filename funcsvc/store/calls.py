@@ -137,11 +137,12 @@ def _failure(stored: bytes | None) -> Failure | None:
 
 
 def _state(func_name: str, row: list[Any]) -> CallState:
-    call_id, _, created_ms, status, message = row
+    call_id, _, created_ms, status, message, waited = row
     return CallState(
         id=str(call_id, "utf-8"),
         func_name=func_name,
         created_ms=created_ms,
         status=CallStatus(str(status, "utf-8")),
         message=str(message, "utf-8"),
+        instance={b"1": "waiting", b"0": "new"}.get(waited, ""),
     )

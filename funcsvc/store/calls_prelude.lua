@@ -92,6 +92,7 @@ end
 local function back_to_pending(id, max_log_bytes)
   local name, number = unpack(redis.call("HMGET", CALL .. id, "func", "number"))
   drop_hold(id)
+  redis.call("HDEL", CALL .. id, "waited")
   redis.call("HSET", CALL .. id, "status", "Pending")
   redis.call("ZADD", QUEUE .. name, number, id)
   count(name, "running", -1)

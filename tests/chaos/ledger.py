@@ -69,9 +69,6 @@ class Ledger:
             self.wrong.append(f"{total} calls stored, but {self.accepted} accepted")
 
     def _check_rest(self, plant: Plant, end: float) -> None:
-        for name in [*plant.functions.keys]:
-            if plant.web.request("DELETE", f"/funcs/{name}").status == 204:
-                del plant.functions.keys[name]
         try:
             plant.check_nothing_is_left(max(5.0, end - time.monotonic()))
         except AssertionError as error:

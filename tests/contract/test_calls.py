@@ -395,12 +395,25 @@ def test_redis_holds_nothing_but_what_a_call_needs(real, whole_state):
     assert set(whole_state().keys) == {"arrivals"}
 
 
+def test_removed_func_leaves_no_key_of_its_own(make_real, whole_state):
+    real = make_real(max_outputs_bytes=BOUND_OF_KEPT)
+    func = real.add_func()
+    for _ in range(2 * KEPT):
+        end_one(real, func, Outcome(output=b"x" * OUTPUT_BYTES))
+    assert {"rotated", "outputs", "logs", "done"} <= whole_state().kinds
+    kept = [call.id for call in real.calls.list_calls("hello")]
+    real.funcs.delete_func("hello")
+    state = whole_state()
+    assert state.kinds <= {"arrivals", "wake", "done"}
+    assert not set(state.below("done")) & set(kept)
+
+
 def test_ended_call_keeps_no_payload(real, whole_state):
     func = real.add_func()
     call_id = real.call(func, b"p" * 1000, environment=[b"A=1"])
     real.end(call_id, FAILED)
     state = whole_state()
-    assert set(state.below("call")[call_id]) == {
+    assert set(state.below("call")[call_id]) - {"waited"} == {
         *("func", "number", "created_ms", "status", "attempt", "output", "failure", "message")
     }
     assert state.kinds == {

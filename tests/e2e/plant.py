@@ -21,7 +21,7 @@ RAN = 'echo "$CALL_ID" >>/data/ran; '
 """What a function begins with, to leave its line."""
 
 FIXED_KEYS = {"arrivals", "funcs", "service", "workers", "wake"}
-"""Keys that stay when all calls are answered and all funcs are idle; and those of each func."""
+"""Keys that stay when there are no funcs any more."""
 
 
 @dataclass
@@ -98,7 +98,14 @@ class Plant:
         return ended
 
     def check_nothing_is_left(self, seconds: float = 20) -> None:
-        """Fail when a container is left, or a key that should be gone."""
+        """Remove the functions; fail when a container is left, or a key that should be gone.
+
+        Instances that wait for calls go with their function.
+        """
+        for name in [*self.functions.keys]:
+            assert self.web.request("DELETE", f"/funcs/{name}").status == 204
+            del self.functions.keys[name]
+        self.accepted.clear()
         for engine in self.engines:
             servers.wait_until(
                 lambda engine=engine: not containers(engine), "no container is left", seconds
@@ -106,12 +113,9 @@ class Plant:
         servers.wait_until(lambda: not self._keys_left(), "no key is left", seconds)
 
     def _keys_left(self) -> set[str]:
-        funcs = {
-            f"{kind}:{name}" for kind in ("func", "counts", "logs") for name in self.functions.keys
-        }
         with self.redis.client() as client:
             keys = {key.decode().removeprefix("funcsvc:") for key in client.scan_iter("funcsvc:*")}
-        return keys - FIXED_KEYS - funcs
+        return keys - FIXED_KEYS
 
 
 def _lines(engine: servers.EngineServer) -> list[str]:
