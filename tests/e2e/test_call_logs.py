@@ -101,11 +101,17 @@ def test_log_is_followed_by_two_and_no_third(web, calls, address, upgrade):
         for _ in range(2):
             run_call(web, calls, address)
             assert (first.events(4), second.events(4)) == (LIFE, LIFE)
+    path = f"/logs/{address.partition('/')[0]}/-"
+
+    def ended() -> list[int]:
+        return sorted(it["status"] for it in web.access_lines() if it["path"] == path)
+
     servers.wait_until(
-        lambda: web.request("HEAD", f"/logs/{address}?follow=1").status == 200,
-        "the places of clients that went away are free",
+        lambda: ended() == [101, 200, 200, 503],
+        "the threads of clients that went away are free",
         seconds=5,
     )
+    assert web.request("HEAD", f"/logs/{address}?follow=1").status == 200
 
 
 def test_upgraded_answer_is_raw_lines_and_then_the_end(web, calls, address):
