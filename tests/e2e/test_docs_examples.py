@@ -41,7 +41,7 @@ def examples() -> list[Example]:
 @pytest.fixture(scope="module")
 def engine(module_engine: servers.EngineServer) -> servers.EngineServer:
     """An engine with the image that the examples use."""
-    images.import_image(module_engine.host, "busybox:latest", images.busybox_tar())
+    images.import_image(module_engine.host, "busybox:latest", images.shell_tar())
     return module_engine
 
 
