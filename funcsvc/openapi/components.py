@@ -74,10 +74,12 @@ def _object(*optional: str, **properties: Json) -> Json:
 def _func_status() -> Json:
     call = _object(
         "Message",
+        "Instance",
         CallId=_CALL_ID,
         Created={"type": "string", "format": "date-time"},
         Status={"enum": [str(status) for status in CallStatus]},
         Message={"type": "string", "minLength": 1},
+        Instance={"enum": ["waiting", "new"]},
     )
     counts = ("Total", "Pending", "Running", "Finished", "Failed")
     return _object(
