@@ -144,7 +144,7 @@ class Settings:
         "Web worker processes. By default one for each CPU, 8 at the most.",
     )
     threads: int = setting(
-        _integer(DEFAULT_THREADS, 2, 1024), "Threads of each web worker process."
+        _integer(DEFAULT_THREADS, 4, 1024), "Threads of each web worker process."
     )
     body_timeout_seconds: float = setting(
         _seconds(10, 0.1, 600), "How long a client may take to send a request, its body included."

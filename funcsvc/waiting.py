@@ -12,12 +12,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from funcsvc.config import Settings
 from funcsvc.engine.call_engine import CallEngine
 from funcsvc.engine.instances import Instance
-from funcsvc.errors import CallFailed, EngineUnavailable
+from funcsvc.errors import CallFailed, EngineUnavailable, StoreUnavailable
 from funcsvc.models import Func, Image
 
 RATE_SECONDS = 30.0
@@ -25,6 +26,9 @@ RATE_SECONDS = 30.0
 
 MAX_ARRIVALS = 512
 """How many of them are remembered."""
+
+MAX_KEPT = 1000
+"""Of how many funcs arrivals are remembered; the least recently called is forgotten."""
 
 PATIENCE_SECONDS = 10.0
 """A func gives way only to one that was called so much later."""
@@ -146,7 +150,8 @@ class WaitingInstances:
         while not self._closed:
             made = self._has_room() and self._make_one()
             if time.monotonic() > looked_at + TICK_SECONDS:
-                self._retire_stale(read_definitions)
+                with suppress(StoreUnavailable):  # a call compares versions itself
+                    self._retire_stale(read_definitions)
                 looked_at = time.monotonic()
             if not made:
                 self._wanted.wait(TICK_SECONDS if self._has_room() else YIELD_SECONDS)
@@ -165,6 +170,7 @@ class WaitingInstances:
         now = time.monotonic()
         kept = self._kept.get(func.name)
         if kept is None:
+            self._forget_oldest()
             kept = self._kept[func.name] = Kept(func, definition, image)
         elif kept.definition != definition or kept.image.id != image.id:
             self._retire(kept, 0)
@@ -173,6 +179,12 @@ class WaitingInstances:
         kept.last_call = now
         kept.arrivals.append(now)
         return kept
+
+    def _forget_oldest(self) -> None:
+        if len(self._kept) >= MAX_KEPT:
+            oldest = min(self._kept.values(), key=lambda it: it.last_call)
+            self._retire(oldest, 0)
+            del self._kept[oldest.func.name]
 
     def _pop_living(self, kept: Kept) -> Instance | None:
         while kept.instances:
@@ -260,9 +272,11 @@ class WaitingInstances:
     def _retire_stale(self, read_definitions: Callable[[list[str]], dict[str, str]]) -> None:
         """Retire what is too many, too old, broken, or of a version that is no longer current."""
         with self._lock:
-            names = list(self._kept)
+            names = [name for name, kept in self._kept.items() if kept.instances]
         current = read_definitions(names) if names else {}
         for kept in self._copy():
+            if kept.func.name not in names:
+                continue
             is_current = current.get(kept.func.name) == kept.definition and self._has_image(kept)
             with self._lock:
                 self._retire(kept, self._target(kept, time.monotonic()) if is_current else 0)
