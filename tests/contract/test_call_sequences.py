@@ -245,7 +245,7 @@ def test_any_sequence_leaves_redis_as_the_model_says(redis_url, redis_client, re
     run_state_machine_as_test(
         lambda: CallMachine(make_service),
         settings=settings(
-            max_examples=60,
+            max_examples=25,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

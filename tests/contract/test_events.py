@@ -98,17 +98,16 @@ def test_func_without_events_has_none(service):
 
 
 @pytest.mark.parametrize("calls", [1, 3, 251, 600])
-@pytest.mark.parametrize("tail", [0, 1, 2, 499, 500, 501, 1199, 100_000])
-def test_tail_is_the_last_events_in_order(service, calls, tail):
+def test_tail_is_the_last_events_in_order(service, calls):
     func = service.add_func()
     numbered(service, func, calls)
     everything = service.events_of(func)
     assert len(everything) == 2 * calls
-    assert service.events_of(func, tail=tail) == everything[-tail or len(everything) :]
+    for tail in (0, 1, 2, 499, 500, 501, 1199, 100_000):
+        assert service.events_of(func, tail=tail) == everything[-tail or len(everything) :]
 
 
-@pytest.mark.parametrize("tail", [0, 1, 2, 3, 4, 5])
-def test_tail_of_one_call_counts_its_own_events_only(service, tail):
+def test_tail_of_one_call_counts_its_own_events_only(service):
     func = service.add_func()
     call_id = service.call(func)
     numbered(service, func, 400)
@@ -116,8 +115,9 @@ def test_tail_of_one_call_counts_its_own_events_only(service, tail):
     numbered(service, func, 400)
     its = service.events_of(func, call_id=call_id)
     assert [event.name for event in its] == FINISHED
-    assert service.events_of(func, call_id=call_id, tail=tail) == its[-tail or len(its) :]
-    assert service.events_of(func, call_id="nope", tail=tail) == []
+    for tail in range(6):
+        assert service.events_of(func, call_id=call_id, tail=tail) == its[-tail or len(its) :]
+        assert service.events_of(func, call_id="nope", tail=tail) == []
 
 
 @pytest.mark.parametrize("tail", [None, 0, 1, 2, 3, 100])
