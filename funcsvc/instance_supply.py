@@ -59,6 +59,7 @@ class InstanceSupply:
                 instance.close()
             self.remove(name)
             self._in_use.discard(name)
+            self._waiting.wake()
 
     def uses(self, name: str) -> bool:
         """Tell whether an instance of this name waits, is being made, or runs a call."""

@@ -130,8 +130,11 @@ class WaitingInstances:
             taken = self._pop_living(kept)
             self._met += taken is not None
             self._missed += taken is None
-        self._wanted.set()
         return taken
+
+    def wake(self) -> None:
+        """Say that a call has ended: now is a good time to make what it took."""
+        self._wanted.set()
 
     def uses(self, name: str) -> bool:
         """Tell whether a container waits here, or is just made to."""

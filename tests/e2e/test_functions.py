@@ -17,6 +17,7 @@ from tests.e2e.functions import (
     functions,
     wait_until_no_container,
 )
+from tests.e2e.plant import plant
 
 MIB = 1024 * 1024
 
@@ -350,3 +351,20 @@ def test_removal_conflicts_while_a_call_runs_and_leaves_nothing(
         assert left == []
     run.define(name, ["echo", "new"])
     assert run.sync(name).body == b"new\n"
+
+
+def test_operators_settings_reach_the_container() -> None:
+    with plant(hardened="false", read_only_root="true", max_processes=64) as made:
+        script = "touch /x; touch /tmp/x && echo wrote; grep CapBnd /proc/self/status"
+        answer = made.functions.run("open", script)
+        assert answer.status == 200
+        assert answer.body.decode().split() == ["wrote", "CapBnd:", "00000000a80425fb"]
+        made.check_nothing_is_left()
+
+
+def test_runtime_that_the_engine_lacks_fails_and_says_so() -> None:
+    with plant(runtime="no-such-runtime") as made:
+        answer = made.functions.run("unknown", "true")
+        assert answer.status == 500
+        assert "no-such-runtime" in answer.json["message"]
+        made.check_nothing_is_left()
