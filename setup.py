@@ -7,22 +7,24 @@ import os
 import shlex
 import subprocess
 import sys
+from glob import glob
 from pathlib import Path
 
-from setuptools import Command, setup
+from setuptools import Command, Distribution, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build import build
 
-SOURCE = "funcsvc/starter/starter.c"
+SOURCES = sorted(glob("funcsvc/starter/*.c"))
+HEADERS = glob("funcsvc/starter/*.h")
 PROGRAM = "funcsvc/starter/funcsvc-starter"
 FLAGS = ("-std=gnu11", "-Os", "-Wall", "-Wextra", "-static", "-s")
 
 
 def compile_starter(program: Path) -> None:
     """Compile it; ends with a sentence that says what is wrong."""
-    command = [*shlex.split(os.environ.get("CC", "cc")), *FLAGS, "-o", str(program), SOURCE]
+    command = [*shlex.split(os.environ.get("CC", "cc")), *FLAGS, "-o", str(program), *SOURCES]
     try:
-        subprocess.run(command, check=True)
+        subprocess.run(command, check=True)  # noqa: S603  # the compiler
     except (OSError, subprocess.CalledProcessError):
         sys.exit(
             f"The starter could not be compiled: `{shlex.join(command)}` failed. It needs a C "
@@ -37,7 +39,7 @@ class BuildStarter(Command):
     user_options = []
 
     def initialize_options(self) -> None:
-        self.build_lib = ""
+        self.build_lib = None
         self.editable_mode = False
 
     def finalize_options(self) -> None:
@@ -49,7 +51,7 @@ class BuildStarter(Command):
         compile_starter(program)
 
     def get_source_files(self) -> list[str]:
-        return [SOURCE]
+        return [*SOURCES, *HEADERS]
 
     def get_outputs(self) -> list[str]:
         return [os.path.join(self.build_lib, PROGRAM)]
@@ -62,15 +64,21 @@ class Build(build):
     sub_commands = [*build.sub_commands, ("build_starter", None)]
 
 
-class BuildWheel(bdist_wheel):
-    """A wheel for one kind of machine, and for any Python: the starter knows nothing of it."""
+class ForOneMachine(Distribution):
+    """What setuptools asks when it wants to know whether there is anything compiled."""
 
-    def finalize_options(self) -> None:
-        super().finalize_options()
-        self.root_is_pure = False
+    def has_ext_modules(self) -> bool:
+        return True
+
+
+class BuildWheel(bdist_wheel):
+    """A wheel for one kind of machine, but for any Python, which the starter knows nothing of."""
 
     def get_tag(self) -> tuple[str, str, str]:
         return ("py3", "none", super().get_tag()[2])
 
 
-setup(cmdclass={"build": Build, "build_starter": BuildStarter, "bdist_wheel": BuildWheel})
+setup(
+    cmdclass={"build": Build, "build_starter": BuildStarter, "bdist_wheel": BuildWheel},
+    distclass=ForOneMachine,
+)

@@ -5,6 +5,7 @@ Pure. docs/starter.md has the whole of it; `starter.c` is the other side.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ MARK_BYTES = 44
 """The nonce, a space, the kind, a space, eight digits, a newline."""
 
 STDOUT, STDERR = 1, 2
+
 _NUMBER = struct.Struct(">I")
+_NONCE = re.compile(r"[0-9a-fA-F]{32}")
 
 
 def make_frame(
@@ -33,11 +36,15 @@ def make_frame(
     `nonce` is 32 hexadecimal digits, `words` the command with its arguments, `environment` has
     `NAME=value`.
     """
+    if not _NONCE.fullmatch(nonce):
+        raise ValueError("a nonce is 32 hexadecimal digits")
     if not words:
         raise ValueError("a frame needs a command")
+    if any(variable.find(b"=") < 1 for variable in environment):
+        raise ValueError("a variable is NAME=value")
     body = b"".join(
         (
-            nonce.encode("ascii"),
+            nonce.encode(),
             _NUMBER.pack(FLAG_TERMINAL if terminal else 0),
             _strings(environment),
             _strings([word.encode("utf-8", "surrogateescape") for word in words]),
@@ -61,7 +68,10 @@ def _sized(part: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a command ended: `X` exited, `S` signal, `O` out of memory, `P` `N` `F` not run."""
+    """How a command ended: `X` exited, `S` signal, `O` out of memory, `P` `N` `F` not run.
+
+    The number is an exit status, a signal or an errno, as docs/starter.md has it for each kind.
+    """
 
     kind: str
     number: int
@@ -70,26 +80,27 @@ class Ending:
 class OutputReader:
     """Takes the marks out of a container's output as it comes, in linear time and bounded memory.
 
-    Of standard output it keeps `max_output_bytes` and what a mark may take, of standard error
-    `short_bytes`.
+    Of standard output it keeps `max_output_bytes`, of standard error `short_bytes`, and of each
+    what may become a mark.
     """
 
     def __init__(self, nonce: str, max_output_bytes: int, short_bytes: int = 255) -> None:
         self._first = f"{nonce} B {0:08d}\n".encode()
-        self._out = _MarkFinder(nonce, max_output_bytes)
-        self._err = _MarkFinder(nonce, short_bytes)
-        self._head = bytearray()
+        self._head = b""
+        self._out = _Stream(nonce, max_output_bytes)
+        self._err = _Stream(nonce, short_bytes)
         self.begun = False
+        """Whether standard output begins with the first mark: the command was started."""
         self.is_garbled = False
-        """Whether standard output doesn't begin with the first mark: its beginning is lost."""
+        """Whether it begins with anything else: then nothing of it is kept."""
 
     def feed(self, stream: int, data: bytes) -> None:
         """Take what has come of a stream: 1 is standard output, 2 standard error."""
         if stream == STDERR:
             self._err.feed(data)
-        elif self.begun:
+        elif stream == STDOUT and self.begun:
             self._out.feed(data)
-        elif not self.is_garbled:
+        elif stream == STDOUT and not self.is_garbled:
             self._feed_head(data)
 
     @property
@@ -99,76 +110,70 @@ class OutputReader:
 
     @property
     def stdout(self) -> bytes:
-        """What the command has printed; only as long as it isn't too large."""
-        return self._out.kept()
+        """What the command has printed, up to `max_output_bytes`."""
+        return self._out.kept
 
     @property
     def short_stderr(self) -> bytes:
-        """The beginning of standard error."""
-        return self._err.kept()
+        """The beginning of what it has printed as errors."""
+        return self._err.kept
 
     @property
     def is_too_large(self) -> bool:
-        """Whether the command has certainly printed more than may be kept."""
+        """Whether the command has certainly printed more than `max_output_bytes`."""
         return self._out.has_more
 
     def _feed_head(self, data: bytes) -> None:
         missing = MARK_BYTES - len(self._head)
         self._head += data[:missing]
-        if not self._first.startswith(self._head):
-            self.is_garbled = True
-        elif len(self._head) == MARK_BYTES:
+        if self._head == self._first:
             self.begun = True
             self._out.feed(data[missing:])
+        elif not self._first.startswith(self._head):
+            self.is_garbled = True
 
 
-class _MarkFinder:
-    """One stream up to its final mark: keeps the first `max_bytes`, and looks for the mark."""
+class _Stream:
+    """One stream up to its final mark, of which the first `max_bytes` are kept."""
 
     def __init__(self, nonce: str, max_bytes: int) -> None:
-        self._nonce = nonce.encode()
+        self._mark = re.compile(rb"%b ([XSOPNF]) ([0-9]{8})\n" % nonce.encode())
+        self._example = f"{nonce} X {0:08d}\n".encode()
         self._max_bytes = max_bytes
         self._kept = bytearray()
-        self._tail = b""
+        self._held_back = b""
         self.has_more = False
         self.ending: Ending | None = None
 
+    @property
+    def kept(self) -> bytes:
+        """What there is of it. What may become a mark belongs to it as long as it hasn't."""
+        return (bytes(self._kept) + self._held_back)[: self._max_bytes]
+
     def feed(self, data: bytes) -> None:
-        """Take more; what comes behind the mark is dropped."""
+        """Take more; what comes after the mark is dropped."""
         if self.ending:
             return
-        window = self._tail + data
-        at = self._find(window)
-        if at is None:
-            self._keep(window)
-            self._tail = b""
-        elif len(window) - at < MARK_BYTES:
-            self._keep(window[:at])
-            self._tail = window[at:]
-        else:
-            self._keep(window[:at])
-            self._tail = b""
-            self.ending = _ending(window[at : at + MARK_BYTES])
+        window = self._held_back + data
+        mark = self._mark.search(window)
+        if mark:
+            self.ending = Ending(mark[1].decode(), int(mark[2]))
+        end = mark.start() if mark else self._find_beginning(window)
+        self._held_back = b"" if mark else window[end:]
+        self._keep(window, end)
 
-    def kept(self) -> bytes:
-        """Return what is kept of the stream; what may become a mark is not in it yet."""
-        return bytes(self._kept)
+    def _find_beginning(self, window: bytes) -> int:
+        """Return where at the window's end a mark may begin, which is its length if none may."""
+        start = len(window) - MARK_BYTES + 1
+        at = window.find(self._example[:1], max(0, start))
+        while at >= 0 and not self._may_begin(window[at:]):
+            at = window.find(self._example[:1], at + 1)
+        return len(window) if at < 0 else at
 
-    def _find(self, window: bytes) -> int | None:
-        """Return where a mark begins, or may begin at the window's end."""
-        at = window.find(self._nonce)
-        if at >= 0:
-            return at
-        for size in range(min(len(self._nonce) - 1, len(window)), 0, -1):
-            if window.endswith(self._nonce[:size]):
-                return len(window) - size
-        return None
+    def _may_begin(self, part: bytes) -> bool:
+        return bool(self._mark.fullmatch(part + self._example[len(part) :]))
 
-    def _keep(self, content: bytes) -> None:
+    def _keep(self, window: bytes, count: int) -> None:
         room = self._max_bytes - len(self._kept)
-        self.has_more = self.has_more or len(content) > room
-        self._kept += content[: max(0, room)]
-
-
-def _ending(mark: bytes) -> Ending:
-    return Ending(chr(mark[33]), int(mark[35:43]))
+        self._kept += window[: min(count, room)]
+        self.has_more = self.has_more or count > room

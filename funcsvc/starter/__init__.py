@@ -21,7 +21,7 @@ _ARCHITECTURES = {
 
 
 def starter_binary() -> bytes:
-    """Return the program, as it is copied into containers; raises FileNotFoundError if not built."""
+    """Return the program, as containers get it; raises FileNotFoundError where it wasn't built."""
     return files(__name__).joinpath("funcsvc-starter").read_bytes()
 
 
