@@ -1,9 +1,11 @@
 """Peer (a): the least that a service could do. One bare Flask route, served as funcsvc is.
 
-It parses JSON, does one SET NX through redis-py as it comes, and returns JSON; or does one GET.
+It parses JSON, does one SET NX through redis-py as it comes, and returns JSON; or does one GET;
+or, against calls, reads a small body and returns a short JSON, without Redis.
 """
 
 import os
+from uuid import uuid4
 
 import redis
 from flask import Flask, Response, jsonify, request
@@ -25,3 +27,10 @@ def create() -> tuple[Response, int]:
 def get(name: str) -> Response:
     """Return what is stored under a name."""
     return Response(client.get(f"{prefix}bare:{name}"), content_type="application/json")
+
+
+@app.post("/call/<name>/<uuid>")
+def call(name: str, uuid: str) -> Response:
+    """Read the body, and return what a call is answered with."""
+    request.get_data()
+    return jsonify({"CallId": str(uuid4())})

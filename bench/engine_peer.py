@@ -22,12 +22,12 @@ from typing import Any
 
 import docker
 
-from bench.runs import CONNECTIONS, BenchFailed, Run
+from bench.runs import CONNECTIONS, BenchFailed, Run, percentile
 
 MAX_CREATES = 1_000
 """How many containers a run makes at the most: each has to be removed again."""
 
-_REPOSITORY, _TAG = "funcsvc-bench", "busybox"
+_REPOSITORY, _TAG = "funcsvc-bench", "busybox-cat"
 IMAGE = f"{_REPOSITORY}:{_TAG}"
 _LABEL = "funcsvc.bench"
 _TIMEOUT_SECONDS = 60
@@ -93,7 +93,7 @@ class EnginePeer:
         with _pool(stop) as pool:
             taken_ms = sorted(ms for part in pool.map(work, range(CONNECTIONS)) for ms in part)
         elapsed = time.monotonic() - start
-        return Run(len(taken_ms), elapsed, _percentile(taken_ms, 50), _percentile(taken_ms, 99))
+        return Run(len(taken_ms), elapsed, percentile(taken_ms, 50), percentile(taken_ms, 99))
 
     def remove_containers(self) -> None:
         """Remove this run's containers."""
@@ -144,12 +144,8 @@ def _left(start: float, seconds: float) -> bool:
     return time.monotonic() - start < seconds
 
 
-def _percentile(ordered: list[float], percent: int) -> float:
-    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
-
-
 def _image_tar() -> bytes:
-    """Return a root file system of one file."""
+    """Return a root file system of one file, and a link to it."""
     busybox = shutil.which("busybox")
     if busybox is None:
         raise BenchFailed("busybox isn't installed, and the image is made of it.")
@@ -159,4 +155,7 @@ def _image_tar() -> bytes:
         member = tarfile.TarInfo("bin/sh")
         member.size, member.mode = len(content), 0o755
         tar.addfile(member, io.BytesIO(content))
+        link = tarfile.TarInfo("bin/cat")
+        link.type, link.linkname = tarfile.SYMTYPE, "sh"
+        tar.addfile(link)
     return file.getvalue()

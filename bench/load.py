@@ -1,4 +1,4 @@
-"""The load: wrk in one thread, keep-alive connections, a new name in each request.
+"""The load: wrk in one thread, keep-alive connections; a new name in each create.
 
 Its percentiles are corrected for the requests that a stalled connection did not send.
 """
@@ -14,12 +14,12 @@ from pathlib import Path
 from bench.processes import child
 from bench.runs import CONNECTIONS, BenchFailed, Run
 
-_SCRIPT = Path(__file__).with_name("create.lua")
+_SCRIPT = Path(__file__).with_name("requests.lua")
 
 
 def run_load(url: str, names: str, image: str, seconds: float) -> Run:
     """Create funcs whose names begin with `names`; raises BenchFailed unless all get a 2xx."""
-    return _run_wrk([url, "--", names, image], CONNECTIONS, seconds)
+    return _run_wrk([url, "--", "create", names, image], CONNECTIONS, seconds)
 
 
 def run_gets(
@@ -28,6 +28,11 @@ def run_gets(
     """GET one URL again and again; raises BenchFailed unless all get a 2xx."""
     options = [word for header in headers for word in ("--header", header)]
     return _run_wrk([*options, url], connections, seconds)
+
+
+def run_posts(url: str, body_bytes: int, seconds: float, connections: int = CONNECTIONS) -> Run:
+    """POST a body to one URL again and again; raises BenchFailed unless all get a 2xx."""
+    return _run_wrk([url, "--", "post", str(body_bytes)], connections, seconds)
 
 
 def _run_wrk(arguments: Sequence[str], connections: int, seconds: float) -> Run:

@@ -13,11 +13,16 @@ _QUIET_LOAD = 0.25
 
 def machine_line(redis_version: str, engine_version: str) -> str:
     """Say what was measured on, and with what."""
+    line = versions_line(redis_version, engine_version)
+    return f"{_processor()}, Linux {platform.release()}, {line}"
+
+
+def versions_line(redis_version: str, engine_version: str) -> str:
+    """Say how many cores there were, and with what was measured."""
     cores = len(os.sched_getaffinity(0))
     packages = ", ".join(f"{name} {version(name)}" for name in ("Flask", "gunicorn", "redis"))
     return (
-        f"{cores} cores ({_processor()}), Linux {platform.release()}, "
-        f"Python {platform.python_version()}, {packages}, "
+        f"{cores} cores, Python {platform.python_version()}, {packages}, "
         f"Redis {redis_version}, Docker Engine {engine_version}"
     )
 

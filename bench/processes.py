@@ -61,6 +61,11 @@ def children_of(parent: int) -> list[int]:
     return sorted(found)
 
 
+def descriptors(process: int) -> int:
+    """Return how many descriptors a process has open."""
+    return len(list(Path(f"/proc/{process}/fd").iterdir()))
+
+
 def resident_bytes(process: int) -> int:
     """Return how much of a process is in memory."""
     for line in Path(f"/proc/{process}/status").read_text().splitlines():

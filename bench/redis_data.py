@@ -60,6 +60,14 @@ class RedisData:
         except redis.RedisError as error:
             raise BenchFailed(f"No Redis answers at FUNCSVC_REDIS_URL: {error}") from None
 
+    def service(self) -> str:
+        """Return the name that a worker of this prefix labels its containers with."""
+        return str(self._redis.get(self.keys.service), "utf-8")  # type: ignore[arg-type]
+
+    def get_field(self, key: str, field: str) -> bytes:
+        """Return a field of a hash."""
+        return bytes(self._redis.hget(key, field))  # type: ignore[arg-type]
+
     def take_sample(self, name: str) -> Sample:
         """Return what the create of a func stored; it must be the only one below the prefix."""
         found = {str(key, "utf-8") for key in self._scan()}

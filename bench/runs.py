@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 CONNECTIONS = 16
@@ -32,7 +32,9 @@ class Run:
         return self.p99_ms / self.p50_ms
 
 
-Measure = Callable[[], Run]
+def percentile(ordered: Sequence[float], percent: int) -> float:
+    """Return the value that so many percent of them are below; they are in order."""
+    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
 
 
 def interleave(contenders: Sequence[str], rounds: int) -> Iterator[str]:

@@ -1,26 +1,29 @@
--- wrk's script: each request creates a func of a name that was never used before.
--- Arguments behind wrk's `--`: the beginning of the names, and the image. Without them, the request
--- is a plain GET of the URL.
+-- wrk's script. What is behind wrk's `--` says which requests it makes:
+--   create <names> <image>   POST /funcs/create, each a func of a name that was never used before
+--   post <bytes>             POST the URL with a body of so many bytes
+--   nothing                  GET the URL
 -- wrk runs it in one thread, so that one counter makes the names unique.
 
 local head = "POST /funcs/create HTTP/1.1\r\nHost: %s:%s\r\nContent-Type: application/json\r\nContent-Length: "
 local body_start, body_end
 local count = 0
-local plain
+local same
 
 function init(args)
-  if #args == 0 then
-    plain = wrk.format("GET")
-    return
+  if args[1] == "create" then
+    head = string.format(head, wrk.host, wrk.port)
+    body_start = '{"Name": "' .. args[2] .. "-"
+    body_end = '", "Config": {"Cmd": ["echo", "HelloWorld"], "Image": "' .. args[3] .. '"}}'
+  elseif args[1] == "post" then
+    same = wrk.format("POST", nil, nil, string.rep("x", tonumber(args[2])))
+  else
+    same = wrk.format("GET")
   end
-  head = string.format(head, wrk.host, wrk.port)
-  body_start = '{"Name": "' .. args[1] .. "-"
-  body_end = '", "Config": {"Cmd": ["echo", "HelloWorld"], "Image": "' .. args[2] .. '"}}'
 end
 
 function request()
-  if plain then
-    return plain
+  if same then
+    return same
   end
   count = count + 1
   local body = body_start .. count .. body_end
