@@ -117,11 +117,35 @@ class EngineServer(Server):
         pid_file.unlink()
         (self.place / "pid").unlink(missing_ok=True)
 
+    def end_shims(self) -> None:
+        """Kill what an engine that was killed left of its containers; each shim names its engine."""
+        for shim in _processes(f"{self.place}/exec/containerd/containerd.sock"):
+            for pid in [*_children(shim), shim]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
     def _is_ours(self, pid: int) -> bool:
         try:
             return str(self.place).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             return False
+
+
+def _processes(word: str) -> list[int]:
+    """Return the processes with a word in their command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if word.encode() in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(it) for it in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def _free_address() -> str:
@@ -145,5 +169,6 @@ def engine_server() -> Iterator[EngineServer]:
             yield server
         finally:
             server.end()
+            server.end_shims()
             server.remove_mounts()
             server.remove_bridge()
