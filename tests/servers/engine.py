@@ -118,7 +118,7 @@ class EngineServer(Server):
         (self.place / "pid").unlink(missing_ok=True)
 
     def end_shims(self) -> None:
-        """Kill what an engine that was killed left of its containers; each shim names its engine."""
+        """Kill what is left of containers of an engine that was killed; shims name their engine."""
         for shim in _processes(f"{self.place}/exec/containerd/containerd.sock"):
             for pid in [*_children(shim), shim]:
                 with contextlib.suppress(ProcessLookupError):
