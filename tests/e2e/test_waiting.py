@@ -145,7 +145,8 @@ def test_function_that_is_tied_to_others_has_none_waiting(
 ) -> None:
     with module_engine.client() as client:
         if not client.containers(all=True, filters={"name": "volume-holder"}):
-            client.create_container(run.image, ["sleep", "600"], name="volume-holder")
+            script = "trap exit TERM; sleep 600 & wait"
+            client.create_container(run.image, ["sh", "-c", script], name="volume-holder")
             client.start("volume-holder")
     name = f"tied-{next(iter(host_config)).lower()}"
     run.define(name, ["echo", "tied"], HostConfig=host_config)
