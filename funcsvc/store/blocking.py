@@ -26,12 +26,12 @@ class BlockingClient:
         # half of the timeout is what make_pool gives to one command
         seconds = 2 * MAX_BLOCK_SECONDS + settings.redis_timeout_seconds
         self._pool = make_pool(settings.redis_url, seconds, max_readers)
+        self._client = redis.Redis(connection_pool=self._pool)
 
     def run(self, command: Callable[[redis.Redis], Any]) -> Any:
         """Return what a reading command returns; raises StoreUnavailable."""
         with translated():
-            client = redis.Redis(connection_pool=self._pool)
-            return command(client)
+            return command(self._client)
 
     def close(self) -> None:
         """Close every connection."""
