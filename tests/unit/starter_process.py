@@ -1,0 +1,153 @@
+"""The starter as a plain process: what goes in by a pipe, and what its marks say of its output."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+from funcsvc.engine.protocol import Ending, OutputReader, make_frame
+
+STARTER = str(files("funcsvc.starter").joinpath("funcsvc-starter"))
+NONCE = "0123456789abcdef" * 2
+NOBODY = 65534
+DEADLINE_SECONDS = 10
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call ended: by its marks, and by the starter's own exit status."""
+
+    ending: Ending | None
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Starter:
+    """A starter that waits for its frame; a context manager, which leaves no process behind."""
+
+    def __init__(self, before: Sequence[str] = (), program: str = STARTER, **options: Any) -> None:
+        self._reader = OutputReader(NONCE, 16 * MEBIBYTE, 16 * MEBIBYTE)
+        self.raw = {1: b"", 2: b""}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self.process: Any = subprocess.Popen([*before, program], bufsize=0, **pipes, **options)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self.process.stdout, selectors.EVENT_READ, 1)
+        self._selector.register(self.process.stderr, selectors.EVENT_READ, 2)
+
+    def __enter__(self) -> Starter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._selector.close()
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            pipe.close()
+
+    @property
+    def pid(self) -> int:
+        return int(self.process.pid)
+
+    @property
+    def stdout(self) -> bytes:
+        """What the command has printed by now."""
+        return self._reader.stdout
+
+    def send(self, data: bytes) -> None:
+        """Send bytes, and leave the input open."""
+        self.process.stdin.write(data)
+
+    def begin(
+        self,
+        words: Sequence[str],
+        payload: bytes = b"",
+        environment: Sequence[bytes] = (),
+        terminal: bool = False,
+    ) -> None:
+        """Send a whole frame, and leave the input open."""
+        self.send(make_frame(NONCE, words, environment, payload, terminal=terminal))
+
+    def end_input(self) -> None:
+        self.process.stdin.close()
+
+    def read_until(self, is_enough: Callable[[], object]) -> None:
+        """Read both streams until something is so, or they have ended."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while not is_enough() and self._selector.get_map():
+            assert time.monotonic() < deadline, f"it doesn't come: {self.raw}"
+            for key, _ in self._selector.select(0.1):
+                self._read(key)
+
+    def finish(self) -> Outcome:
+        """Read to the final marks, or to the end of both streams, and say how it went."""
+        self.read_until(lambda: self._reader.ending)
+        status = self.process.wait(DEADLINE_SECONDS)
+        return Outcome(self._reader.ending, status, self._reader.stdout, self._reader.short_stderr)
+
+    def wait_until(self, is_so: Callable[[], object]) -> None:
+        """Wait for something without reading."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while not is_so():
+            assert time.monotonic() < deadline, "it doesn't come to be so"
+            time.sleep(0.005)
+
+    def wait_until_waiting(self) -> None:
+        """Return when it has its signals blocked, which it does before it reads."""
+        self.wait_until(lambda: int(self.proc_status("SigBlk"), 16))
+
+    def proc_status(self, name: str) -> str:
+        """Return a line of its /proc/…/status."""
+        with open(f"/proc/{self.pid}/status") as file:
+            return next(line.split()[1] for line in file if line.startswith(f"{name}:"))
+
+    def cpu_ticks(self) -> int:
+        """Return the time that it has worked for itself, in hundredths of a second."""
+        with open(f"/proc/{self.pid}/stat") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+    def _read(self, key: selectors.SelectorKey) -> None:
+        data = os.read(key.fd, 65536)
+        if not data:
+            self._selector.unregister(key.fileobj)
+        self.raw[key.data] += data
+        self._reader.feed(key.data, data)
+
+
+def call(
+    words: Sequence[str],
+    payload: bytes = b"",
+    environment: Sequence[bytes] = (),
+    terminal: bool = False,
+    **options: Any,
+) -> Outcome:
+    """Run one call from its frame to its end."""
+    with Starter(**options) as starter:
+        starter.begin(words, payload, environment, terminal)
+        return starter.finish()
+
+
+def call_shell(
+    script: str, payload: bytes = b"", terminal: bool = False, **options: Any
+) -> Outcome:
+    """Run a call of a shell's script."""
+    return call(["sh", "-c", script], payload, terminal=terminal, **options)
+
+
+def exited(status: int, stdout: bytes = b"", stderr: bytes = b"") -> Outcome:
+    """Return the outcome of a command that exited."""
+    return Outcome(Ending("X", status), status, stdout, stderr)
+
+
+def killed(number: signal.Signals, stdout: bytes = b"") -> Outcome:
+    """Return the outcome of a command that a signal killed."""
+    return Outcome(Ending("S", number), 128 + number, stdout, b"")
