@@ -17,6 +17,7 @@ from funcsvc.engine.protocol import Ending, OutputReader, make_frame
 STARTER = str(files("funcsvc.starter").joinpath("funcsvc-starter"))
 NONCE = "0123456789abcdef" * 2
 NOBODY = 65534
+IS_ROOT = os.geteuid() == 0
 DEADLINE_SECONDS = 10
 MEBIBYTE = 1024 * 1024
 
@@ -123,6 +124,16 @@ class Starter:
         self._reader.feed(key.data, data)
 
 
+def as_nobody(**options: Any) -> Starter:
+    """Return a starter of an ordinary user, who need not be able to reach its folder."""
+    file = os.open(STARTER, os.O_RDONLY)
+    user = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if IS_ROOT else {}
+    try:
+        return Starter(program=f"/proc/self/fd/{file}", pass_fds=[file], **user, **options)
+    finally:
+        os.close(file)
+
+
 def call(
     words: Sequence[str],
     payload: bytes = b"",
@@ -151,3 +162,8 @@ def exited(status: int, stdout: bytes = b"", stderr: bytes = b"") -> Outcome:
 def killed(number: signal.Signals, stdout: bytes = b"") -> Outcome:
     """Return the outcome of a command that a signal killed."""
     return Outcome(Ending("S", number), 128 + number, stdout, b"")
+
+
+def not_run(kind: str, number: int, status: int) -> Outcome:
+    """Return the outcome of a command that was not run."""
+    return Outcome(Ending(kind, number), status, b"", b"")

@@ -3,58 +3,31 @@
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
-import platform
 import random
-import resource
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from funcsvc.engine.protocol import Ending
-from funcsvc.starter import starter_architecture, starter_binary
 from tests.unit.starter_process import (
+    IS_ROOT,
     MEBIBYTE,
-    NOBODY,
     NONCE,
-    STARTER,
     Outcome,
     Starter,
+    as_nobody,
     call,
     call_shell,
     exited,
     killed,
 )
 
-IS_ROOT = os.geteuid() == 0
 needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root can make this situation")
 
 PR_SET_CHILD_SUBREAPER = 36
-SOURCES = sorted(Path(STARTER).parent.glob("*.c"))
-
-
-def as_nobody(**options):
-    """A starter of an ordinary user, who need not be able to reach its folder."""
-    file = os.open(STARTER, os.O_RDONLY)
-    user = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if IS_ROOT else {}
-    try:
-        return Starter(program=f"/proc/self/fd/{file}", pass_fds=[file], **user, **options)
-    finally:
-        os.close(file)
-
-
-def not_run(kind, number, status):
-    return Outcome(Ending(kind, number), status, b"", b"")
-
-
-def make_program(path, text="#!/bin/sh\necho $0\n", mode=0o755):
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text)
-    path.chmod(mode)
 
 
 # ---- how a command ends ----
@@ -162,130 +135,6 @@ def test_input_of_the_starter_means_nothing_after_the_frame():
         assert starter.finish() == exited(5, b"ready\npayload")
 
 
-# ---- its environment ----
-
-
-def variables(environment, own):
-    outcome = call(["env", "-0"], environment=environment, env={"PATH": os.environ["PATH"], **own})
-    return sorted(outcome.stdout.split(b"\0")[:-1])
-
-
-@pytest.mark.parametrize(
-    ("own", "given", "result"),
-    [
-        ({}, [], []),
-        ({"A": "1"}, [], [b"A=1"]),
-        ({}, [b"A=1"], [b"A=1"]),
-        ({"A": "1", "B": "2"}, [b"A=3"], [b"A=3", b"B=2"]),
-        ({"AB": "1"}, [b"A=2"], [b"A=2", b"AB=1"]),
-        ({"A": "1"}, [b"AB=2"], [b"A=1", b"AB=2"]),
-        ({"A": "1"}, [b"A="], [b"A="]),
-        ({}, [b"A=1", b"A=2"], [b"A=2"]),
-        ({}, [b"A=b=c\n\xff"], [b"A=b=c\n\xff"]),
-    ],
-)
-def test_variables_of_the_frame_are_put_over_its_own(own, given, result):
-    path = b"PATH=" + os.environb[b"PATH"]
-    assert variables(given, own) == sorted([*result, path])
-
-
-def test_thousands_of_variables_and_words_arrive():
-    environment = [b"N%d=%d" % (number, number) for number in range(8000)]
-    words = ["sh", "-c", "echo $# $N0 $N7999", "sh", *["word"] * 5000]
-    assert call(words, environment=environment) == exited(0, b"5000 0 7999\n")
-
-
-# ---- how it is found ----
-
-
-@pytest.mark.parametrize(
-    ("path", "found"),
-    [
-        ("good", "good/tool"),
-        ("none:good", "good/tool"),
-        ("folder:plain:good", "good/tool"),
-        ("good:better", "good/tool"),
-        (":good", "tool"),
-        ("none::good", "tool"),
-        ("none:", "tool"),
-        (":", "tool"),
-        ("x" * 5000 + ":good", "good/tool"),
-        ("none", None),
-        ("folder:plain", None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_command_is_searched_in_the_path_of_the_frame(path, found, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    make_program(tmp_path / "good" / "tool")
-    make_program(tmp_path / "better" / "tool")
-    make_program(tmp_path / "plain" / "tool", mode=0o644)
-    make_program(tmp_path / "tool")
-    (tmp_path / "folder" / "tool").mkdir(parents=True)
-    environment = [] if path is None else [b"PATH=" + path.encode()]
-    outcome = exited(0, f"{found}\n".encode()) if found else not_run("P", 0, 127)
-    assert call(["tool"], environment=environment, env={}) == outcome
-
-
-@pytest.mark.parametrize("word", ["", "no-such-command"])
-def test_command_that_is_nowhere_is_told(word):
-    assert call([word]) == not_run("P", 0, 127)
-
-
-def test_program_of_another_user_is_passed_over(tmp_path):
-    tmp_path.chmod(0o755)
-    make_program(tmp_path / "private" / "tool", mode=0o700 if IS_ROOT else 0o600)
-    make_program(tmp_path / "public" / "tool")
-    with as_nobody(cwd=tmp_path) as starter:
-        starter.begin(["tool"], environment=[b"PATH=private:public"])
-        assert starter.finish() == exited(0, b"public/tool\n")
-
-
-@pytest.mark.parametrize(
-    ("word", "number"),
-    [
-        ("./none", errno.ENOENT),
-        ("/no/such/command", errno.ENOENT),
-        ("./folder", errno.EISDIR),
-        ("./plain", errno.EACCES),
-        ("./plain/tool", errno.ENOTDIR),
-        ("./unknown", errno.ENOEXEC),
-        ("./lost", errno.ENOENT),
-        ("x/" * 5000, errno.ENAMETOOLONG),
-    ],
-)
-def test_command_that_is_named_by_its_path_and_cannot_run_is_told(
-    word, number, tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "folder").mkdir()
-    make_program(tmp_path / "plain", mode=0o644)
-    make_program(tmp_path / "unknown", "no program\n")
-    make_program(tmp_path / "lost", "#!/no/such/interpreter\n")
-    status = 127 if number == errno.ENOENT else 126
-    assert call([word]) == not_run("N", number, status)
-
-
-def test_command_with_a_slash_is_relative_to_the_working_directory(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    make_program(tmp_path / "folder" / "tool")
-    assert call(["folder/tool"]) == exited(0, b"folder/tool\n")
-
-
-def test_words_that_are_too_long_for_the_kernel_are_told():
-    assert call(["echo", "x" * MEBIBYTE]) == not_run("N", errno.E2BIG, 126)
-
-
-def test_failed_fork_is_told():
-    def allow_no_other_process():
-        resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
-
-    with as_nobody(preexec_fn=allow_no_other_process) as starter:
-        starter.begin(["true"])
-        assert starter.finish() == not_run("F", errno.EAGAIN, 125)
-
-
 # ---- what it finds ----
 
 
@@ -294,12 +143,21 @@ def test_words_arrive_as_they_are():
     assert call(words) == exited(0, b"| a  b|-n|$HOME|\n|\xc3\xa4|\xff|")
 
 
-def test_command_has_a_session_of_its_own_and_signals_as_every_program_expects():
-    outcome = call_shell("cut -d' ' -f1,6 /proc/$$/stat; grep -E 'Sig(Blk|Ign)' /proc/$$/status")
-    first, *rest = outcome.stdout.splitlines()
-    pid, session = first.split()
-    assert pid == session
-    assert [int(line.split()[1], 16) for line in rest] == [0, 0]
+def test_command_has_a_session_of_its_own():
+    pid, *fields = call(["cat", "/proc/self/stat"]).stdout.split()
+    assert fields[4] == pid
+
+
+def test_command_finds_every_signal_unblocked_and_as_every_program_expects_it():
+    def ignore_signals():
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+
+    with Starter(preexec_fn=ignore_signals) as starter:
+        starter.begin(["cat", "/proc/self/status"])
+        lines = dict(line.split(b":\t", 1) for line in starter.finish().stdout.splitlines())
+    assert [int(lines[name], 16) for name in (b"SigBlk", b"SigIgn")] == [0, 0]
 
 
 @pytest.mark.parametrize("terminal", [False, True])
@@ -364,33 +222,6 @@ def test_waiting_starter_holds_next_to_no_memory_and_does_no_work():
         assert int(starter.proc_status("RssAnon")) < 200
         starter.begin(["echo", "late"])
         assert starter.finish() == exited(0, b"late\n")
-
-
-# ---- what it is made of ----
-
-
-def test_its_architecture_has_the_name_that_docker_gives_it():
-    names = {"x86_64": "amd64", "aarch64": "arm64"}
-    machine = platform.machine()
-    assert starter_architecture() == names.get(machine, machine)
-
-
-def test_binary_is_the_program():
-    assert starter_binary() == Path(STARTER).read_bytes()
-
-
-@needs_root
-def test_it_needs_no_other_file(tmp_path):
-    (tmp_path / "starter").write_bytes(starter_binary())
-    (tmp_path / "starter").chmod(0o755)
-    with Starter(program="/starter", preexec_fn=lambda: os.chroot(tmp_path)) as starter:
-        starter.begin(["/starter"])
-        assert starter.finish() == exited(125)
-
-
-def test_it_compiles_without_a_warning(tmp_path):
-    compiler = ["cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-static"]
-    subprocess.run([*compiler, "-o", tmp_path / "starter", *SOURCES], check=True)
 
 
 def idle(starter):
