@@ -49,7 +49,7 @@ def test_wheel_carries_it_for_one_kind_of_machine_and_any_python(copied, tmp_pat
     assert wheel.stem.split("-")[2:] == ["py3", "none", f"linux_{platform.machine()}"]
     with zipfile.ZipFile(wheel) as archive:
         member = archive.getinfo("funcsvc/starter/funcsvc-starter")
-        assert archive.read(member) == starter_binary()
+        assert archive.read(member).startswith(b"\x7fELF")
         assert stat.S_IMODE(member.external_attr >> 16) & 0o111 == 0o111
 
 
