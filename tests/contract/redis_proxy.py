@@ -59,7 +59,7 @@ class RedisProxy:
         """Carry commands one at a time, as redis-py sends them: each whole, then its answer."""
         with client, redis:
             try:
-                while command := client.recv(1 << 20):
+                while command := _receive_command(client):
                     fault = self._take_fault() if b"\r\nEVAL" in command else ""
                     if fault == "cut before":
                         return
@@ -79,6 +79,29 @@ class RedisProxy:
     def _take_fault(self) -> str:
         fault, self.fault = self.fault, ""
         return fault
+
+
+def _receive_command(client: socket.socket) -> bytes:
+    """Return what the client sent up to the end of a command: a long one comes in pieces."""
+    command = client.recv(1 << 20)
+    while command and not _is_whole(command):
+        piece = client.recv(1 << 20)
+        if not piece:
+            return b""
+        command += piece
+    return command
+
+
+def _is_whole(command: bytes) -> bool:
+    """Say whether all parts of a command are there: `*2`, and `$4` before each of four bytes."""
+    head, found, _ = command.partition(b"\r\n")
+    at = len(head) + 2
+    for _ in range(int(head[1:]) if found else 1):
+        end = command.find(b"\r\n", at)
+        if end < 0:
+            return False
+        at = end + 2 + int(command[at + 1 : end]) + 2
+    return at <= len(command)
 
 
 def _break(each: socket.socket) -> None:
