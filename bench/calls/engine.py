@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,8 +94,13 @@ class CallsEngine:
         finally:
             self.client.remove_container(container, v=True, force=True)
 
-    def idle_memory(self, container: str) -> IdleMemory:
-        """Return the memory of a container, and of the shim that looks after it."""
+    def idle_memory(self, containers: Iterable[str]) -> Iterator[IdleMemory]:
+        """Yield the memory of containers and their shims, but for those that just end."""
+        for container in containers:
+            with suppress(docker.errors.NotFound, FileNotFoundError, ProcessLookupError):
+                yield self._idle_memory(container)
+
+    def _idle_memory(self, container: str) -> IdleMemory:
         starter = int(self.client.inspect_container(container)["State"]["Pid"])
         shim = _parent_of(starter)
         stats = self.client.stats(container, stream=False, one_shot=True)

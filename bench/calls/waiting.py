@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -143,10 +144,11 @@ def _call_together(together: threading.Barrier, client: CallClient) -> float:
 
 def _idle_memory(stage: Stage, worker: Worker) -> list[IdleMemory]:
     Pacer(stage, worker).wait()
-    waiting = sorted(stage.engine.list_running(worker.service))[:_SAMPLED_INSTANCES]
-    if not waiting:
+    found = stage.engine.idle_memory(stage.engine.list_running(worker.service))
+    idle = list(itertools.islice(found, _SAMPLED_INSTANCES))
+    if not idle:
         raise BenchFailed("No instance waits.")
-    return [stage.engine.idle_memory(container) for container in waiting]
+    return idle
 
 
 def _met_row(met: int, taken_ms: Sequence[float], what: str) -> Row:
