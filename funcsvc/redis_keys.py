@@ -96,8 +96,11 @@ class RedisKeys:
         return f"{self.prefix}workers"
 
     @property
-    def for_scripts(self) -> list[str]:
-        """What store/calls_prelude.lua names: keys, and what keys of one kind begin with."""
+    def for_scripts(self) -> dict[str, str]:
+        """What the scripts about calls name: keys, and what keys of one kind begin with."""
         kinds = ("func", "call", "queue", "counts", "calls", "outputs", "rotated", "logs", "done")
         single = ("arrivals", "ready", "running", "owners", "instances", "workers", "wake", "funcs")
-        return [f"{self.prefix}{kind}:" for kind in kinds] + [self.prefix + one for one in single]
+        return {
+            **{kind.upper(): f"{self.prefix}{kind}:" for kind in kinds},
+            **{one.upper(): self.prefix + one for one in single},
+        }

@@ -11,12 +11,11 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from funcsvc.api.answers import Answer
 from funcsvc.api.bodies import read_body
-from funcsvc.api.call_addresses import check_call_id, find_func
+from funcsvc.api.call_addresses import CallLimits, check_call_id, find_func
 from funcsvc.api.clients import ClientConnection
 from funcsvc.api.outputs import answer_call
 from funcsvc.api.streams import joined, streamed
 from funcsvc.api.waits import CallWaits
-from funcsvc.call_limits import max_running
 from funcsvc.cgi_environment import cgi_environment
 from funcsvc.config import Settings
 from funcsvc.models import (
@@ -36,16 +35,17 @@ def make_blueprint(settings: Settings, funcs: FuncStore, calls: CallStore) -> Bl
     """Return the blueprint of calls over its parts; it needs no access key and has no version."""
     blueprint = Blueprint("calls", __name__)
     waits = CallWaits(calls, settings)
+    limits = CallLimits(funcs, settings.max_running)
 
     @blueprint.route("/call/<name>/<uuid>", methods=CALL_METHODS)
     def call_func(name: str, uuid: str) -> Response:
-        call = _read_call(settings, funcs, name, uuid)
+        call = _read_call(limits, name, uuid)
         calls.create_call(call)
         return Answer(json.dumps({"CallId": call.id}))
 
     @blueprint.route("/call/<name>/<uuid>/sync", methods=CALL_METHODS)
     def call_func_sync(name: str, uuid: str) -> Response:
-        call, client = _read_call(settings, funcs, name, uuid), ClientConnection(request.environ)
+        call, client = _read_call(limits, name, uuid), ClientConnection(request.environ)
         with waits.place():
             calls.create_call(call)
             ended = waits.wait_for_end(_pending(call), client)
@@ -80,7 +80,7 @@ def make_blueprint(settings: Settings, funcs: FuncStore, calls: CallStore) -> Bl
     return blueprint
 
 
-def _read_call(settings: Settings, funcs: FuncStore, name: str, uuid: str) -> NewCall:
+def _read_call(limits: CallLimits, name: str, uuid: str) -> NewCall:
     """Return the call that this request is.
 
     Raises FuncNotFound, BodyTooLarge, BodyNotReceived, EnvironmentTooLarge; and MethodNotAllowed at
@@ -88,7 +88,7 @@ def _read_call(settings: Settings, funcs: FuncStore, name: str, uuid: str) -> Ne
     """
     if request.method == "HEAD":
         raise MethodNotAllowed(valid_methods=CALL_METHODS)
-    definition = find_func(funcs, name, uuid)
+    limit = limits.get_limit(name, uuid)
     payload, call_id = read_body(request, MAX_PAYLOAD_BYTES), str(uuid4())
     return NewCall(
         id=call_id,
@@ -96,7 +96,7 @@ def _read_call(settings: Settings, funcs: FuncStore, name: str, uuid: str) -> Ne
         func_uuid=uuid,
         payload=payload,
         environment=cgi_environment(request.environ, len(payload), call_id, name),
-        max_running=max_running(definition, settings.max_running),
+        max_running=limit,
     )
 
 

@@ -7,27 +7,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 from uuid import uuid4
 
 from funcsvc.config import Settings
 from funcsvc.models import BegunCall, Outcome, ReservedCall
 from funcsvc.redis_keys import RedisKeys
 from funcsvc.store.blocking import BlockingClient, block_seconds
+from funcsvc.store.call_scripts import call_script
 from funcsvc.store.calls import ENVIRONMENT_SEPARATOR
-from funcsvc.store.redis_client import Argument, RedisClient, read_script
-
-_RESERVE, _BEGIN, _END, _RELEASE, _RENEW, _LEAVE, _ADOPT = (
-    read_script(name, prelude="calls_prelude")
-    for name in (
-        "reserve_call",
-        "begin_call",
-        "end_call",
-        "release_call",
-        "renew_leases",
-        "leave",
-        "adopt_call",
-    )
-)
+from funcsvc.store.redis_client import Argument, RedisClient
 
 ENGINE_GONE = "The engine that ran the function is gone, and nobody can say how it ended."
 
@@ -65,7 +54,7 @@ class CallQueue:
         Asked again with a token that holds a call, that call is given again.
         """
         arguments: list[Argument] = [token, self._lease_ms, self._settings.max_log_bytes]
-        found = self._client.run(_RESERVE, self._keys.for_scripts, arguments)
+        found = self._run("reserve_call", arguments)
         if found is None:
             return None
         call_id, definition, attempt, environment, payload = found
@@ -89,7 +78,7 @@ class CallQueue:
         `waited` is whether it was made ahead of the call.
         """
         arguments: list[Argument] = [token, self.engine, instance, nonce, int(waited)]
-        return bool(self._client.run(_BEGIN, self._keys.for_scripts, arguments) == b"begun")
+        return bool(self._run("begin_call", arguments) == b"begun")
 
     def end_call(self, token: str, outcome: Outcome) -> bool:
         """Record how a call ended; False: it isn't ours, or was recorded before."""
@@ -103,22 +92,22 @@ class CallQueue:
             self._settings.max_outputs_bytes,
             self._settings.max_log_bytes,
         ]
-        return bool(self._client.run(_END, self._keys.for_scripts, arguments) == b"ended")
+        return bool(self._run("end_call", arguments) == b"ended")
 
     def release_call(self, token: str) -> bool:
         """Put a call that can't have begun back to where it was; False: it isn't ours."""
         arguments: list[Argument] = [token, self._settings.max_log_bytes]
-        return bool(self._client.run(_RELEASE, self._keys.for_scripts, arguments) == b"released")
+        return bool(self._run("release_call", arguments) == b"released")
 
     def renew_leases(self, tokens: Sequence[str]) -> set[str]:
         """Renew the leases of this worker and of its holds; return the tokens that hold nothing."""
         arguments: list[Argument] = [self.member, self._lease_ms, *tokens]
-        lost = self._client.run(_RENEW, self._keys.for_scripts, arguments)
+        lost = self._run("renew_leases", arguments)
         return {str(token, "utf-8") for token in lost}
 
     def leave(self, tokens: Sequence[str]) -> None:
         """End as a worker; what the tokens hold may be taken over at once."""
-        self._client.run(_LEAVE, self._keys.for_scripts, [self.member, *tokens])
+        self._run("leave", [self.member, *tokens])
 
     def adopt_call(self, token: str) -> BegunCall | None:
         """Take over a call of this engine whose worker is gone, if any.
@@ -135,7 +124,7 @@ class CallQueue:
             self._settings.max_outputs_bytes,
             self._settings.max_log_bytes,
         ]
-        found = self._client.run(_ADOPT, self._keys.for_scripts, arguments)
+        found = self._run("adopt_call", arguments)
         if found is None:
             return None
         call_id, definition, attempt, instance, nonce, running_ms = found
@@ -174,3 +163,6 @@ class CallQueue:
             return set()
         found = self._client.read(lambda client: client.hmget(self._keys.instances, *names))
         return {name for name, call_id in zip(names, found, strict=True) if call_id is not None}
+
+    def _run(self, name: str, arguments: Sequence[Argument]) -> Any:
+        return self._client.run(call_script(name, self._keys), [], arguments)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from funcsvc.config import Settings
@@ -15,12 +15,8 @@ from funcsvc.errors import (
 from funcsvc.models import SHORT_BYTES, CallCounts, CallState, CallStatus, Failure, NewCall
 from funcsvc.redis_keys import RedisKeys
 from funcsvc.store.blocking import BlockingClient, block_seconds
-from funcsvc.store.redis_client import AnswerLost, Argument, RedisClient, read_script
-
-_CREATE, _DELETE, _LIST = (
-    read_script(name, prelude="calls_prelude")
-    for name in ("create_call", "delete_call", "list_calls")
-)
+from funcsvc.store.call_scripts import call_script
+from funcsvc.store.redis_client import AnswerLost, Argument, RedisClient
 
 ENVIRONMENT_SEPARATOR = b"\0"
 LIST_PAGE_CALLS = 500
@@ -91,7 +87,7 @@ class CallStore:
 
     def delete_call(self, call_id: str) -> None:
         """Remove a call that has ended and was answered; one that isn't there is no error."""
-        self._client.run(_DELETE, self._keys.for_scripts, [call_id])
+        self._run("delete_call", [call_id])
 
     def get_counts(self, func_name: str) -> CallCounts:
         """Return how many calls a func has had, and has."""
@@ -109,7 +105,7 @@ class CallStore:
 
     def _list_page(self, func_name: str, after: int) -> list[list[Any]]:
         arguments: list[Argument] = [func_name, after, LIST_PAGE_CALLS]
-        page: list[list[Any]] = self._client.run(_LIST, self._keys.for_scripts, arguments)
+        page: list[list[Any]] = self._run("list_calls", arguments)
         return page
 
     def _raise_if_rotated(self, func_name: str, call_id: str) -> None:
@@ -129,7 +125,11 @@ class CallStore:
             self._settings.max_pending,
             self._settings.max_log_bytes,
         ]
-        return self._client.write(_CREATE, self._keys.for_scripts, arguments)
+        script = call_script("create_call", self._keys)
+        return self._client.write(script, [], arguments)
+
+    def _run(self, name: str, arguments: Sequence[Argument]) -> Any:
+        return self._client.run(call_script(name, self._keys), [], arguments)
 
 
 def _failure(stored: bytes | None) -> Failure | None:

@@ -1,11 +1,8 @@
--- What every script about calls begins with: the keys, the clock, and the changes that several make.
+-- What every script about calls begins with: the clock, and the changes that several make.
 --
--- KEYS  RedisKeys.for_scripts; those that end in ":" are completed with a func's name or a call's id
-
-local FUNC, CALL, QUEUE, COUNTS, CALLS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local OUTPUTS, ROTATED, LOGS, DONE = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
-local ARRIVALS, READY, RUNNING, OWNERS = KEYS[10], KEYS[11], KEYS[12], KEYS[13]
-local INSTANCES, WORKERS, WAKE, FUNCS = KEYS[14], KEYS[15], KEYS[16], KEYS[17]
+-- Before it store/call_scripts.py puts a line for each key, from RedisKeys.for_scripts: FUNC, CALL, QUEUE,
+-- COUNTS, CALLS, OUTPUTS, ROTATED, LOGS and DONE are completed with a func's name or a call's id; ARRIVALS,
+-- READY, RUNNING, OWNERS, INSTANCES, WORKERS, WAKE and FUNCS are whole.
 
 local MAX_WAKES = 64
 local MAX_ROTATED = 10000
@@ -35,16 +32,19 @@ local function size_of(fields)
   return bytes
 end
 
--- Append an event; the oldest go where the log is over its bound, but never this one.
-local function log_event(name, max_log_bytes, fields)
-  local logs = LOGS .. name
-  local newest = redis.call("XADD", logs, "*", unpack(fields))
-  local excess = count(name, "log_bytes", size_of(fields)) - max_log_bytes
+-- Append events; the oldest go where the log is over its bound, but never the last one.
+local function log_events(name, max_log_bytes, events)
+  local logs, newest, bytes = LOGS .. name, nil, 0
+  for _, fields in ipairs(events) do
+    newest = redis.call("XADD", logs, "*", unpack(fields))
+    bytes = bytes + size_of(fields)
+  end
+  local excess = count(name, "log_bytes", bytes) - max_log_bytes
   if excess <= 0 then
     return
   end
   local freed, dropped = 0, {}
-  for _, entry in ipairs(redis.call("XRANGE", logs, "-", "+", "COUNT", MAX_TRIMMED)) do
+  for _, entry in ipairs(redis.call("XRANGE", logs, "-", "+", "COUNT", MAX_TRIMMED * #events)) do
     if freed >= excess or entry[1] == newest then
       break
     end
@@ -55,6 +55,10 @@ local function log_event(name, max_log_bytes, fields)
     redis.call("XDEL", logs, unpack(dropped))
     count(name, "log_bytes", -freed)
   end
+end
+
+local function log_event(name, max_log_bytes, fields)
+  log_events(name, max_log_bytes, {fields})
 end
 
 local function wake_a_worker()

@@ -24,7 +24,8 @@ local definition = redis.call("GET", FUNC .. name)
 if not definition or string.match(definition, '"UUID": "([^"]+)"') ~= uuid then
   return {"missing", NOW}
 end
-if redis.call("ZCARD", QUEUE .. name) >= tonumber(ARGV[8]) then
+local pending = redis.call("ZCARD", QUEUE .. name)
+if pending >= tonumber(ARGV[8]) then
   return {"full", NOW}
 end
 
@@ -33,12 +34,18 @@ redis.call("HSET", CALL .. id, "func", name, "number", number, "created_ms", NOW
   "status", "Pending", "attempt", 0, "payload", ARGV[4], "environment", ARGV[5])
 redis.call("ZADD", QUEUE .. name, number, id)
 redis.call("ZADD", CALLS .. name, number, id)
-redis.call("HSET", COUNTS .. name, "limit", ARGV[7])
+local has_new_limit = redis.call("HGET", COUNTS .. name, "limit") ~= ARGV[7]
+if has_new_limit then
+  redis.call("HSET", COUNTS .. name, "limit", ARGV[7])
+end
 count(name, "total", 1)
 count(name, "pending", 1)
-log_event(name, tonumber(ARGV[9]), {"event", "CALL", "call", id, "stdin", ARGV[6]})
-log_event(name, tonumber(ARGV[9]), {"event", "PENDING", "call", id})
-if settle_ready(name) then
+log_events(name, tonumber(ARGV[9]), {
+  {"event", "CALL", "call", id, "stdin", ARGV[6]},
+  {"event", "PENDING", "call", id},
+})
+-- behind others nothing changes for the func, but another worker may have a free slot
+if (pending > 0 and not has_new_limit) or settle_ready(name) then
   wake_a_worker()
 end
 return {"created", NOW}

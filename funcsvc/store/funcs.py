@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from funcsvc.errors import FuncBusy, FuncExists, FuncNotFound, StoreUnavailable
 from funcsvc.models import Func
 from funcsvc.redis_keys import RedisKeys
+from funcsvc.store.call_scripts import call_script
 from funcsvc.store.redis_client import AnswerLost, RedisClient, Scored, read_script
 
 _CREATE, _UPDATE = read_script("create_func"), read_script("update_func")
-_DELETE = read_script("delete_func", prelude="calls_prelude")
 
 MAX_UPDATE_ATTEMPTS = 200
 """How often an update is tried anew: each time, another one of the same func has come through."""
@@ -92,7 +92,7 @@ class FuncStore:
             raise FuncBusy(name)
 
     def _delete(self, name: str) -> str:
-        return self._client.write(_DELETE, self._keys.for_scripts, [name])
+        return self._client.write(call_script("delete_func", self._keys), [], [name])
 
     def check(self) -> None:
         """Raise StoreUnavailable unless Redis can be used."""

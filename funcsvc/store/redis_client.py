@@ -219,12 +219,14 @@ def _from_score(key: str, score: str, options: dict[str, Any], client: redis.Red
     return client.zrevrangebyscore(key, score, "-inf", **options)
 
 
-def read_script(name: str, *, prelude: str = "") -> Script:
-    """Return a script of this room, behind its prelude if it has one."""
-    texts = [
-        files(__package__).joinpath(f"{part}.lua").read_text() for part in (prelude, name) if part
-    ]
-    return Script("\n".join(texts))
+def read_text(name: str) -> str:
+    """Return the text of a script of this room."""
+    return files(__package__).joinpath(f"{name}.lua").read_text()
+
+
+def read_script(name: str) -> Script:
+    """Return a script of this room that gets its keys with each request."""
+    return Script(read_text(name))
 
 
 class Script:

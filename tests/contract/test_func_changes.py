@@ -15,6 +15,7 @@ from funcsvc.errors import FuncNotFound, InvalidDefinition, StoreUnavailable
 from funcsvc.redis_keys import RedisKeys
 from funcsvc.schemas import ChangesSchema
 from funcsvc.store import FuncStore, RedisClient
+from funcsvc.store.call_scripts import call_script
 from tests.contract.stores import PATIENCE_SECONDS, make_store, new_func
 
 CLIENTS = 100
@@ -189,8 +190,7 @@ def run_script(
     names = [keys.func("hello"), keys.funcs]
     text = files("funcsvc.store").joinpath(name).read_text()
     if name == "delete_func.lua":
-        text = files("funcsvc.store").joinpath("calls_prelude.lua").read_text() + text
-        names = keys.for_scripts
+        text, names = call_script("delete_func", keys).text, []
     verdict, _ = redis_client.eval(text, len(names), *names, *args, deadline_ms)
     return verdict
 

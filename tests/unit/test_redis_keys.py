@@ -41,6 +41,6 @@ def test_every_key_is_in_the_catalogue():
 
 
 def test_every_key_that_scripts_name_is_in_the_catalogue():
-    for key in RedisKeys("<prefix>").for_scripts:
+    for key in RedisKeys("<prefix>").for_scripts.values():
         shown = [f"| `{key}{end}` |" for end in ("<name>", "<id>")] if key.endswith(":") else []
         assert any(row in redis_keys.__doc__ for row in shown or [f"| `{key}` |"])
