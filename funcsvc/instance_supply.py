@@ -34,6 +34,7 @@ class InstanceSupply:
         self._engine = engine
         self._waiting = waiting
         self._in_use: set[str] = set()
+        self._left: set[str] = set()
         self._lock = threading.Lock()
         self.starting = 0
         """How many calls are just now having an instance started."""
@@ -43,10 +44,11 @@ class InstanceSupply:
     def instance_for(self, func: Func, definition: str) -> Iterator[Instance]:
         """Give an instance that waits for its frame, and have it removed at the end.
 
-        Raises NotStarted and ImageGone, the func's own failures, and EngineUnavailable.
+        Raises NotStarted and ImageGone, the func's own failures, InstanceVanished, and
+        EngineUnavailable.
         """
         image = self._engine.get_image(func)
-        instance = self._waiting.take(func, definition, image)
+        instance = self._waiting.take(func, definition, image, self._in_use.add)
         name = instance.name if instance else self._engine.instances.new_name()
         self._in_use.add(name)
         try:
@@ -57,13 +59,19 @@ class InstanceSupply:
         finally:
             if instance is not None:
                 instance.close()
-            self.remove(name)
+            if name not in self._left:
+                self.remove(name)
+            self._left.discard(name)
             self._in_use.discard(name)
             self._waiting.wake()
 
+    def leave(self, name: str) -> None:
+        """Leave an instance in use to others: who holds its call, or a sweep, removes it."""
+        self._left.add(name)
+
     def uses(self, name: str) -> bool:
         """Tell whether an instance of this name waits, is being made, or runs a call."""
-        return name in self._in_use or self._waiting.uses(name)
+        return self._waiting.uses(name) or name in self._in_use  # it goes from there to here
 
     @contextmanager
     def _start_counted(self) -> Iterator[None]:

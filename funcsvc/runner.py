@@ -15,15 +15,16 @@ from typing import Protocol
 from funcsvc.config import Settings
 from funcsvc.engine.call_engine import CallEngine
 from funcsvc.engine.connection import Deadline
-from funcsvc.engine.instances import Instance, StreamBroken
+from funcsvc.engine.instances import Instance, InstanceVanished, StreamBroken
 from funcsvc.engine.options import command_of
-from funcsvc.engine.protocol import Ending, OutputReader, make_frame
+from funcsvc.engine.protocol import OutputReader, make_frame
 from funcsvc.errors import (
     CallFailed,
     CallTimedOut,
     CommandNotRun,
     EngineUnavailable,
     ExitedBadly,
+    FuncsvcError,
     Killed,
     NotStarted,
     OutOfMemory,
@@ -67,6 +68,10 @@ class NeverBegan(Exception):
     """Raised when it is certain that a call's command did not run, and won't."""
 
 
+class UnexpectedAfterBegin(Exception):
+    """Raised from what nobody expected, once a call's frame was sent: it may not be tried again."""
+
+
 class NotOurs(Exception):
     """Raised when somebody else holds the call by now."""
 
@@ -92,7 +97,7 @@ class Runner:
     def run(self, call: ReservedCall) -> None:
         """Run a call and record its end; or put it back, where it could not begin.
 
-        Raises EngineUnavailable after it has put the call back.
+        Raises EngineUnavailable after it has put the call back, and whatever was not expected.
         """
         try:
             self._run(call)
@@ -100,11 +105,17 @@ class Runner:
             self._record(call.token, _failed(error))
         except NeverBegan:
             self._put_back(call.token, call.attempt, "its containers ended before it could begin.")
-        except EngineUnavailable as error:
+        except FuncsvcError as error:
             self._put_back(call.token, call.attempt, error.message)
             raise
         except NotOurs:
             _log.warning("call %s: somebody else took it over before it began", call.id)
+        except UnexpectedAfterBegin:
+            self._record(call.token, _failed(ResultLost("this service failed unexpectedly")))
+            raise
+        except Exception:
+            self._put_back(call.token, call.attempt, "this service failed unexpectedly.")
+            raise
 
     def _run(self, call: ReservedCall) -> None:
         """Run a call in the first instance in which it begins: one that waits may have ended."""
@@ -112,7 +123,7 @@ class Runner:
             raise NotStarted("it was tried too often.")
         func = load_func(call.definition)
         for _ in range(MAX_INSTANCES):
-            with suppress(NeverBegan):
+            with suppress(NeverBegan, InstanceVanished):
                 self._run_in_one(call, func)
                 return
         raise NeverBegan
@@ -123,7 +134,8 @@ class Runner:
         with self._supply.instance_for(func, call.definition) as instance:
             outcome = self._run_in(instance, call)
             self._free_ports(instance.name, func)
-            self._record(call.token, outcome)
+            if not self._record(call.token, outcome):
+                self._supply.leave(instance.name)  # who holds the call may be reading from it
             _log.info(
                 "call %s of %s: %s after %.1f ms, in %s instance",
                 call.id,
@@ -135,27 +147,28 @@ class Runner:
 
     def take_over(self, call: BegunCall) -> None:
         """Follow a call that another worker began to its end, and record it."""
-        func = load_func(call.definition)
-        end = time.monotonic() + func.timeout_seconds - call.running_ms / 1000
         _log.info("call %s: taken over", call.id)
         try:
-            outcome = self._recover(call.instance, call.nonce, func, end)
-            self._free_ports(call.instance, func)
-            self._record(call.token, outcome)
+            recorded = self._record(call.token, self._follow_up(call))
         except NeverBegan:
             self._put_back(call.token, call.attempt, "its containers ended before it could begin.")
-        finally:
+            recorded = True
+        except Exception:
+            self._record(call.token, _failed(ResultLost("this service failed unexpectedly")))
+            raise
+        if recorded:
             self._supply.remove(call.instance)
+
+    def _follow_up(self, call: BegunCall) -> Outcome:
+        func = load_func(call.definition)
+        end = time.monotonic() + func.timeout_seconds - call.running_ms / 1000
+        outcome = self._recover(call.instance, call.nonce, func, end)
+        self._free_ports(call.instance, func)
+        return outcome
 
     def _run_in(self, instance: Instance, call: ReservedCall) -> Outcome:
         func, nonce = instance.func, token_hex(16)
-        frame = make_frame(
-            nonce,
-            command_of(func, instance.image),
-            _environment(func, call),
-            call.payload,
-            terminal=func.config.tty,
-        )
+        frame = _frame(nonce, instance, call)
         begun = _until_stored(
             lambda: self._queue.begin_call(call.token, instance.name, nonce, waited=instance.waited)
         )
@@ -170,6 +183,10 @@ class Runner:
             return self._follow(instance, instance.name, nonce, func, end)
         except StreamBroken:
             return self._recover(instance.name, nonce, func, end)
+        except NeverBegan:
+            raise
+        except Exception as error:
+            raise UnexpectedAfterBegin from error
 
     def _follow(self, source: Source, name: str, nonce: str, func: Func, end: float) -> Outcome:
         """Read to the final mark, or to the first thing that is too much; raises StreamBroken."""
@@ -177,7 +194,7 @@ class Runner:
         try:
             if not self._read(source, reader, name, func, end):
                 self._look_at_death(name, reader, func)
-            _raise_failure(reader.ending, func)
+            _raise_failure(reader, func)
         except CallFailed as error:
             return _failed(error, reader)
         return _finished(reader)
@@ -195,7 +212,7 @@ class Runner:
             if now >= end:
                 self._engine.kill(name, KILL_SECONDS)
                 raise CallTimedOut(func.timeout_seconds)
-            if not reader.begun and now >= begun_by:
+            if not (reader.begun or reader.is_garbled) and now >= begun_by:
                 self._engine.kill(name, KILL_SECONDS)  # what has not begun won't begin any more
             if not source.read_into(reader, min(LOOK_SECONDS, end - now)):
                 return reader.ending is not None
@@ -203,17 +220,19 @@ class Runner:
 
     def _recover(self, name: str, nonce: str, func: Func, end: float) -> Outcome:
         """Follow a call by what the engine has kept of its output, from the beginning on."""
-        gone_at = time.monotonic() + self._settings.engine_gone_seconds
+        heard_at = time.monotonic()
         while True:
             try:
                 if self._engine.get_state(name) is None:
                     return _failed(ResultLost("its container is gone"))
                 with self._engine.replay(name) as replay:
+                    heard_at = time.monotonic()
                     return self._follow(replay, name, nonce, func, end)
             except EngineUnavailable:
-                if time.monotonic() >= end:
+                now = time.monotonic()
+                if now >= end:
                     return _failed(CallTimedOut(func.timeout_seconds))
-                if time.monotonic() >= gone_at:
+                if now >= heard_at + self._settings.engine_gone_seconds:
                     return _failed(ResultLost("the engine is gone"))
                 time.sleep(RETRY_SECONDS)
 
@@ -235,10 +254,15 @@ class Runner:
         if func.host_config.port_bindings:
             self._engine.wait_until_stopped(name)
 
-    def _record(self, token: str, outcome: Outcome) -> None:
-        """Record how a call ended; its container, which still has it all, is kept until then."""
-        if not _until_stored(lambda: self._queue.end_call(token, outcome)):
+    def _record(self, token: str, outcome: Outcome) -> bool:
+        """Record how a call ended; False where somebody else holds it, or it was recorded before.
+
+        Its container, which still has it all, is kept until then.
+        """
+        recorded = _until_stored(lambda: self._queue.end_call(token, outcome))
+        if not recorded:
             _log.warning("the end of a call was not recorded: somebody else holds it, or did so")
+        return recorded
 
     def _put_back(self, token: str, attempt: int, reason: str) -> None:
         if attempt >= MAX_ATTEMPTS:
@@ -255,6 +279,16 @@ def _until_stored(change: Callable[[], bool]) -> bool:
         except StoreUnavailable as error:
             _log.warning("%s Trying again.", error.message)
             time.sleep(RETRY_SECONDS)
+
+
+def _frame(nonce: str, instance: Instance, call: ReservedCall) -> bytes:
+    """Return the frame of a call; raises NotStarted where the image says no longer what to run."""
+    words = command_of(instance.func, instance.image)
+    if not words:
+        raise NotStarted("neither the function nor its image says what to run any more.")
+    terminal = instance.func.config.tty
+    environment = _environment(instance.func, call)
+    return make_frame(nonce, words, environment, call.payload, terminal=terminal)
 
 
 def _environment(func: Func, call: ReservedCall) -> list[bytes]:
@@ -279,10 +313,12 @@ def _failed(error: CallFailed, reader: OutputReader | None = None) -> Outcome:
     )
 
 
-def _raise_failure(ending: Ending | None, func: Func) -> None:
-    """Raise what a final mark says, unless it says that all went well."""
-    assert ending is not None
-    kind, number = ending.kind, ending.number
+def _raise_failure(reader: OutputReader, func: Func) -> None:
+    """Raise what a final mark says, unless it says that all went well, and the output is whole."""
+    assert reader.ending is not None
+    if reader.is_too_large:
+        raise OutputTooLarge(MAX_OUTPUT_BYTES)
+    kind, number = reader.ending.kind, reader.ending.number
     command = next(iter([*func.config.entrypoint, *func.config.cmd]), "")
     if kind == "X" and number != 0:
         raise ExitedBadly(number)
@@ -297,6 +333,8 @@ def _raise_failure(ending: Ending | None, func: Func) -> None:
         raise CommandNotRun(command, os.strerror(number).lower(), exit_code)
     if kind == "F":
         raise NotStarted(f"its starter failed: {os.strerror(number).lower()}.")
+    if reader.is_garbled:
+        raise ResultLost("it printed more than the engine keeps for one who takes a call over")
 
 
 def _signal_name(number: int) -> str:

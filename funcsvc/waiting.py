@@ -12,12 +12,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from funcsvc.config import Settings
 from funcsvc.engine.call_engine import CallEngine
-from funcsvc.engine.instances import Instance
+from funcsvc.engine.instances import Instance, InstanceVanished
 from funcsvc.errors import CallFailed, EngineUnavailable, StoreUnavailable
 from funcsvc.models import Func, Image
 
@@ -116,18 +116,24 @@ class WaitingInstances:
         self._met = self._missed = self._made = self._retired = 0
         self._lock = threading.Lock()
         self._wanted = threading.Event()
+        self._given_away: list[Instance] = []
+        self._not_before = self._looked_at = 0.0
         self._closed = False
 
-    def take(self, func: Func, definition: str, image: Image) -> Instance | None:
+    def take(
+        self, func: Func, definition: str, image: Image, claim: Callable[[str], None]
+    ) -> Instance | None:
         """Return an instance of just this version that waits, if there is one; it is the caller's.
 
-        Counts as an arrival of a call.
+        Counts as an arrival of a call. `claim` is told the name before it leaves here.
         """
         if not self._settings.waiting_per_func or not may_wait(func):
             return None
-        with self._lock:
+        with self._changing():
             kept = self._keep(func, definition, image)
             taken = self._pop_living(kept)
+            if taken is not None:
+                claim(taken.name)
             self._met += taken is not None
             self._missed += taken is None
         return taken
@@ -149,24 +155,40 @@ class WaitingInstances:
 
     def run(self, read_definitions: Callable[[list[str]], dict[str, str]]) -> None:
         """Look after the instances for ever: make, renew, retire. For a thread of its own."""
-        looked_at = 0.0
         while not self._closed:
-            made = self._has_room() and self._make_one()
-            if time.monotonic() > looked_at + TICK_SECONDS:
-                with suppress(StoreUnavailable):  # a call compares versions itself
-                    self._retire_stale(read_definitions)
-                looked_at = time.monotonic()
-            if not made:
-                self._wanted.wait(TICK_SECONDS if self._has_room() else YIELD_SECONDS)
-                self._wanted.clear()
+            try:
+                self._step(read_definitions)
+            except Exception:  # noqa: BLE001  # logged whole; the next step comes
+                _log.exception("looking after waiting instances failed in a way it should not")
+                time.sleep(PAUSE_SECONDS)
 
     def close(self) -> None:
         """Have every instance removed, and make no more."""
-        with self._lock:
+        with self._changing():
             self._closed = True
             for kept in self._kept.values():
                 self._retire(kept, 0)
             self._kept.clear()
+
+    def _step(self, read_definitions: Callable[[list[str]], dict[str, str]]) -> None:
+        made = self._has_room() and self._make_one()
+        if time.monotonic() > self._looked_at + TICK_SECONDS:
+            with suppress(StoreUnavailable):  # a call compares versions itself
+                self._retire_stale(read_definitions)
+            self._looked_at = time.monotonic()
+        if not made:
+            self._wanted.wait(TICK_SECONDS if self._has_room() else YIELD_SECONDS)
+            self._wanted.clear()
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Hold the lock; what is retired meanwhile is given away behind it: that may take long."""
+        with self._lock:
+            yield
+            retired, self._given_away = self._given_away, []
+        for instance in retired:
+            instance.close()
+            self._remove(instance.name)
 
     def _keep(self, func: Func, definition: str, image: Image) -> Kept:
         """Note a call, and return what is kept of its func; an older version is retired."""
@@ -199,7 +221,7 @@ class WaitingInstances:
 
     def _make_one(self) -> bool:
         """Make the instance that is wanted most; False when none is."""
-        with self._lock:
+        with self._changing():
             kept = self._most_wanted(time.monotonic())
             if kept is None or self._closed:
                 return False
@@ -208,10 +230,9 @@ class WaitingInstances:
         start = time.monotonic()
         try:
             instance = self._engine.start_instance(name, kept.func, kept.image)
-        except (CallFailed, EngineUnavailable) as error:
-            _log.warning("no instance of %s can wait: %s", kept.func.name, error)
+        except Exception as error:  # noqa: BLE001  # raised again where it was not expected
             kept.not_before = time.monotonic() + PAUSE_SECONDS
-            self._forget_making(name)
+            self._forget_making(name, error)
             return True
         self._ready_seconds += (time.monotonic() - start - self._ready_seconds) / 4
         self._put(kept, version, instance)
@@ -219,7 +240,7 @@ class WaitingInstances:
 
     def _put(self, kept: Kept, version: tuple[Func, str, Image], instance: Instance) -> None:
         """Let an instance wait, unless its version is no longer the func's."""
-        with self._lock:
+        with self._changing():
             self._making = ""
             self._made += 1
             is_current = self._kept.get(kept.func.name) is kept
@@ -229,13 +250,21 @@ class WaitingInstances:
             else:
                 self._give_away(instance)
 
-    def _forget_making(self, name: str) -> None:
+    def _forget_making(self, name: str, error: Exception) -> None:
+        """Have removed what could not be made; raises the error again where it was not expected."""
         with self._lock:
             self._making = ""
         self._remove(name)
+        if isinstance(error, EngineUnavailable):
+            self._not_before = time.monotonic() + PAUSE_SECONDS
+        elif not isinstance(error, CallFailed | InstanceVanished):
+            raise error
+        _log.warning("no instance can wait: %s", error)
 
     def _most_wanted(self, now: float) -> Kept | None:
         """Return the func that lacks most of what it should have, if the bounds let it have one."""
+        if now < self._not_before:
+            return None
         lacking = [
             (len(kept.instances) / self._target(kept, now), -kept.last_call, kept)
             for kept in self._kept.values()
@@ -281,7 +310,7 @@ class WaitingInstances:
             if kept.func.name not in names:
                 continue
             is_current = current.get(kept.func.name) == kept.definition and self._has_image(kept)
-            with self._lock:
+            with self._changing():
                 self._retire(kept, self._target(kept, time.monotonic()) if is_current else 0)
                 self._drop_broken(kept)
                 if not is_current or not self._target(kept, time.monotonic()):
@@ -289,8 +318,8 @@ class WaitingInstances:
 
     def _has_image(self, kept: Kept) -> bool:
         try:
-            return self._engine.get_image(kept.func).id == kept.image.id
-        except (CallFailed, EngineUnavailable):
+            return self._engine.has_image(kept.func, kept.image)
+        except EngineUnavailable:
             return False
 
     def _drop_broken(self, kept: Kept) -> None:
@@ -307,8 +336,7 @@ class WaitingInstances:
 
     def _give_away(self, instance: Instance) -> None:
         self._retired += 1
-        instance.close()
-        self._remove(instance.name)
+        self._given_away.append(instance)
 
     def _count(self) -> int:
         return sum(len(kept.instances) for kept in self._kept.values())

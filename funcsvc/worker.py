@@ -7,9 +7,11 @@ remove containers. All of them are daemons: what a killed worker leaves, another
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 
@@ -55,6 +57,7 @@ def make_worker(settings: Settings, stopping: threading.Event) -> Worker | None:
             client.check()
             queue = CallQueue(client, BlockingClient(settings, 1), settings, engine.find_id())
             engine.prepare(queue.get_service(), queue.worker)
+            queue.renew_leases([])
             return Worker(queue, engine, settings, stopping)
         except FuncsvcError as error:
             _log.warning("the worker can't begin yet: %s", error.message)
@@ -103,6 +106,8 @@ class Worker:
         self._taken_over = threading.BoundedSemaphore(MAX_TAKEN_OVER)
         self._engine_answers = threading.Event()
         self._engine_answers.set()
+        self._has_left = threading.Event()
+        self._store_failed_at = -math.inf
         places = 4 * settings.slots + 2 * settings.waiting_instances
         self._remover = Remover(engine, max_waiting=places)
         self._waiting = WaitingInstances(engine, settings, self._remover.remove, self._has_room)
@@ -111,7 +116,6 @@ class Worker:
 
     def run(self) -> None:
         """Work until told to stop; what runs when the grace is over is left to the next worker."""
-        self._queue.renew_leases([])
         for _ in range(self._settings.slots):
             _start(self._work)
         _start(self._keep_leases)
@@ -145,9 +149,16 @@ class Worker:
                     return call
                 self._queue.wait_for_call(WAIT_SECONDS)
             except StoreUnavailable as error:
-                _log.warning("%s", error.message)
-                time.sleep(RETRY_SECONDS)
+                self._note_failed_store(error)
+        with suppress(StoreUnavailable):  # a reservation whose answer was lost
+            self._queue.release_call(token)
         return None
+
+    def _note_failed_store(self, error: StoreUnavailable) -> None:
+        """Wait a moment; and let other workers renew their leases before any is taken over."""
+        _log.warning("%s", error.message)
+        self._store_failed_at = time.monotonic()
+        time.sleep(RETRY_SECONDS)
 
     def _work(self) -> None:
         while True:
@@ -173,6 +184,8 @@ class Worker:
         except EngineUnavailable as error:
             _log.warning("call %s: %s", call.id, error.message)
             self._engine_answers.clear()
+        except FuncsvcError as error:
+            _log.warning("call %s: %s", call.id, error.message)
         except Exception:  # noqa: BLE001  # logged whole; another worker takes the call over
             _log.exception("call %s: this worker failed in a way it did not expect", call.id)
         finally:
@@ -191,13 +204,12 @@ class Worker:
         return True
 
     def _keep_leases(self) -> None:
-        while True:
+        while not self._has_left.is_set():
             try:
                 self._queue.renew_leases(self._holds.tokens())
-                time.sleep(self._settings.lease_seconds / 3)
+                self._has_left.wait(self._settings.lease_seconds / 3)
             except StoreUnavailable as error:
-                _log.warning("leases can't be renewed: %s", error.message)
-                time.sleep(RETRY_SECONDS)
+                self._note_failed_store(error)
 
     def _look_after(self) -> None:
         """Take over what dead workers left running, and remove the containers that nobody needs."""
@@ -205,6 +217,8 @@ class Worker:
             try:
                 self._take_over()
                 self._sweep()
+            except StoreUnavailable as error:
+                self._note_failed_store(error)
             except FuncsvcError as error:
                 _log.warning("looking after what is left: %s", error.message)
             except Exception:  # noqa: BLE001  # logged whole; the next look comes
@@ -212,13 +226,19 @@ class Worker:
             time.sleep(self._settings.lease_seconds / 3)
 
     def _take_over(self) -> None:
+        """Take over what there is; not just after Redis was away, when every lease looks over."""
+        if time.monotonic() < self._store_failed_at + self._settings.lease_seconds:
+            return
         while not self._stopping.is_set() and self._taken_over.acquire(blocking=False):
-            token = self._queue.new_token()
+            token, call = self._queue.new_token(), None
             self._holds.add(token)
-            call = self._queue.adopt_call(token)
+            try:
+                call = self._queue.adopt_call(token)
+            finally:
+                if call is None:
+                    self._holds.discard(token)
+                    self._taken_over.release()
             if call is None:
-                self._holds.discard(token)
-                self._taken_over.release()
                 return
             _start(self._follow, call)
 
@@ -247,6 +267,7 @@ class Worker:
         _log.info("worker %s stops: %s calls go on", self._queue.member, len(self._holds))
         while len(self._holds) and time.monotonic() < end:
             time.sleep(0.02)
+        self._has_left.set()
         left = self._holds.tokens()
         try:
             self._queue.leave(left)

@@ -63,7 +63,7 @@ class Children:
             "priority": str(len(self.sections) + 1),
             "redirect_stderr": "true",
             "stdout_logfile_backups": "1",
-            "stopwaitsecs": str(STOP_SECONDS // 2),
+            "stopwaitsecs": str(STOP_SECONDS),
             **{key: _escaped(value) for key, value in log.items()},
         }
 
@@ -167,7 +167,7 @@ class Children:
 def end(
     process: subprocess.Popen[bytes],
     number: signal.Signals,
-    deadline_seconds: float = 2 * STOP_SECONDS,
+    deadline_seconds: float = 3 * STOP_SECONDS,
 ) -> None:
     """Send a signal and wait; past the deadline, kill."""
     process.send_signal(number)

@@ -74,16 +74,22 @@ class CallEngine:
         except (ImageNotFound, RegistryUnavailable) as error:
             raise ImageGone(error.message) from error
 
+    def has_image(self, func: Func, image: Image) -> bool:
+        """Tell whether a func's name still stands for an image. Pulls nothing."""
+        found = self._images.find_image(func.config.image)
+        return found is not None and found.id == image.id
+
     def start_instance(self, name: str, func: Func, image: Image) -> Instance:
         """Return an instance of this name, which waits for its frame; it is to be closed.
 
-        Raises NotStarted and ImageGone, the func's own failures, and EngineUnavailable. Whatever
-        happens, the container is to be removed by its name.
+        Raises NotStarted and ImageGone, the func's own failures, InstanceVanished, and
+        EngineUnavailable. Whatever happens, the container is to be removed by its name.
         """
         for _ in range(MAX_STARTS):
             try:
                 return self.instances.start(name, func, image, self._capacity.get_capacity())
             except ImageGoneOnEngine:
+                self.instances.remove(name)
                 self._images.forget(func.config.image)
                 image = self.get_image(func)
             except StarterGone:

@@ -104,8 +104,17 @@ class EngineConnection:
                 raise EngineUnavailable("the operator's Docker config file is not valid") from error
             try:
                 yield client
+            except (docker.errors.APIError, requests.exceptions.ConnectionError) as error:
+                self._forget_version(error)
+                raise
             finally:
                 client.close()
+
+    def _forget_version(self, error: Exception) -> None:
+        """Ask for the engine's version anew: one that was away, or refuses ours, may be another."""
+        if isinstance(error, docker.errors.APIError) and "client version" not in str(error):
+            return
+        self._version = None
 
     def stream_client(self, deadline: Deadline) -> StreamClient:
         """Return a client for one stream, to be closed by who gets it.

@@ -66,7 +66,7 @@ class Images:
 
         Raises ImageNotFound, RegistryUnavailable, TooManyPulls or EngineUnavailable.
         """
-        image = self._memory.get(reference.canonical, lambda: self._look_up(reference))
+        image = self.find_image(reference)
         if image:
             return image
         if self._settings.pull_policy == "never":
@@ -77,6 +77,10 @@ class Images:
             return self._pull_in_turn(reference, Deadline(self._settings.pull_timeout_seconds))
         finally:
             self._pulls.release()
+
+    def find_image(self, reference: ImageReference) -> Image | None:
+        """Return the image if the engine has it; raises EngineUnavailable."""
+        return self._memory.get(reference.canonical, lambda: self._look_up(reference))
 
     def forget(self, reference: ImageReference) -> None:
         """Have the next look-up ask the engine: the image turned out to be gone."""

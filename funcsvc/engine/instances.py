@@ -6,24 +6,28 @@ for it, so that what an engine made after its client gave up can be found and re
 
 from __future__ import annotations
 
+import http.client
+import logging
 import re
 import select
 import socket
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from queue import Empty, Full, Queue
 from typing import Any
 from uuid import uuid4
 
 import docker
-import requests
+import urllib3
 
 from funcsvc.config import Settings
 from funcsvc.engine.connection import Deadline, EngineConnection, StreamClient, translated
-from funcsvc.engine.options import Wanted, container_options
+from funcsvc.engine.options import STARTER_FOLDER, Wanted, container_options
 from funcsvc.engine.protocol import OutputReader
 from funcsvc.engine.starter_volume import StarterVolume
-from funcsvc.engine.streams import Demultiplexer
+from funcsvc.engine.streams import Demultiplexer, LogMender
 from funcsvc.errors import EngineUnavailable, NotStarted
 from funcsvc.models import Capacity, Func, Image
 
@@ -32,11 +36,26 @@ WORKER_LABEL = "funcsvc.worker"
 FUNC_LABEL = "funcsvc.func"
 
 READ_BYTES = 256 * 1024
+
+MAX_PARTS = 8
+"""How many reads of a replay wait to be taken."""
+
+CLOSE_SECONDS = 5
+
+_KEEP_ALIVE = (
+    (socket.TCP_KEEPIDLE, 20),
+    (socket.TCP_KEEPINTVL, 5),
+    (socket.TCP_KEEPCNT, 3),
+)
+"""A host that says nothing for 20 seconds is asked three times, every 5 seconds."""
+
 _MAX_REASON_CHARACTERS = 400
+
+_log = logging.getLogger(__name__)
 
 _ENGINE_TROUBLE = re.compile(
     r"deadline exceeded|context canceled|shutting down|transport is closing|connection refused"
-    r"|ttrpc|containerd is not running|connection error|unavailable",
+    r"|ttrpc|containerd is not running|connection error|unavailable|client version",
     re.IGNORECASE,
 )
 """How the engine words it when the trouble is its own, and not the container's."""
@@ -48,6 +67,10 @@ class StreamBroken(Exception):
 
 class ImageGoneOnEngine(Exception):
     """Raised when the engine no longer has the image that it was said to have."""
+
+
+class InstanceVanished(Exception):
+    """Raised when somebody removed a container while it was made: another may be tried."""
 
 
 class StarterGone(Exception):
@@ -77,6 +100,7 @@ class Instance:
         """Whether it was made ahead of its call."""
         self._client: StreamClient | None = None
         self._socket: socket.socket | None = None
+        self._response: Any = None
         self._frames = Demultiplexer()
 
     def attach(self, client: StreamClient) -> None:
@@ -87,7 +111,7 @@ class Instance:
         self._socket = getattr(attached, "_sock", attached)
         self._response = getattr(attached, "_response", None)
         assert self._socket is not None
-        self._socket.settimeout(None)
+        _keep_alive(self._socket)
 
     def send(self, frame: bytes, deadline: Deadline) -> None:
         """Send the frame whole; raises StreamBroken."""
@@ -124,7 +148,8 @@ class Instance:
                 self._socket.close()
         if self._client is not None:
             if self._response is not None:
-                self._response.close()
+                with suppress(OSError):
+                    self._response.close()
             self._client.close()
         self._socket = self._client = None
 
@@ -152,8 +177,8 @@ class Instances:
     def start(self, name: str, func: Func, image: Image, capacity: Capacity) -> Instance:
         """Create, attach and start a container; it then waits for its frame.
 
-        Raises NotStarted with the engine's own sentence, ImageGoneOnEngine, StarterGone, and
-        EngineUnavailable. What was made by then is to be removed by name.
+        Raises NotStarted with the engine's own sentence, ImageGoneOnEngine, StarterGone,
+        InstanceVanished and EngineUnavailable. What was made by then is to be removed by name.
         """
         instance = Instance(name, func, image)
         wanted = Wanted(
@@ -166,7 +191,7 @@ class Instances:
         )
         deadline = Deadline(self._settings.engine_start_seconds)
         try:
-            with self._connection.client(deadline) as client, _explained():
+            with self._connection.client(deadline) as client, _explained(name):
                 client.create_container_from_config(container_options(wanted), name)
                 instance.attach(self._connection.stream_client(deadline))
                 client.start(name)
@@ -196,8 +221,8 @@ class Instances:
         """
         with translated():
             client = self._connection.stream_client(Deadline(self._settings.engine_timeout_seconds))
-            with client:
-                yield Replay(client, name)
+            with client, closing(Replay(client, name)) as replay:
+                yield replay
 
     def kill(self, name: str, seconds: float) -> None:
         """Kill what runs in a container; one that isn't there or has ended is no error."""
@@ -234,40 +259,65 @@ class Instances:
 
 
 class Replay:
-    """A container's output as the engine has kept it, and follows it."""
+    """A container's output as the engine has kept it, and follows it. To be closed.
+
+    A thread reads, since a read can't be left half way in HTTP's chunks; how long to wait is up to
+    who takes what has come.
+    """
 
     def __init__(self, client: StreamClient, name: str) -> None:
         url = client._url("/containers/{0}/logs", name)
-        params = {"stdout": 1, "stderr": 1, "follow": 1}
+        params = {"stdout": 1, "stderr": 1, "follow": 1, "timestamps": 1}
         self._response = client._get(url, params=params, stream=True)
         client._raise_for_status(self._response)
-        self._buffer: Any = self._response.raw._fp.fp
-        self._socket: socket.socket = self._buffer.raw._sock
-        self._frames = Demultiplexer()
+        _keep_alive(self._response.raw._fp.fp.raw._sock)
+        self._frames = LogMender()
+        self._parts: Queue[bytes] = Queue(MAX_PARTS)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._read_all, daemon=True)
+        self._thread.start()
 
     def read_into(self, reader: OutputReader, seconds: float) -> bool:
         """Read what there is within `seconds`; returns whether there may be more."""
-        if not self._has_data() and not (_is_readable(self._socket, seconds) and self._has_data()):
+        try:
+            data = self._parts.get(timeout=max(seconds, 0.001))
+        except Empty:
             return True
-        data = self._response.raw.read1(READ_BYTES)
         for stream, content in self._frames.feed(data):
             reader.feed(stream, content)
         return bool(data)
 
-    def _has_data(self) -> bool:
-        """Tell whether a read would find something, be it in the buffer above the socket."""
-        timeout = self._socket.gettimeout()
-        self._socket.setblocking(False)
-        try:
-            return bool(self._buffer.peek(1)) or self._is_at_end()
-        finally:
-            self._socket.settimeout(timeout)
+    def close(self) -> None:
+        """End the reading, wherever it is."""
+        self._closing.set()
+        with suppress(OSError, ValueError, RuntimeError):
+            self._response.raw.shutdown()
+        self._thread.join(CLOSE_SECONDS)
+        self._response.close()
 
-    def _is_at_end(self) -> bool:
+    def _read_all(self) -> None:
+        """Give on what comes, and an empty part at its end, or where the connection breaks."""
         try:
-            return self._socket.recv(1, socket.MSG_PEEK) == b""
-        except BlockingIOError:
-            return False
+            while data := self._response.raw.read1(READ_BYTES):
+                self._give_on(data)
+        except (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException, ValueError):
+            _log.debug("the replay of a container broke off")
+        self._give_on(b"")
+
+    def _give_on(self, part: bytes) -> None:
+        while not self._closing.is_set():
+            with suppress(Full):
+                self._parts.put(part, timeout=1)
+                return
+
+
+def _keep_alive(sock: socket.socket) -> None:
+    """Let silence last as long as it may, but notice when the engine's host is gone."""
+    sock.settimeout(None)
+    if sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, seconds in _KEEP_ALIVE:
+            sock.setsockopt(socket.IPPROTO_TCP, option, seconds)
 
 
 def _is_readable(sock: socket.socket, seconds: float) -> bool:
@@ -280,23 +330,23 @@ def _is_readable(sock: socket.socket, seconds: float) -> bool:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _explained(name: str) -> Iterator[None]:
     """Turn what the engine says of a container that it won't make or start into errors of ours."""
     try:
         yield
     except docker.errors.APIError as error:
         text = str(error.explanation or error)
-        if error.status_code == 404 and "image" in text.lower():
+        if "No such image" in text:
             raise ImageGoneOnEngine from error
-        if "/.funcsvc/" in text:
+        if "marked for removal" in text or f"No such container: {name}" in text:
+            raise InstanceVanished from error
+        if f"{STARTER_FOLDER}/" in text:
             raise StarterGone from error
         if error.status_code == 503 or _ENGINE_TROUBLE.search(text):
             raise
         if "no space left" in text:
             raise NotStarted("the engine's disk is full.") from error
         raise NotStarted(_sentence(text)) from error
-    except requests.exceptions.RequestException:
-        raise
 
 
 def _sentence(text: str) -> str:

@@ -92,15 +92,15 @@ class OutputReader:
         self.begun = False
         """Whether standard output begins with the first mark: the command was started."""
         self.is_garbled = False
-        """Whether it begins with anything else: then nothing of it is kept."""
+        """Whether it begins with anything else: the beginning is lost, and nothing is kept."""
 
     def feed(self, stream: int, data: bytes) -> None:
         """Take what has come of a stream: 1 is standard output, 2 standard error."""
         if stream == STDERR:
             self._err.feed(data)
-        elif stream == STDOUT and self.begun:
+        elif stream == STDOUT and (self.begun or self.is_garbled):
             self._out.feed(data)
-        elif stream == STDOUT and not self.is_garbled:
+        elif stream == STDOUT:
             self._feed_head(data)
 
     @property
@@ -111,7 +111,7 @@ class OutputReader:
     @property
     def stdout(self) -> bytes:
         """What the command has printed, up to `max_output_bytes`."""
-        return self._out.kept
+        return b"" if self.is_garbled else self._out.kept
 
     @property
     def short_stderr(self) -> bytes:
@@ -121,7 +121,7 @@ class OutputReader:
     @property
     def is_too_large(self) -> bool:
         """Whether the command has certainly printed more than `max_output_bytes`."""
-        return self._out.has_more
+        return self._out.has_more and not self.is_garbled
 
     def _feed_head(self, data: bytes) -> None:
         missing = MARK_BYTES - len(self._head)
@@ -131,6 +131,7 @@ class OutputReader:
             self._out.feed(data[missing:])
         elif not self._first.startswith(self._head):
             self.is_garbled = True
+            self._out.feed(self._head + data[missing:])
 
 
 class _Stream:

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import tarfile
+import time
 from uuid import uuid4
 
 import docker
@@ -22,6 +23,12 @@ from funcsvc.errors import EngineUnavailable
 from funcsvc.starter import starter_architecture, starter_binary
 
 _INSTALL_SECONDS = 60
+_REMOVE_SECONDS = 30
+
+_LABEL = "funcsvc.carrier"
+
+_FORGOTTEN_SECONDS = 600
+"""After how long a carrier is nobody's any more: its installation took a tenth of that at most."""
 
 
 class StarterVolume:
@@ -35,15 +42,23 @@ class StarterVolume:
 
     def install(self) -> None:
         """See to it that the engine has the volume, whole; raises EngineUnavailable."""
+        name = f"{self.name}-{uuid4().hex[:8]}"
         with self._connection.client(Deadline(_INSTALL_SECONDS)) as client:
             self._check_architecture(client)
+            _remove_forgotten(client)
             image = _import_carrier(client)
-            name = f"{self.name}-{uuid4().hex[:8]}"
             try:
                 client.create_container_from_config(self._carrier(image), name)
                 self._fill(client, name)
             finally:
-                _remove_carrier(client, name, image)
+                self._remove_carrier(name, image)
+
+    def _remove_carrier(self, name: str, image: str) -> None:
+        """Remove what was only there to fill the volume, with a deadline of its own."""
+        with self._connection.client(Deadline(_REMOVE_SECONDS)) as client:
+            for remove, what in ((client.remove_container, name), (client.remove_image, image)):
+                with contextlib.suppress(docker.errors.APIError):
+                    remove(what, force=True)
 
     def _check_architecture(self, client: docker.APIClient) -> None:
         architecture = client.version()["Arch"]
@@ -58,7 +73,7 @@ class StarterVolume:
         return {
             "Image": image,
             "Entrypoint": [STARTER_PATH],
-            "Labels": {"funcsvc.carrier": self.name},
+            "Labels": {_LABEL: "1"},
             "HostConfig": {"Mounts": [mount], "NetworkMode": "none"},
         }
 
@@ -82,16 +97,18 @@ class StarterVolume:
 
 def _import_carrier(client: docker.APIClient) -> str:
     """Make an image of next to nothing, to create a container from."""
-    said = client.import_image_from_data(_tar("carrier", b""), changes=["LABEL funcsvc.carrier=1"])
+    said = client.import_image_from_data(_tar("carrier", b""), changes=[f"LABEL {_LABEL}=1"])
     image: str = json.loads(said.splitlines()[-1])["status"]
     return image
 
 
-def _remove_carrier(client: docker.APIClient, name: str, image: str) -> None:
-    with contextlib.suppress(docker.errors.NotFound):
-        client.remove_container(name, force=True)
-    with contextlib.suppress(docker.errors.NotFound):
-        client.remove_image(image)
+def _remove_forgotten(client: docker.APIClient) -> None:
+    """Remove carriers of installations that were killed."""
+    for found in client.containers(all=True, filters={"label": [_LABEL], "status": ["created"]}):
+        if found["Created"] < time.time() - _FORGOTTEN_SECONDS:
+            with contextlib.suppress(docker.errors.APIError):
+                client.remove_container(found["Id"])
+                client.remove_image(found["ImageID"])
 
 
 def _tar(name: str, content: bytes) -> bytes:

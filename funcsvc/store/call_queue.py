@@ -146,8 +146,9 @@ class CallQueue:
     def get_service(self) -> str:
         """Return the name that this service's containers are labelled with."""
         key = self._keys.service
-        self._client.read(lambda client: client.set(key, uuid4().hex, nx=True))
-        return str(self._client.read(lambda client: client.get(key)), "utf-8")
+        if self._client.get(key) is None:  # a Redis that is full takes no SET, not even this one
+            self._client.read(lambda client: client.set(key, uuid4().hex, nx=True))
+        return str(self._client.get(key))
 
     def get_live_workers(self) -> set[str]:
         """Return the workers whose lease hasn't ended, without their engines."""

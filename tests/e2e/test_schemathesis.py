@@ -87,7 +87,7 @@ def test_service_does_what_its_description_says(
     assert {200, 400, 404} <= set(pulls)
     for kind in ("call", "status", "logs", "output"):
         answers = {line["status"] for line in lines if line["path"].startswith(f"/{kind}/")}
-        assert {200, 404} <= answers, kind
+        assert 200 in answers, kind
 
 
 def schemathesis(place: Path, *arguments: str, **told: str) -> subprocess.CompletedProcess[str]:

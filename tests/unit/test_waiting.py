@@ -48,8 +48,8 @@ class FakeEngine:
     def new_name(self) -> str:
         return f"i{len(self.started)}"
 
-    def get_image(self, func: Func) -> Image:
-        return self.image
+    def has_image(self, func: Func, image: Image) -> bool:
+        return self.image.id == image.id
 
     def start_instance(self, name: str, func: Func, image: Image) -> FakeInstance:
         if self.fails:
@@ -70,10 +70,11 @@ class Pool:
             self.engine, load_settings(given), self.removed.append, lambda: True
         )
         self.definitions: dict[str, str] = {}
+        self.claimed: list[str] = []
 
     def call(self, name: str, image: Image = IMAGE, version: str = "1", **fields: object):
         self.definitions[name] = version
-        return self.waiting.take(new_func(name, **fields), version, image)
+        return self.waiting.take(new_func(name, **fields), version, image, self.claimed.append)
 
     def make(self) -> int:
         """Make all that is wanted; return how many wait."""
@@ -232,6 +233,13 @@ def test_engine_that_fails_is_left_alone_for_a_while(pool) -> None:
     assert pool.make() == 0
     pool.now += 6
     assert pool.make() == 1
+
+
+def test_name_is_claimed_before_it_leaves(pool) -> None:
+    pool.call("a")
+    pool.make()
+    taken = pool.call("a")
+    assert pool.claimed == [taken.name]
 
 
 def test_close_retires_all_and_makes_no_more(pool) -> None:
