@@ -48,8 +48,8 @@ class LogMender:
     A line of more than PIECE_BYTES is logged in pieces, and the `local` driver of Docker 20.10
     gives back the last of them without its newline. Each frame of a log is a piece or a line;
     behind a whole piece without a newline comes the rest of its line, and a newline ends that,
-    whether it is there or not. The log is to be asked for with timestamps, which stand first in each
-    frame: without them, a rest that is empty would get no frame.
+    whether it is there or not. The log is to be asked for with timestamps, which stand first in
+    each frame: without them, a rest that is empty would get no frame.
     """
 
     def __init__(self) -> None:
