@@ -170,6 +170,12 @@ class WaitingInstances:
                 self._retire(kept, 0)
             self._kept.clear()
 
+    def wait_until_idle(self, seconds: float) -> None:
+        """Return when no instance is just being made, or when the time is over."""
+        end = time.monotonic() + seconds
+        while self._making and time.monotonic() < end:
+            time.sleep(0.02)
+
     def _step(self, read_definitions: Callable[[list[str]], dict[str, str]]) -> None:
         made = self._has_room() and self._make_one()
         if time.monotonic() > self._looked_at + TICK_SECONDS:

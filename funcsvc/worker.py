@@ -34,6 +34,9 @@ MAX_TAKEN_OVER = 64
 OTHER_THREADS = 8
 """How many threads beside slots and take-overs use Redis, at the most."""
 
+LOG_SECONDS = 60
+"""How often what waits is logged at the most."""
+
 REMOVE_SECONDS = 4
 """How long a worker that ends waits for the containers that are being removed."""
 
@@ -107,12 +110,13 @@ class Worker:
         self._engine_answers = threading.Event()
         self._engine_answers.set()
         self._has_left = threading.Event()
-        self._store_failed_at = -math.inf
+        self._store_failed_at = self._logged_at = -math.inf
         places = 4 * settings.slots + 2 * settings.waiting_instances
         self._remover = Remover(engine, max_waiting=places)
         self._waiting = WaitingInstances(engine, settings, self._remover.remove, self._has_room)
         self._supply = InstanceSupply(engine, self._waiting, self._remover.remove)
         self._runner = Runner(queue, engine, settings, self._supply)
+        self._logged = self._waiting.counts()
 
     def run(self) -> None:
         """Work until told to stop; what runs when the grace is over is left to the next worker."""
@@ -217,6 +221,7 @@ class Worker:
             try:
                 self._take_over()
                 self._sweep()
+                self._log_waiting()
             except StoreUnavailable as error:
                 self._note_failed_store(error)
             except FuncsvcError as error:
@@ -261,6 +266,20 @@ class Worker:
                 _log.info("container %s is nobody's: it is removed", name)
                 self._remover.remove(name)
 
+    def _log_waiting(self) -> None:
+        """Log what waits, and how often a call met an instance, whenever that has changed."""
+        counts = self._waiting.counts()
+        if counts != self._logged and time.monotonic() > self._logged_at + LOG_SECONDS:
+            self._logged, self._logged_at = counts, time.monotonic()
+            _log.info(
+                "%s instances wait; of the calls %s met one and %s none; %s were made, %s retired",
+                counts.waiting,
+                counts.met,
+                counts.missed,
+                counts.made,
+                counts.retired,
+            )
+
     def _finish_within_grace(self) -> None:
         end = time.monotonic() + self._settings.worker_grace_seconds
         self._waiting.close()
@@ -273,6 +292,7 @@ class Worker:
             self._queue.leave(left)
         except StoreUnavailable as error:
             _log.warning("%s What is left is taken over when its lease ends.", error.message)
+        self._waiting.wait_until_idle(REMOVE_SECONDS)
         self._remover.wait_until_done(REMOVE_SECONDS)
         _log.info("worker %s ends; %s calls are left to others", self._queue.member, len(left))
 
