@@ -18,7 +18,7 @@ test: ## Runs the lint, then every test, with coverage; ARGS="-k word" goes to p
 
 chaos: ## Runs the faults that take long, then random ones under load for two minutes; ARGS="--seed 1".
 	@scripts/setup test
-	@.venv/bin/python -m pytest tests/chaos/long_faults.py tests/chaos/long_takeovers.py
+	@.venv/bin/python -m pytest tests/chaos/long_*.py
 	@$(PYTHON) -m tests.chaos $(ARGS)
 
 lint: ## Checks style, format and types.

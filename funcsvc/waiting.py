@@ -31,7 +31,7 @@ MAX_KEPT = 1000
 """Of how many funcs arrivals are remembered; the least recently called is forgotten."""
 
 PATIENCE_SECONDS = 10.0
-"""A func gives way only to one that was called so much later."""
+"""A func that was called so lately gives way to no other."""
 
 TICK_SECONDS = 1.0
 """How often waiting instances are looked after when nothing is to be made."""
@@ -296,10 +296,11 @@ class WaitingInstances:
         )
 
     def _make_way_for(self, kept: Kept) -> bool:
-        """Retire instances of funcs that were called long before this one, the longest first."""
+        """Retire instances of funcs that were not called of late, the longest first."""
         others = sorted(self._kept.values(), key=lambda it: it.last_call)
         for other in others:
-            if other.last_call > kept.last_call - PATIENCE_SECONDS:
+            latest = min(kept.last_call, time.monotonic() - PATIENCE_SECONDS)
+            if other is kept or other.last_call > latest:
                 return False
             while other.instances:
                 self._retire(other, len(other.instances) - 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -81,78 +80,6 @@ def test_worker_that_stood_still_past_its_lease_changes_nothing() -> None:
         servers.wait_until(lambda: "not recorded" in made.workers[0].log(), "it saw its loss", 20)
         assert made.runs() == {call_id: 1}
         assert made.functions.counts("slow")["Finished"] == 1
-        made.check_nothing_is_left()
-
-
-def test_worker_that_stood_still_before_the_start_runs_nothing_afterwards() -> None:
-    with plant() as made:
-        made.define("quick", "echo done")
-        made.engines[0].pause()
-        call_id = made.call("quick")
-        made.wait_for_status(call_id, "Running")
-        made.workers[0].pause()
-        made.engines[0].resume()
-        made.add_worker()
-        assert made.functions.output("quick", call_id).body == b"done\n"
-        made.workers[0].resume()
-        servers.wait_until(lambda: "took it over" in made.workers[0].log(), "it saw its loss", 20)
-        assert made.runs() == {call_id: 1}
-        made.check_nothing_is_left()
-
-
-def test_engine_restarted_ends_what_ran_and_runs_what_waited() -> None:
-    with plant(slots=2) as made:
-        made.define("slow", "sleep 4; echo done")
-        call_ids = [made.call("slow") for _ in range(4)]
-        made.wait_until_ran(call_ids[0])
-        made.wait_until_ran(call_ids[1])
-        made.engines[0].end()
-        made.engines[0].start()
-        answers = [made.functions.output("slow", call_id) for call_id in call_ids]
-        assert [it.status for it in answers] == [500, 500, 200, 200]
-        assert "killed by signal 15" in answers[0].json["message"]  # dockerd stops its containers
-        assert set(made.runs().values()) == {1}
-        made.check_nothing_is_left()
-
-
-def test_timeout_is_kept_while_the_engine_stands_still() -> None:
-    with plant() as made:
-        made.define("slow", "sleep 30", Timeout=2)
-        call_id = made.call("slow")
-        made.wait_until_ran(call_id)
-        made.engines[0].pause()
-        start = time.monotonic()
-        answer = made.functions.output("slow", call_id)
-        assert answer.status == 504
-        assert time.monotonic() - start < 2 + 2
-        made.engines[0].resume()
-        made.check_nothing_is_left()
-
-
-def test_full_disk_of_the_engine_fails_calls_and_says_so() -> None:
-    with plant() as made:
-        made.define("short", "echo done")
-        assert made.functions.sync("short").body == b"done\n"
-        data = made.engines[0].place / "data"
-        made.engines[0].end()
-        saved = data.rename(data.with_name("saved"))
-        data.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", data], check=True)
-        subprocess.run(["cp", "-a", f"{saved}/.", data], check=True)
-        made.engines[0].start()
-        with (data / "filler").open("wb") as filler:
-            try:
-                while True:
-                    filler.write(bytes(65536))
-                    filler.flush()
-            except OSError:
-                pass
-        call_id = made.call("short")
-        answer = made.functions.output("short", call_id)
-        assert answer.status == 500
-        (data / "filler").unlink()
-        made.accepted["short"] = []
-        assert made.functions.sync("short").body == b"done\n"
         made.check_nothing_is_left()
 
 
