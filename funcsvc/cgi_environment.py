@@ -47,7 +47,7 @@ def _variables(environ: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if environ.get("CONTENT_TYPE"):
         yield "CONTENT_TYPE", environ["CONTENT_TYPE"]
     for name, value in environ.items():
-        if _HEADER.fullmatch(name) and name not in _LEFT_OUT:
+        if name.startswith("HTTP_") and name not in _LEFT_OUT and _HEADER.fullmatch(name):
             yield name, value
 
 

@@ -36,8 +36,8 @@ class Answer(Response):
     default_mimetype = "application/json"
 
 
-class DefinitionAnswer(Answer):
-    """A definition, on the hot path: its headers are whole and need none of werkzeug's care.
+class ShortAnswer(Answer):
+    """A short answer on the hot path: its headers are whole and need none of werkzeug's care.
 
     For one, Location is made of a name's `[-a-z0-9]`, where nothing has to be escaped.
     """

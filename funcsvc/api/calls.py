@@ -9,7 +9,7 @@ from uuid import uuid4
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
-from funcsvc.api.answers import Answer
+from funcsvc.api.answers import Answer, ShortAnswer
 from funcsvc.api.bodies import read_body
 from funcsvc.api.call_addresses import CallLimits, check_call_id, find_func
 from funcsvc.api.clients import ClientConnection
@@ -41,7 +41,7 @@ def make_blueprint(settings: Settings, funcs: FuncStore, calls: CallStore) -> Bl
     def call_func(name: str, uuid: str) -> Response:
         call = _read_call(limits, name, uuid)
         calls.create_call(call)
-        return Answer(json.dumps({"CallId": call.id}))
+        return ShortAnswer(f'{{"CallId": "{call.id}"}}')
 
     @blueprint.route("/call/<name>/<uuid>/sync", methods=CALL_METHODS)
     def call_func_sync(name: str, uuid: str) -> Response:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from flask import Blueprint, Response, request
 
-from funcsvc.api.answers import Answer, DefinitionAnswer
+from funcsvc.api.answers import Answer, ShortAnswer
 from funcsvc.api.bodies import read_json_object
 from funcsvc.api.call_addresses import check_call_id
 from funcsvc.engine import Engine
@@ -36,7 +36,7 @@ def make_blueprint(policy: Policy, engine: Engine, store: FuncStore, calls: Call
         definition = func_text(func)
         store.create_func(func, definition)
         location = f"/funcs/{func.name}"
-        return DefinitionAnswer(definition, status=201, headers={"Location": location})
+        return ShortAnswer(definition, status=201, headers={"Location": location})
 
     @blueprint.get("/funcs")
     def list_funcs() -> Response:
@@ -45,14 +45,14 @@ def make_blueprint(policy: Policy, engine: Engine, store: FuncStore, calls: Call
 
     @blueprint.get("/funcs/<name>")
     def get_func(name: str) -> Response:
-        return DefinitionAnswer(store.get_func(name))
+        return ShortAnswer(store.get_func(name))
 
     @blueprint.put("/funcs/<name>")
     def update_func(name: str) -> Response:
         changes = changes_schema.load_changes(read_json_object(request))
         if changes.size:
             engine.check_size(changes.size)
-        return DefinitionAnswer(store.update_func(name, changes.apply_to))
+        return ShortAnswer(store.update_func(name, changes.apply_to))
 
     @blueprint.delete("/funcs/<name>")
     def delete_func(name: str) -> Response:
@@ -62,7 +62,7 @@ def make_blueprint(policy: Policy, engine: Engine, store: FuncStore, calls: Call
     @blueprint.get("/funcs/call/<call_id>")
     def get_func_of_call(call_id: str) -> Response:
         name = calls.get_func_name(check_call_id(call_id))
-        return DefinitionAnswer(store.get_func(name))
+        return ShortAnswer(store.get_func(name))
 
     return blueprint
 
