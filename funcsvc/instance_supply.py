@@ -29,7 +29,10 @@ class InstanceSupply:
     """
 
     def __init__(
-        self, engine: CallEngine, waiting: WaitingInstances, remove: Callable[[str], None]
+        self,
+        engine: CallEngine,
+        waiting: WaitingInstances,
+        remove: Callable[[str, Instance | None], None],
     ) -> None:
         self._engine = engine
         self._waiting = waiting
@@ -38,7 +41,7 @@ class InstanceSupply:
         self._lock = threading.Lock()
         self.starting = 0
         """How many calls are just now having an instance started."""
-        self.remove = remove
+        self._remove = remove
 
     @contextmanager
     def instance_for(self, func: Func, definition: str) -> Iterator[Instance]:
@@ -57,13 +60,16 @@ class InstanceSupply:
                     instance = self._engine.start_instance(name, func, image)
             yield instance
         finally:
-            if instance is not None:
-                instance.close()
             if name not in self._left:
-                self.remove(name)
+                self.remove(name, instance)
+            elif instance is not None:
+                instance.close()
             self._left.discard(name)
             self._in_use.discard(name)
-            self._waiting.wake()
+
+    def remove(self, name: str, instance: Instance | None = None) -> None:
+        """Have a container removed, after detaching from it."""
+        self._remove(name, instance)
 
     def leave(self, name: str) -> None:
         """Leave an instance in use to others: who holds its call, or a sweep, removes it."""

@@ -133,7 +133,7 @@ class Runner:
         start = time.monotonic()
         with self._supply.instance_for(func, call.definition) as instance:
             outcome = self._run_in(instance, call)
-            self._free_ports(instance.name, func)
+            self._free_ports(instance.name, func, instance)
             if not self._record(call.token, outcome):
                 self._supply.leave(instance.name)  # who holds the call may be reading from it
             _log.info(
@@ -249,9 +249,11 @@ class Runner:
             raise OutOfMemory(func.size.name, state.exit_code)
         raise ResultLost(f"its container was ended from outside (exit code {state.exit_code})")
 
-    def _free_ports(self, name: str, func: Func) -> None:
+    def _free_ports(self, name: str, func: Func, instance: Instance | None = None) -> None:
         """Let a container that holds ports of the host end, before the next one wants them."""
         if func.host_config.port_bindings:
+            if instance is not None:
+                instance.close()  # the starter waits to be let go
             self._engine.wait_until_stopped(name)
 
     def _record(self, token: str, outcome: Outcome) -> bool:

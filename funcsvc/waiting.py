@@ -139,7 +139,7 @@ class WaitingInstances:
         return taken
 
     def wake(self) -> None:
-        """Say that a call has ended: now is a good time to make what it took."""
+        """Say that a container is gone: now is a good time to make the one that follows it."""
         self._wanted.set()
 
     def uses(self, name: str) -> bool:

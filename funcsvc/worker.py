@@ -114,6 +114,7 @@ class Worker:
         places = 4 * settings.slots + 2 * settings.waiting_instances
         self._remover = Remover(engine, max_waiting=places)
         self._waiting = WaitingInstances(engine, settings, self._remover.remove, self._has_room)
+        self._remover.when_removed = self._waiting.wake
         self._supply = InstanceSupply(engine, self._waiting, self._remover.remove)
         self._runner = Runner(queue, engine, settings, self._supply)
         self._logged = self._waiting.counts()

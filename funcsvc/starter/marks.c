@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { MARK_BYTES = 44, NOT_EXECUTABLE = 126, NOT_FOUND = 127 };
+enum { MARK_BYTES = 44, NOT_EXECUTABLE = 126, NOT_FOUND = 127, LET_GO_MS = 1000 };
 
 /* The command shares these streams, and may have made them non-blocking. */
 void write_all(int stream, const char *bytes, size_t count)
@@ -43,10 +43,18 @@ static int exit_status(char kind, unsigned number)
     return kind == 'N' ? NOT_EXECUTABLE : NOT_STARTED;
 }
 
+/* The end of a container costs its engine some 100 ms of work. It begins when the one who is attached
+ * lets go, who by then has told the result, and soon enough where nobody does. */
+static void wait_to_be_let_go(void)
+{
+    poll(&(struct pollfd){STDIN_FILENO, POLLIN, 0}, 1, LET_GO_MS);
+}
+
 _Noreturn void finish(char kind, unsigned number)
 {
     write_mark(STDOUT_FILENO, kind, number);
     write_mark(STDERR_FILENO, kind, number);
+    wait_to_be_let_go();
     _exit(exit_status(kind, number));
 }
 

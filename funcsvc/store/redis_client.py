@@ -185,6 +185,7 @@ def make_pool(url: str, timeout_seconds: float, max_connections: int) -> redis.C
         "socket_timeout": command_seconds,
         "socket_connect_timeout": command_seconds,
         "socket_keepalive": True,
+        "socket_read_size": 256 * 1024,
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
     }
