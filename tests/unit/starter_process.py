@@ -63,6 +63,11 @@ class Starter:
         """What the command has printed by now."""
         return self._reader.stdout
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether both final marks have come."""
+        return self._reader.ending is not None
+
     def send(self, data: bytes) -> None:
         """Send bytes, and leave the input open."""
         self.process.stdin.write(data)
@@ -89,8 +94,9 @@ class Starter:
                 self._read(key)
 
     def finish(self) -> Outcome:
-        """Read to the final marks, or to the end of both streams, and say how it went."""
+        """Read to the final marks or the end of both streams, let it go, and say how it went."""
         self.read_until(lambda: self._reader.ending)
+        self.end_input()
         status = self.process.wait(DEADLINE_SECONDS)
         return Outcome(self._reader.ending, status, self._reader.stdout, self._reader.short_stderr)
 

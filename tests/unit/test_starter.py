@@ -13,6 +13,7 @@ import pytest
 
 from funcsvc.engine.protocol import Ending
 from tests.unit.starter_process import (
+    DEADLINE_SECONDS,
     IS_ROOT,
     MEBIBYTE,
     NONCE,
@@ -234,3 +235,19 @@ def idle(starter):
 
 def only_child(starter):
     return int(Path(f"/proc/{starter.pid}/task/{starter.pid}/children").read_text())
+
+
+def test_starter_stays_a_moment_after_the_end_until_it_is_let_go():
+    with Starter() as starter:
+        starter.begin(["true"])
+        starter.read_until(lambda: starter.has_ended)
+        assert starter.process.poll() is None
+        starter.end_input()
+        assert starter.process.wait(DEADLINE_SECONDS) == 0
+
+
+def test_starter_that_nobody_lets_go_ends_by_itself():
+    with Starter() as starter:
+        starter.begin(["true"])
+        starter.read_until(lambda: starter.has_ended)
+        assert starter.process.wait(DEADLINE_SECONDS) == 0
