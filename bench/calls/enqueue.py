@@ -141,7 +141,8 @@ class _Pipeline:
         if script.sha not in self._known:
             self._client.script_load(script.text)
             self._known.add(script.sha)
-        script.run(self._pipeline, keys, [*args, int(time.time() * 1000) + 3_600_000])
+        deadline_ms = int(time.time() * 1000) + 3_600_000
+        self._pipeline.evalsha(script.sha, len(keys), *keys, *args, deadline_ms)
         return "created"
 
     def execute(self) -> None:
