@@ -1,8 +1,10 @@
 """Server settings. The reasons for those that surprise are in docs/architecture.md."""
 
+from funcsvc.allocator import keep_freed_memory
 from funcsvc.server import check_address_is_free, say_ready, settings_or_exit
 
 settings = settings_or_exit()
+keep_freed_memory()
 
 bind = settings.bind
 workers = settings.workers

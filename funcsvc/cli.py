@@ -11,6 +11,7 @@ import threading
 import click
 
 from funcsvc import __version__
+from funcsvc.allocator import keep_freed_memory
 from funcsvc.config import InvalidSettings, Settings, load_settings, settings_page
 
 
@@ -36,6 +37,7 @@ def worker() -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    keep_freed_memory()
     made = make_worker(given, stopping)
     if made:
         made.run()

@@ -42,18 +42,18 @@ def make_frame(
         raise ValueError("a frame needs a command")
     if any(variable.find(b"=") < 1 for variable in environment):
         raise ValueError("a variable is NAME=value")
-    body = b"".join(
-        (
-            nonce.encode(),
-            _NUMBER.pack(FLAG_TERMINAL if terminal else 0),
-            _strings(environment),
-            _strings([word.encode("utf-8", "surrogateescape") for word in words]),
-            _sized(payload),
-        )
+    parts = (
+        nonce.encode(),
+        _NUMBER.pack(FLAG_TERMINAL if terminal else 0),
+        _strings(environment),
+        _strings([word.encode("utf-8", "surrogateescape") for word in words]),
+        _NUMBER.pack(len(payload)),
+        payload,
     )
-    if len(body) > MAX_FRAME_BYTES:
+    length = sum(map(len, parts))
+    if length > MAX_FRAME_BYTES:
         raise ValueError(f"a frame has at most {MAX_FRAME_BYTES} bytes")
-    return MAGIC + _sized(body)
+    return b"".join((MAGIC, _NUMBER.pack(length), *parts))  # a payload is large: one copy
 
 
 def _strings(strings: Sequence[bytes]) -> bytes:
@@ -138,7 +138,8 @@ class _Stream:
     """One stream up to its final mark, of which the first `max_bytes` are kept."""
 
     def __init__(self, nonce: str, max_bytes: int) -> None:
-        self._mark = re.compile(rb"%b ([XSOPNF]) ([0-9]{8})\n" % nonce.encode())
+        self._nonce = nonce.encode()
+        self._mark = re.compile(rb"%b ([XSOPNF]) ([0-9]{8})\n" % self._nonce)
         self._example = f"{nonce} X {0:08d}\n".encode()
         self._max_bytes = max_bytes
         self._kept = bytearray()
@@ -156,7 +157,8 @@ class _Stream:
         if self.ending:
             return
         window = self._held_back + data
-        mark = self._mark.search(window)
+        at = window.find(self._nonce)  # several times as fast as the pattern, which is rarely there
+        mark = self._mark.search(window, at) if at >= 0 else None
         if mark:
             self.ending = Ending(mark[1].decode(), int(mark[2]))
         end = mark.start() if mark else self._find_beginning(window)
