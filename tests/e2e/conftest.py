@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from tests import servers
-from tests.e2e import images
+from tests.e2e import calling, images
 
 
 @pytest.hookimpl(wrapper=True)
@@ -34,6 +35,47 @@ def own_redis() -> Iterator[servers.RedisServer]:
     """A Redis of this test alone."""
     with servers.redis_server() as server:
         yield server
+
+
+@pytest.fixture
+def engine_host(docker_host: str) -> str:
+    """The engine that `start` starts services over: the shared one, unless a module has its own."""
+    return docker_host
+
+
+@pytest.fixture
+def start(own_redis: servers.RedisServer, engine_host: str) -> Iterator[object]:
+    """Start services over a Redis of the test's own; settings may be given by name."""
+    with contextlib.ExitStack() as stack:
+
+        def start_service(
+            environment: Mapping[str, str] | None = None, **settings: object
+        ) -> servers.Service:
+            given = {"redis_url": own_redis.url, "docker_host": engine_host, **settings}
+            return stack.enter_context(servers.service(environment, **given))
+
+        yield start_service
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[servers.RegistryServer]:
+    """A registry that anyone may pull from."""
+    with servers.registry_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def calls(module_redis: servers.RedisServer) -> Iterator[calling.Calls]:
+    """The calls in the module's Redis, as a worker that is played sees them."""
+    with calling.calls_of(module_redis.url) as found:
+        yield found
+
+
+@pytest.fixture
+def address(calls: calling.Calls, request: pytest.FixtureRequest) -> str:
+    """`<name>/<uuid>` of a func of this test alone."""
+    name = f"f{abs(hash(request.node.name))}"
+    return f"{name}/{calls.create_func(name)}"
 
 
 @pytest.fixture(scope="module")

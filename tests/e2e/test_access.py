@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import hmac
 import os
 import signal
 import socket
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -19,18 +17,6 @@ from tests.e2e.raw_http import RawClient
 
 KEY, SECRET = "HYPEREXAMPLEKEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 UPDATE = b'{"Timeout": 5}'
-
-
-@pytest.fixture
-def start(own_redis: servers.RedisServer, docker_host: str) -> Iterator[object]:
-    """Start services over a Redis of the test's own and the shared engine."""
-    with contextlib.ExitStack() as stack:
-
-        def start_service(**settings: object) -> servers.Service:
-            given = {"redis_url": own_redis.url, "docker_host": docker_host, **settings}
-            return stack.enter_context(servers.service(**given))
-
-        yield start_service
 
 
 def basic(key: str, secret: str) -> dict[str, str]:

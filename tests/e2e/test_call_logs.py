@@ -28,19 +28,6 @@ def web(module_redis: servers.RedisServer) -> Iterator[servers.Service]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def calls(module_redis: servers.RedisServer) -> Iterator[calling.Calls]:
-    with calling.calls_of(module_redis.url) as found:
-        yield found
-
-
-@pytest.fixture
-def address(calls: calling.Calls, request: pytest.FixtureRequest) -> str:
-    """`<name>/<uuid>` of a func of this test alone."""
-    name = f"l{abs(hash(request.node.name))}"
-    return f"{name}/{calls.create_func(name)}"
-
-
 class Follower(RawClient):
     """A client that reads a log line by line, by HTTP or upgraded."""
 

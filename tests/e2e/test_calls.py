@@ -33,19 +33,6 @@ def web(module_redis: servers.RedisServer) -> Iterator[servers.Service]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def calls(module_redis: servers.RedisServer) -> Iterator[calling.Calls]:
-    with calling.calls_of(module_redis.url) as found:
-        yield found
-
-
-@pytest.fixture
-def address(calls: calling.Calls, request: pytest.FixtureRequest) -> str:
-    """`<name>/<uuid>` of a func of this test alone."""
-    name = f"f{abs(hash(request.node.name))}"
-    return f"{name}/{calls.create_func(name)}"
-
-
 @pytest.fixture
 def clients() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(8) as pool:

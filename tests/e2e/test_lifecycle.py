@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
@@ -16,18 +15,6 @@ import pytest
 
 from tests import servers
 from tests.e2e import images
-
-
-@pytest.fixture
-def start(own_redis: servers.RedisServer, docker_host: str) -> Iterator[object]:
-    """Start services over the shared engine."""
-    with contextlib.ExitStack() as stack:
-
-        def start_service(**settings: object) -> servers.Service:
-            given = {"redis_url": own_redis.url, "docker_host": docker_host, **settings}
-            return stack.enter_context(servers.service(**given))
-
-        yield start_service
 
 
 @dataclass

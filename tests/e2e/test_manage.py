@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,18 +17,6 @@ KEYS = RedisKeys("funcsvc:")
 CLIENTS = 100
 TIMEOUT_SECONDS = 0.5
 DEADLINE_SECONDS = 3
-
-
-@pytest.fixture
-def start(own_redis: servers.RedisServer, docker_host: str) -> Iterator[object]:
-    """Start services over a Redis of the test's own and the shared engine."""
-    with contextlib.ExitStack() as stack:
-
-        def start_service(**settings: object) -> servers.Service:
-            given = {"redis_url": own_redis.url, "docker_host": docker_host, **settings}
-            return stack.enter_context(servers.service(**given))
-
-        yield start_service
 
 
 def test_func_goes_round_trip_with_two_workers(

@@ -19,22 +19,10 @@ def engine(module_engine: servers.EngineServer) -> servers.EngineServer:
     return module_engine
 
 
-@pytest.fixture(scope="module")
-def registry() -> Iterator[servers.RegistryServer]:
-    with servers.registry_server() as server:
-        yield server
-
-
 @pytest.fixture
-def start(engine: servers.EngineServer, own_redis: servers.RedisServer) -> Iterator[object]:
-    """Start the service over the module's engine and a Redis of the test's own."""
-    with contextlib.ExitStack() as stack:
-
-        def start_service(environment=None, **settings: object) -> servers.Service:
-            given = {"redis_url": own_redis.url, "docker_host": engine.host, **settings}
-            return stack.enter_context(servers.service(environment, **given))
-
-        yield start_service
+def engine_host(engine: servers.EngineServer) -> str:
+    """The module's engine is the one that services are started over."""
+    return engine.host
 
 
 @pytest.fixture

@@ -39,19 +39,6 @@ def proxy(web: servers.Service) -> Iterator[NginxServer]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def calls(module_redis: servers.RedisServer) -> Iterator[calling.Calls]:
-    with calling.calls_of(module_redis.url) as found:
-        yield found
-
-
-@pytest.fixture
-def address(calls: calling.Calls, request: pytest.FixtureRequest) -> str:
-    """`<name>/<uuid>` of a func of this test alone."""
-    name = f"n{abs(hash(request.node.name))}"
-    return f"{name}/{calls.create_func(name)}"
-
-
 def test_call_passes_with_its_whole_payload(proxy, calls, address):
     payload = bytes(range(256)) * (MAX_PAYLOAD_BYTES // 256)
     answer = proxy.request("PUT", f"/call/{address}?a=%20", payload, {"X-Mine": "1"})

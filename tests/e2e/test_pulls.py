@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,23 +16,10 @@ def engine(module_engine: servers.EngineServer) -> servers.EngineServer:
     return module_engine
 
 
-@pytest.fixture(scope="module")
-def registry() -> Iterator[servers.RegistryServer]:
-    """A registry that anyone may pull from."""
-    with servers.registry_server() as server:
-        yield server
-
-
 @pytest.fixture
-def start(engine: servers.EngineServer, own_redis: servers.RedisServer) -> Iterator[object]:
-    """Start the service over the module's engine and a Redis of the test's own."""
-    with contextlib.ExitStack() as stack:
-
-        def start_service(**settings: object) -> servers.Service:
-            server = servers.service(redis_url=own_redis.url, docker_host=engine.host, **settings)
-            return stack.enter_context(server)
-
-        yield start_service
+def engine_host(engine: servers.EngineServer) -> str:
+    """The module's engine is the one that services are started over."""
+    return engine.host
 
 
 @pytest.fixture
