@@ -10,16 +10,11 @@ import os
 import shlex
 import shutil
 import signal
-import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from http.client import HTTPException
-
-from docker.errors import DockerException
-from redis import RedisError
 
 from bench.calls.docker_cli import DockerCli
 from bench.calls.engine import CallsEngine
@@ -35,7 +30,6 @@ from bench.redis_data import RedisData
 from bench.report import table
 from bench.runs import CONNECTIONS, BenchFailed
 from bench.service import Service, serve
-from funcsvc.errors import FuncsvcError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _MANAGEMENT, _CALLS = "management", "calls"
@@ -171,13 +165,5 @@ def _undisturbed_end() -> Iterator[None]:
 if __name__ == "__main__":
     try:
         main()
-    except (
-        BenchFailed,
-        FuncsvcError,
-        RedisError,
-        DockerException,
-        HTTPException,
-        OSError,
-        subprocess.SubprocessError,
-    ) as failure:
+    except BenchFailed as failure:
         sys.exit(f"The benchmark failed: {failure}")

@@ -2,11 +2,14 @@
 
 import sys
 
+import engine
 from services import run_job, services
 
 
 def main() -> None:
     with services("bench") as children:
+        if children.has(engine.ENGINE):
+            engine.empty(children.environment)
         sys.exit(
             run_job([sys.executable, "-m", "bench", *sys.argv[1:]], dict(children.environment))
         )

@@ -1,22 +1,12 @@
 """`make test`: the lint, every test against a real Redis and a real engine, and the coverage."""
 
 import sys
-from collections.abc import Mapping
 
 import engine
 import lint
 from services import run_job, services
 
 COVERAGE = [".venv/bin/coverage"]
-
-
-def empty_engine(environment: Mapping[str, str]) -> None:
-    """Remove what tests that were killed left on the engine of our own: each run begins alike."""
-    with engine.connect(environment) as client:
-        for container in client.containers(all=True):
-            client.remove_container(container["Id"], force=True, v=True)
-        for image in client.images():
-            client.remove_image(image["Id"], force=True)
 
 
 def report_coverage(environment: dict[str, str]) -> list[str]:
@@ -34,7 +24,7 @@ def main() -> None:
     with services("test") as children:
         environment = {**children.environment, "FUNCSVC_REQUIRE_SERVICES": "1"}
         if children.has(engine.ENGINE):
-            empty_engine(environment)
+            engine.empty(environment)
         print("== pytest", flush=True)
         run_job([*COVERAGE, "erase"], environment)
         if run_job([*COVERAGE, "run", "-m", "pytest", *sys.argv[1:]], environment) != 0:

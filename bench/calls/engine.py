@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+from requests.exceptions import JSONDecodeError
 
 from bench.runs import BenchFailed
 
@@ -95,9 +96,13 @@ class CallsEngine:
             self.client.remove_container(container, v=True, force=True)
 
     def idle_memory(self, containers: Iterable[str]) -> Iterator[IdleMemory]:
-        """Yield the memory of containers and their shims, but for those that just end."""
+        """Yield the memory of containers and their shims, but for those that just end.
+
+        Statistics of one that ends meanwhile are an empty 200, which docker-py can't read.
+        """
+        ended = (docker.errors.NotFound, JSONDecodeError, FileNotFoundError, ProcessLookupError)
         for container in containers:
-            with suppress(docker.errors.NotFound, FileNotFoundError, ProcessLookupError):
+            with suppress(*ended):
                 yield self._idle_memory(container)
 
     def _idle_memory(self, container: str) -> IdleMemory:

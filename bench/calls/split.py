@@ -26,7 +26,7 @@ from funcsvc.engine.instances import Instance
 from funcsvc.engine.options import command_of
 from funcsvc.engine.protocol import OutputReader, make_frame
 from funcsvc.instance_supply import load_func
-from funcsvc.models import MAX_OUTPUT_BYTES, NewCall, Outcome
+from funcsvc.models import MAX_OUTPUT_BYTES, SHORT_BYTES, NewCall, Outcome
 from funcsvc.store import BlockingClient, CallQueue, CallStore, RedisClient
 
 _RUN_SECONDS = 30
@@ -185,7 +185,7 @@ def _step_through(parts: _Parts, way: _Http | _Direct, watch: Stopwatch) -> None
         with watch.stage(RUN):
             output = _exchange(instance, nonce, call.environment, call.payload)
         with watch.stage(END):
-            queue.end_call(token, Outcome(output=output, short_stdout=output))
+            queue.end_call(token, Outcome(output=output, short_stdout=output[:SHORT_BYTES]))
     answered = way.answer(call.id, watch)
     with watch.stage(REMOVE):
         engine.instances.remove(name)
