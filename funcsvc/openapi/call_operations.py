@@ -9,28 +9,22 @@ from funcsvc.cgi_environment import MAX_ENVIRONMENT_BYTES
 from funcsvc.models import MAX_OUTPUT_BYTES, MAX_PAYLOAD_BYTES
 from funcsvc.openapi import examples
 from funcsvc.openapi.components import error_answer, headers
-from funcsvc.openapi.operations import FUNC_NAME, Json, answer, no_func, operation, query
+from funcsvc.openapi.operations import (
+    CALL_ID,
+    FUNC_NAME,
+    Json,
+    answer,
+    no_func,
+    operation,
+    path_parameter,
+    query,
+)
 from funcsvc.schemas.call_queries import FLAG_VALUES, TAIL_PATTERN
 from funcsvc.schemas.json_schema import matching, reference
 
 METHODS = ("get", "post", "put", "delete")
 
-UUID: Json = {
-    "name": "uuid",
-    "in": "path",
-    "required": True,
-    "description": "The function's UUID, which is secret.",
-    "schema": {"type": "string", "minLength": 1},
-    "example": examples.FUNC["UUID"],
-}
-CALL_ID: Json = {
-    "name": "call_id",
-    "in": "path",
-    "required": True,
-    "description": "The CallId of a call.",
-    "schema": {"type": "string", "minLength": 1},
-    "example": examples.CALL_ID,
-}
+UUID = path_parameter("uuid", "The function's UUID, which is secret.", examples.FUNC["UUID"])
 
 _CALLED = (
     f"The body, of at most {MAX_PAYLOAD_BYTES} bytes and any type, becomes the function's standard "

@@ -24,14 +24,21 @@ _SHARED = {
 }
 _MANAGED = (400, 401, 414, 429, 500)
 
-FUNC_NAME: Json = {
-    "name": "name",
-    "in": "path",
-    "required": True,
-    "description": "The function's name.",
-    "schema": {"type": "string", "minLength": 1},
-    "example": "helloworld",
-}
+
+def path_parameter(name: str, description: str, example: str) -> Json:
+    """Return a parameter that is a part of the path, and is not empty."""
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": description,
+        "schema": {"type": "string", "minLength": 1},
+        "example": example,
+    }
+
+
+FUNC_NAME = path_parameter("name", "The function's name.", "helloworld")
+CALL_ID = path_parameter("call_id", "The CallId of a call.", examples.CALL_ID)
 
 
 def paths() -> Json:
@@ -181,20 +188,12 @@ def _delete_func() -> Json:
 
 def _get_func_of_call() -> Json:
     missing = error_answer("There is no such call.", examples.CALL_NOT_FOUND)
-    call_id = {
-        "name": "call_id",
-        "in": "path",
-        "required": True,
-        "description": "The CallId of a call.",
-        "schema": {"type": "string", "minLength": 1},
-        "example": examples.CALL_ID,
-    }
     return operation(
         "get_func_of_call",
         "funcs",
         "Inspect the function that a call belongs to.",
         {200: answer("The definition.", reference("Func"), examples.FUNC), 404: missing},
-        parameters=[call_id],
+        parameters=[CALL_ID],
     )
 
 
@@ -204,14 +203,7 @@ def _no_image() -> Json:
 
 def _get_image() -> Json:
     example = {"Id": f"sha256:{'0' * 64}", "Config": {"Cmd": ["bash"]}}
-    name = {
-        "name": "name",
-        "in": "path",
-        "required": True,
-        "description": "A reference or an id; slashes in it stand as they are.",
-        "schema": {"type": "string", "minLength": 1},
-        "example": "ubuntu",
-    }
+    name = path_parameter("name", "A reference or an id; slashes stand as they are.", "ubuntu")
     return operation(
         "get_image",
         "images",
@@ -315,13 +307,7 @@ def _get_asset() -> Json:
         "content": {kind: {"schema": {"type": "string"}} for kind in kinds},
     }
     missing = error_answer("There is nothing there.", {"message": "There is nothing at this path."})
-    name = {
-        "name": "asset",
-        "in": "path",
-        "required": True,
-        "schema": {"type": "string", "minLength": 1},
-        "example": "swagger-ui.css",
-    }
+    name = path_parameter("asset", "The name of a file.", "swagger-ui.css")
     return _public(
         "get_docs_asset", "What the page is made of.", {200: asset, 404: missing}, parameters=[name]
     )
