@@ -157,9 +157,9 @@ class Settings:
         "are slots.",
     )
     max_outputs_bytes: int = setting(
-        integer(50 * MEGABYTE, 0, 1024 * MEGABYTE),
+        integer(50 * MEGABYTE, 2 * MEGABYTE, 1024 * MEGABYTE),
         "How much of a function's outputs is kept, in bytes, until somebody asks for them; beyond "
-        "it the oldest go.",
+        "it the oldest go. At least 2 MB, so that the newest is always there.",
     )
     max_log_bytes: int = setting(
         integer(50 * MEGABYTE, 4096, 1024 * MEGABYTE),
