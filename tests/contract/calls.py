@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from funcsvc.config import Settings, load_settings
-from funcsvc.models import Event, Func, NewCall, Outcome, ReservedCall
+from funcsvc.errors import CallNotFound
+from funcsvc.models import (
+    CallCounts,
+    CallStatus,
+    Event,
+    Failure,
+    Func,
+    NewCall,
+    Outcome,
+    ReservedCall,
+)
 from funcsvc.redis_keys import RedisKeys
 from funcsvc.store import BlockingClient, CallQueue, CallStore, EventLog, FuncStore, RedisClient
 from tests.contract.stores import MAX_THREADS, new_func
+from tests.contract.whole_state import CALL_OVERHEAD_BYTES
 from tests.fake_calls import FakeCallStore
 from tests.fakes import FakeFuncStore
 
 ENDED = Outcome(output=b"out")
+LATE = Outcome(output=b"late")
+FAILED = Outcome(
+    output=b"half", failure=Failure.TIMED_OUT, message="It took longer than 1 second: ä☃."
+)
+NOBODY = "00000000-0000-4000-8000-000000000000"
+EVERY_BYTE = bytes(range(256))
+OUTPUT_BYTES = 1000
+KEPT = 3
+BOUND_OF_KEPT = KEPT * (OUTPUT_BYTES + CALL_OVERHEAD_BYTES)
 
 
 class Service:
@@ -136,3 +159,48 @@ def new_call(func: Func, **changes) -> NewCall:
         max_running=0,
     )
     return replace(call, **changes)
+
+
+def counts(**numbers: int) -> CallCounts:
+    """Return counts with these numbers, the others 0."""
+    all_numbers = {"pending": 0, "running": 0, "finished": 0, "failed": 0, **numbers}
+    return CallCounts(total=sum(all_numbers.values()), **all_numbers)
+
+
+def end_one(service, func, outcome: Outcome) -> str:
+    """Have a call accepted, and end it."""
+    call_id = service.call(func)
+    service.end(call_id, outcome)
+    return call_id
+
+
+def assert_not_found(service, func_name: str, call_id: str) -> None:
+    with pytest.raises(CallNotFound) as caught:
+        service.calls.get_call(func_name, call_id)
+    assert caught.value.message == f'There is no call "{call_id}".'
+
+
+def wait_until(condition, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def wait(service, call_id: str, seconds: float = 5) -> float:
+    """Wait for a call; return at what time it was over."""
+    service.calls.wait_for_call(call_id, seconds)
+    return time.monotonic()
+
+
+def reserve_all(real, queue=None) -> list[str]:
+    """Reserve until there is nothing to reserve; return the ids."""
+    queue = queue or real.queue
+    found = []
+    while call := queue.reserve_call(queue.new_token()):
+        found.append(call.id)
+    return found
+
+
+def status_of(real, call_id: str, func_name: str = "hello") -> CallStatus:
+    return real.calls.get_call(func_name, call_id).status

@@ -142,3 +142,9 @@ def _tar_of_one_file() -> bytes:
         member.size = len(content)
         tar.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
+
+
+@pytest.fixture
+def func(real):
+    """A func named hello."""
+    return real.add_func()
