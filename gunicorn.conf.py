@@ -1,7 +1,12 @@
 """Server settings. The reasons for those that surprise are in docs/architecture.md."""
 
 from funcsvc.allocator import keep_freed_memory
-from funcsvc.server import check_address_is_free, say_ready, settings_or_exit
+from funcsvc.server import (
+    check_address_is_free,
+    keep_early_signals,
+    say_ready,
+    settings_or_exit,
+)
 
 settings = settings_or_exit()
 keep_freed_memory()
@@ -23,4 +28,5 @@ forwarded_allow_ips = ""  # X-Forwarded-For is read by funcsvc/hosts.py, and not
 accesslog = "-"
 loglevel = settings.log_level
 on_starting = check_address_is_free
+post_fork = keep_early_signals
 when_ready = say_ready

@@ -9,12 +9,14 @@ import logging
 import os
 import re
 import selectors
+import signal
 import socket
 import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from queue import SimpleQueue
 from typing import Any
 
 from gunicorn.glogging import Logger as GunicornLogger
@@ -146,6 +148,26 @@ class Connection(TConn):
 class Worker(ThreadWorker):
     """gunicorn's thread worker, which gives up on clients that stand still and answers in JSON."""
 
+    early_signals: SimpleQueue[int] | None = None
+
+    def init_signals(self) -> None:
+        """Take over the signals, and obey one that has come before.
+
+        Until now it went to the handler that a fork inherits, which puts it into this process's
+        copy of the master's queue, where nobody looks: the stop would wait for a worker that goes
+        on.
+        """
+        super().init_signals()
+        obey = {
+            signal.SIGTERM: self.handle_exit,
+            signal.SIGINT: self.handle_quit,
+            signal.SIGQUIT: self.handle_quit,
+        }
+        while self.early_signals and not self.early_signals.empty():
+            number = self.early_signals.get_nowait()
+            if number in obey:
+                obey[signal.Signals(number)](number, None)
+
     def init_process(self) -> None:
         """Read how long a request may take to arrive, in the worker's own process."""
         self.request_seconds = load_settings(os.environ).body_timeout_seconds
@@ -254,6 +276,11 @@ def check_address_is_free(server: Any) -> None:
                 probe.bind(address)
             except OSError as error:
                 sys.exit(f"funcsvc can't listen at {address[0]}:{address[1]}: {error.strerror}.")
+
+
+def keep_early_signals(server: Any, worker: Worker) -> None:
+    """Let a worker find the signals that come before its handlers (gunicorn's post_fork hook)."""
+    worker.early_signals = server.SIG_QUEUE
 
 
 def say_ready(server: Any) -> None:

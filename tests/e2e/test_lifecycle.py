@@ -100,6 +100,33 @@ def test_stop_without_requests_is_quick_and_without_a_trace(start) -> None:
     assert "Traceback" not in web.log()
 
 
+SLOW_SECOND_WORKER = """
+import time
+from pathlib import Path
+
+import gunicorn.sock
+
+def create_sockets(*args, create=gunicorn.sock.create_sockets):
+    begun = Path(__file__).with_name("begun")
+    time.sleep(2 if begun.exists() else 0)
+    begun.touch()
+    return create(*args)
+
+gunicorn.sock.create_sockets = create_sockets
+"""
+
+
+def test_stop_is_obeyed_by_a_worker_that_is_only_starting(start, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SLOW_SECOND_WORKER)
+    web = start({"PYTHONPATH": str(tmp_path)}, workers=2)
+    servers.wait_until(lambda: len(web.worker_pids()) == 2, "the second worker starts")
+    os.kill(web.pid, signal.SIGTERM)
+    servers.wait_until(lambda: not web.is_running, "the service ends", seconds=8)
+    assert web.process.returncode == 0
+    assert web.log().count("Booting worker") == 2
+    assert "Traceback" not in web.log()
+
+
 def test_worker_that_is_killed_is_replaced(start, image: str) -> None:
     web = start(workers=1)
     [pid] = web.worker_pids()
