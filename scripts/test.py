@@ -1,5 +1,6 @@
 """`make test`: the lint, every test against a real Redis and a real engine, and the coverage."""
 
+import os
 import sys
 
 import engine
@@ -7,6 +8,10 @@ import lint
 from services import run_job, services
 
 COVERAGE = [".venv/bin/coverage"]
+
+# Most tests wait for processes most of the time; each file runs in one process, with its servers.
+PROCESSES = min((os.cpu_count() or 1) + 1, 8)
+PYTEST = ["run", "-m", "pytest", f"--numprocesses={PROCESSES}", "--dist=loadfile"]
 
 
 def report_coverage(environment: dict[str, str]) -> list[str]:
@@ -27,7 +32,7 @@ def main() -> None:
             engine.empty(environment)
         print("== pytest", flush=True)
         run_job([*COVERAGE, "erase"], environment)
-        if run_job([*COVERAGE, "run", "-m", "pytest", *sys.argv[1:]], environment) != 0:
+        if run_job([*COVERAGE, *PYTEST, *sys.argv[1:]], environment) != 0:
             failed.append("pytest")
         failed += report_coverage(environment)
     if failed:

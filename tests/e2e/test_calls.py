@@ -248,7 +248,8 @@ def test_output_stays_where_the_client_goes_in_the_middle(web, calls, address, r
         assert answer.status == 200, "the output is still there"
     answer = web.request("GET", f"/output/{address}/{call_id}")
     assert answer.body == LARGE.output
-    assert web.request("GET", f"/output/{address}/{call_id}").status == 404
+    path = f"/output/{address}/{call_id}"
+    servers.wait_until(lambda: web.request("HEAD", path).status == 404, "it is removed")
 
 
 def test_client_that_reads_slowly_gets_everything_and_then_it_is_removed(web, calls, address):
