@@ -47,7 +47,7 @@ def p99(milliseconds: Sequence[float]) -> float:
 
 
 def latency_rows(
-    latencies: Latencies, most: Mapping[str, tuple[float, float]] | None = None
+    latencies: Latencies, most: Mapping[str, tuple[float, float | None]] | None = None
 ) -> Iterator[Row]:
     """Yield p50 and p99 of each contender: the p50 with its spread, the p99 of them all.
 
@@ -55,13 +55,9 @@ def latency_rows(
     """
     for name, taken in latencies.items():
         middles = [p50(block) for block in blocks(taken)]
-        goals = (most or {}).get(name)
-        if goals:
-            yield _most_row(f"p50, ms: {name}", middles, goals[0])
-            yield _most_row(f"p99, ms: {name}", [p99(taken)], goals[1])
-        else:
-            yield Row(f"p50, ms: {name}", middles, "{:.1f}")
-            yield Row(f"p99, ms: {name}", [p99(taken)], "{:.1f}")
+        most_p50, most_p99 = (most or {}).get(name, (None, None))
+        yield _most_row(f"p50, ms: {name}", middles, most_p50)
+        yield _most_row(f"p99, ms: {name}", [p99(taken)], most_p99)
 
 
 def ratio_row(latencies: Latencies, above: str, below: str, most: float) -> Row:
@@ -77,7 +73,11 @@ def most_row(figure: str, value: float, most: float, form: str = "{:.1f}") -> Ro
     return _most_row(figure, [value], most, form)
 
 
-def _most_row(figure: str, values: Sequence[float], most: float, form: str = "{:.1f}") -> Row:
+def _most_row(
+    figure: str, values: Sequence[float], most: float | None, form: str = "{:.1f}"
+) -> Row:
+    if most is None:
+        return Row(figure, values, form)
     return Row(figure, values, form, f"at most {most:.3g}", median(values) <= most)
 
 

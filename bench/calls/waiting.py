@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -30,7 +31,7 @@ from bench.runs import BenchFailed
 from funcsvc.models import MAX_PAYLOAD_BYTES, MEGABYTE
 
 CALL, RUN, EXEC = "call, one waiting", "docker run", "docker exec"
-LARGE = "call, one waiting, 1 MB"
+LARGE_BYTES, LARGE_TEXT = "call, one waiting, 1 MB of any bytes", "call, one waiting, 1 MB of text"
 BURST = "burst of 10"
 MOST_P50_MS, MOST_P99_MS, MOST_LARGE_MS = 10, 30, 30
 MOST_OF_RUN, MOST_BURST_OF_RUN = 1 / 25, 1 / 3
@@ -40,14 +41,15 @@ _LEAD_INTERVAL_SECONDS = 0.5
 _WARM_UP_CALLS = 3
 _SAMPLED_INSTANCES = 3
 
-_LARGE_PAYLOAD = (b"x" * 63 + b"\n") * (MAX_PAYLOAD_BYTES // 64)
+_TEXT_PAYLOAD = (b"x" * 63 + b"\n") * (MAX_PAYLOAD_BYTES // 64)
 """In lines as long as those of many texts: the engine logs each of them."""
 
 _HOW = (
     "The same call with instances waiting, in turns with `docker run --rm -i IMAGE cat` and with "
     "`docker exec -i CONTAINER cat` into one container that stays: {calls} of each. Each begins "
     "when an instance waits and no other is made or removed. Which calls "
-    "met one is what the worker logged. 1 MB is text in lines of 64 bytes."
+    "met one is what the worker logged. 1 MB is of random bytes, and in turns of text in lines of "
+    "64 bytes, each of which the engine logs by itself."
 )
 
 
@@ -65,13 +67,13 @@ def measure(stage: Stage) -> Section:
     rows = [
         _met_row(met, latencies[CALL], "calls"),
         *_small_rows(latencies),
-        _met_row(met_large, large, "calls with 1 MB"),
-        *_large_rows(large),
+        _met_row(met_large, [*large[LARGE_BYTES], *large[LARGE_TEXT]], "calls with 1 MB"),
+        *latency_rows(large, dict.fromkeys(large, (MOST_LARGE_MS, None))),
         _met_row(met_bursts, bursts, "calls in bursts"),
         *_burst_rows(bursts, p50(latencies[RUN]), stage),
         *_idle_rows(idle),
     ]
-    curves = {**latencies, LARGE: large, BURST: bursts}
+    curves = {**latencies, **large, BURST: bursts}
     how = _HOW.format(calls=stage.plan.waiting_calls)
     return Section("A call with instances waiting", how, rows, curves)
 
@@ -99,10 +101,15 @@ def _take_small(
     return latencies, worker.count_met() - met
 
 
-def _take_large(stage: Stage, worker: Worker, client: CallClient) -> tuple[list[float], int]:
+def _take_large(stage: Stage, worker: Worker, client: CallClient) -> tuple[Latencies, int]:
     pacer, met = Pacer(stage, worker), worker.count_met()
-    taken_ms = [pacer.call(client, _LARGE_PAYLOAD) for _ in range(stage.plan.large_calls)]
-    return taken_ms, worker.count_met() - met
+    any_bytes = os.urandom(MAX_PAYLOAD_BYTES)
+    contenders = {
+        LARGE_BYTES: lambda: pacer.call(client, any_bytes),
+        LARGE_TEXT: lambda: pacer.call(client, _TEXT_PAYLOAD),
+    }
+    latencies = take_turns(contenders, stage.plan.large_calls)
+    return latencies, worker.count_met() - met
 
 
 def _take_bursts(stage: Stage, worker: Worker, address: CallAddress) -> tuple[list[float], int]:
@@ -159,11 +166,6 @@ def _small_rows(latencies: Latencies) -> Iterator[Row]:
     yield from latency_rows(latencies, {CALL: (MOST_P50_MS, MOST_P99_MS)})
     yield ratio_row(latencies, CALL, RUN, MOST_OF_RUN)
     yield ratio_row(latencies, CALL, EXEC, 1)
-
-
-def _large_rows(large: Sequence[float]) -> Iterator[Row]:
-    yield most_row(f"p50, ms: {LARGE} in and out", p50(large), MOST_LARGE_MS)
-    yield Row(f"p99, ms: {LARGE} in and out", [p99(large)], "{:.1f}")
 
 
 def _burst_rows(bursts: Sequence[float], run_p50: float, stage: Stage) -> Iterator[Row]:
