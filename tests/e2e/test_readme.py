@@ -1,4 +1,4 @@
-"""The README's first example, run as it stands."""
+"""The README's examples, run as they stand."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from tests import servers
 from tests.e2e import images
+from tests.e2e.functions import functions
 
 README = servers.ROOT / "README.md"
 FENCE = re.compile(r"^```(?P<language>[a-z]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -48,6 +49,17 @@ def first_example(text: str) -> Example:
     raise AssertionError("the README has no example that begins with curl -i")
 
 
+def later_examples(text: str) -> list[Example]:
+    """Return the examples of all `console` blocks after the first, in order."""
+    examples = []
+    for block in [one for one in FENCE.finditer(text) if one["language"] == "console"][1:]:
+        for part in re.split(r"^\$ ", block["text"], flags=re.MULTILINE)[1:]:
+            lines = part.splitlines(keepends=True)
+            end = _end_of_command(lines)
+            examples.append(Example("".join(lines[:end]), "".join(lines[end:])))
+    return examples
+
+
 def _end_of_command(lines: list[str]) -> int:
     """Return how many lines the command has: it goes on after a backslash or in a quote."""
     for end in range(1, len(lines) + 1):
@@ -79,10 +91,10 @@ def split(answer: str) -> tuple[str, list[str], str]:
 def web(
     module_engine: servers.EngineServer, module_redis: servers.RedisServer
 ) -> Iterator[servers.Service]:
-    """The service over an engine with the image that `make run` offers."""
-    images.import_image(module_engine.host, "busybox:latest", images.busybox_tar())
-    with servers.service(redis_url=module_redis.url, docker_host=module_engine.host) as server:
-        yield server
+    """The service, with a worker, over an engine with the image that `make run` offers."""
+    images.import_image(module_engine.host, "busybox:latest", images.shell_tar())
+    with functions(module_redis, module_engine) as made:
+        yield made.web
 
 
 def test_first_example_of_the_readme_answers_what_it_says(web: servers.Service) -> None:
@@ -103,3 +115,25 @@ def test_first_example_of_the_readme_answers_what_it_says(web: servers.Service) 
     assert body.rstrip("\n") == documented_body.rstrip("\n")
     assert set(documented_headers) <= set(headers)
     assert "Location: /funcs/helloworld" in headers
+
+
+def test_later_examples_of_the_readme_answer_what_it_says(web: servers.Service) -> None:
+    """They build on the first one, and on each other: one shell runs them all."""
+    examples = later_examples(README.read_text())
+    assert len(examples) == 8
+    name = "helloworld"
+    if web.request("GET", f"/funcs/{name}").status == 404:
+        assert web.create(name, "busybox").status == 201
+    border = "=== the next one ==="
+    script = "".join(f"{one.command}printf '\\n%s\\n' '{border}'\n" for one in examples)
+    result = subprocess.run(
+        ["sh", "-c", ADDRESS.sub(web.url, script)],
+        env=web.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    answers = result.stdout.split(f"\n{border}\n")[:-1]
+    documented = [one.answer.rstrip("\n") for one in examples]
+    assert [normal(answer).rstrip("\n") for answer in answers] == documented
