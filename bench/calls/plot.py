@@ -8,8 +8,8 @@ from html import escape
 
 from bench.calls.section import Latencies
 
-_WIDTH, _HEIGHT = 860, 440
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 240, 36, 52
+_WIDTH, _HEIGHT = 980, 440
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 360, 36, 52
 _PLOT_WIDTH, _PLOT_HEIGHT = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Those of Okabe and Ito, which the colour-blind can tell apart."""
