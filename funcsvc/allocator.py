@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import sys
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """Names of mallopt(3), as glibc's malloc.h numbers them."""
@@ -16,16 +15,14 @@ _OPTIONS = (
 )
 
 
-def keep_freed_memory() -> bool:
+def keep_freed_memory() -> None:
     """Have up to 16 MiB of freed memory kept, in each of at most two arenas, for what comes next.
 
     glibc would give back what a payload of a megabyte was made of, and the kernel clear it page by
-    page for the next one: with that, such a call takes a seventh longer. Returns whether the C
-    library is one that can do so.
+    page for the next one: with that, such a call takes a seventh longer. Another C library is left
+    as it is.
     """
-    if not sys.platform.startswith("linux"):
-        return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
-        return False
-    return all(mallopt(option, value) for option, value in _OPTIONS)
+    if mallopt is not None:
+        for option, value in _OPTIONS:
+            mallopt(option, value)
