@@ -158,15 +158,12 @@ class Worker(ThreadWorker):
         on.
         """
         super().init_signals()
-        obey = {
-            signal.SIGTERM: self.handle_exit,
-            signal.SIGINT: self.handle_quit,
-            signal.SIGQUIT: self.handle_quit,
-        }
         while self.early_signals and not self.early_signals.empty():
             number = self.early_signals.get_nowait()
-            if number in obey:
-                obey[signal.Signals(number)](number, None)
+            if number == signal.SIGTERM:
+                self.handle_exit(number, None)
+            elif number in (signal.SIGINT, signal.SIGQUIT):
+                self.handle_quit(number, None)
 
     def init_process(self) -> None:
         """Read how long a request may take to arrive, in the worker's own process."""

@@ -116,11 +116,12 @@ gunicorn.sock.create_sockets = create_sockets
 """
 
 
-def test_stop_is_obeyed_by_a_worker_that_is_only_starting(start, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_stop_is_obeyed_by_a_worker_that_is_only_starting(start, tmp_path: Path, number) -> None:
     (tmp_path / "sitecustomize.py").write_text(SLOW_SECOND_WORKER)
     web = start({"PYTHONPATH": str(tmp_path)}, workers=2)
     servers.wait_until(lambda: len(web.worker_pids()) == 2, "the second worker starts")
-    os.kill(web.pid, signal.SIGTERM)
+    os.kill(web.pid, number)
     servers.wait_until(lambda: not web.is_running, "the service ends", seconds=8)
     assert web.process.returncode == 0
     assert web.log().count("Booting worker") == 2
