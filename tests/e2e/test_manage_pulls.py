@@ -14,26 +14,21 @@ from tests import servers
 from tests.e2e import images
 
 
-@pytest.fixture(scope="module")
-def engine(module_engine: servers.EngineServer) -> servers.EngineServer:
-    return module_engine
-
-
 @pytest.fixture
-def engine_host(engine: servers.EngineServer) -> str:
+def engine_host(module_engine: servers.EngineServer) -> str:
     """The module's engine is the one that services are started over."""
-    return engine.host
+    return module_engine.host
 
 
 @pytest.fixture
 def name(
-    engine: servers.EngineServer, registry: servers.RegistryServer, run_id: str
+    module_engine: servers.EngineServer, registry: servers.RegistryServer, run_id: str
 ) -> Iterator[str]:
     """An image of the registry that the engine lacks."""
     name = f"{registry.domain}/pulled-{run_id}:v1"
-    images.push(engine.host, name)
+    images.push(module_engine.host, name)
     yield name
-    images.remove_image(engine.host, name)
+    images.remove_image(module_engine.host, name)
 
 
 def pull(web: servers.Service, name: str, **options) -> servers.Answer:
@@ -56,7 +51,7 @@ def started_pull(web: servers.Service, name: str) -> Iterator[http.client.HTTPRe
 
 
 def test_missing_image_is_pulled_with_the_engines_progress(
-    start, engine: servers.EngineServer, name: str
+    start, module_engine: servers.EngineServer, name: str
 ) -> None:
     web = start()
     answer = pull(web, name)
@@ -64,13 +59,13 @@ def test_missing_image_is_pulled_with_the_engines_progress(
     lines = lines_of(answer)
     assert lines[0]["status"].startswith("Pulling from pulled-")
     assert lines[-1]["status"] == f"Status: Downloaded newer image for {name}"
-    assert images.has_image(engine.host, name)
+    assert images.has_image(module_engine.host, name)
     assert lines_of(pull(web, name))[-1]["status"] == f"Status: Image is up to date for {name}"
     assert web.create("hello", name).status == 201
 
 
 def test_progress_comes_while_the_image_is_still_on_its_way(
-    start, engine: servers.EngineServer, registry: servers.RegistryServer, name: str
+    start, module_engine: servers.EngineServer, registry: servers.RegistryServer, name: str
 ) -> None:
     web = start(threads=4, max_pulls=1)
     with servers.proxy(registry.port) as between:
@@ -80,7 +75,7 @@ def test_progress_comes_while_the_image_is_still_on_its_way(
             with started_pull(web, slow) as response:
                 assert response.status == 200
                 assert json.loads(response.readline())["status"].startswith("Pulling from ")
-                assert not images.has_image(engine.host, slow)
+                assert not images.has_image(module_engine.host, slow)
                 busy = pull(web, name)
                 assert (busy.status, int(busy.headers["Retry-After"]) > 0) == (503, True)
                 assert web.request("GET", "/healthz").status == 200
@@ -90,12 +85,12 @@ def test_progress_comes_while_the_image_is_still_on_its_way(
             assert between.held > 0
         finally:
             between.release.set()
-            images.remove_image(engine.host, slow)
+            images.remove_image(module_engine.host, slow)
     assert pull(web, name).status == 200, "the turn was not given back"
 
 
 def test_client_that_goes_away_gives_its_turn_back(
-    start, engine: servers.EngineServer, registry: servers.RegistryServer, name: str
+    start, module_engine: servers.EngineServer, registry: servers.RegistryServer, name: str
 ) -> None:
     web = start(threads=4, max_pulls=1)
     with servers.proxy(registry.port) as between:
@@ -108,7 +103,7 @@ def test_client_that_goes_away_gives_its_turn_back(
             servers.wait_until(lambda: pull(web, name).status == 200, "the turn is given back")
         finally:
             between.release.set()
-            images.remove_image(engine.host, slow)
+            images.remove_image(module_engine.host, slow)
     assert "Traceback" not in web.log()
 
 
@@ -145,22 +140,22 @@ def test_registry_that_never_answers_is_500_within_the_pull_timeout(start) -> No
 
 
 def test_pull_that_the_operator_forbids_is_refused(
-    start, engine: servers.EngineServer, name: str
+    start, module_engine: servers.EngineServer, name: str
 ) -> None:
     answer = pull(start(pull_policy="never"), name)
     message = f'fromImage is "{name}", but the operator forbids pulls.'
     assert (answer.status, answer.json) == (400, {"message": message})
     assert pull(start(allowed_images="ubuntu"), name).status == 400
-    assert not images.has_image(engine.host, name)
+    assert not images.has_image(module_engine.host, name)
 
 
 @pytest.mark.parametrize(("password", "status"), [("secret", 200), ("wrong", 404), (None, 404)])
 def test_pull_has_the_operators_credentials(
-    start, engine: servers.EngineServer, run_id: str, password: str | None, status: int
+    start, module_engine: servers.EngineServer, run_id: str, password: str | None, status: int
 ) -> None:
     with servers.registry_server(login=True) as private, servers.folder() as place:
         name = f"{private.domain}/private-{run_id}:v1"
-        images.push(engine.host, name, {"username": "user", "password": "secret"})
+        images.push(module_engine.host, name, {"username": "user", "password": "secret"})
         if password:
             auth = base64.b64encode(f"user:{password}".encode()).decode()
             config = {"auths": {private.domain: {"auth": auth}}}
@@ -168,7 +163,10 @@ def test_pull_has_the_operators_credentials(
         web = start({"DOCKER_CONFIG": str(place)})
         try:
             answer = pull(web, name)
-            assert (answer.status, images.has_image(engine.host, name)) == (status, status == 200)
+            assert (answer.status, images.has_image(module_engine.host, name)) == (
+                status,
+                status == 200,
+            )
         finally:
-            images.remove_image(engine.host, name)
+            images.remove_image(module_engine.host, name)
         assert password is None or password not in web.log()

@@ -11,20 +11,15 @@ from tests import servers
 from tests.e2e import images
 
 
-@pytest.fixture(scope="module")
-def engine(module_engine: servers.EngineServer) -> servers.EngineServer:
-    return module_engine
-
-
 @pytest.fixture
-def engine_host(engine: servers.EngineServer) -> str:
+def engine_host(module_engine: servers.EngineServer) -> str:
     """The module's engine is the one that services are started over."""
-    return engine.host
+    return module_engine.host
 
 
 @pytest.fixture
 def pushed(
-    engine: servers.EngineServer, registry: servers.RegistryServer, run_id: str
+    module_engine: servers.EngineServer, registry: servers.RegistryServer, run_id: str
 ) -> Iterator[object]:
     """Push an image that the engine then lacks; names end with the run's id."""
     names = []
@@ -32,12 +27,12 @@ def pushed(
     def push(tool: str) -> str:
         name = f"{registry.domain}/{tool}-{run_id}:v1"
         names.append(name)
-        images.push(engine.host, name)
+        images.push(module_engine.host, name)
         return name
 
     yield push
     for name in names:
-        images.remove_image(engine.host, name)
+        images.remove_image(module_engine.host, name)
 
 
 def assert_no_such_image(answer: servers.Answer, name: str, reason: str) -> None:
@@ -58,16 +53,16 @@ def refused(domain: str) -> str:
     return f"{domain} doesn't have it, or this service has no right to it"
 
 
-def test_missing_image_is_pulled(start, pushed, engine: servers.EngineServer) -> None:
+def test_missing_image_is_pulled(start, pushed, module_engine: servers.EngineServer) -> None:
     name = pushed("present")
-    assert not images.has_image(engine.host, name)
+    assert not images.has_image(module_engine.host, name)
     answer = start().create("present", name)
     assert (answer.status, answer.json["Config"]["Image"]) == (201, name)
-    assert images.has_image(engine.host, name)
+    assert images.has_image(module_engine.host, name)
 
 
 def test_missing_image_is_pulled_by_its_digest(
-    start, pushed, engine: servers.EngineServer, registry: servers.RegistryServer
+    start, pushed, module_engine: servers.EngineServer, registry: servers.RegistryServer
 ) -> None:
     tagged = pushed("digested")
     name = f"{tagged.removesuffix(':v1')}@{registry.digest(tagged)}"
@@ -75,9 +70,9 @@ def test_missing_image_is_pulled_by_its_digest(
     try:
         answer = web.create("digested", name)
         assert (answer.status, answer.json["Config"]["Image"]) == (201, name)
-        assert images.has_image(engine.host, name)
+        assert images.has_image(module_engine.host, name)
     finally:
-        images.remove_image(engine.host, name)
+        images.remove_image(module_engine.host, name)
     absent = f"{tagged.removesuffix(':v1')}@sha256:{'0' * 64}"
     assert_no_such_image(web.create("absent", absent), absent, refused(registry.domain))
 
@@ -123,24 +118,24 @@ def test_registry_that_never_answers_is_500_within_the_pull_timeout(
 
 
 def test_pull_policy_never_refuses_a_missing_image_and_takes_a_present_one(
-    start, pushed, engine: servers.EngineServer
+    start, pushed, module_engine: servers.EngineServer
 ) -> None:
     name = pushed("never")
     web = start(pull_policy="never", engine_remember_seconds=0)
     reason = "the engine lacks it, and pulling is off"
     assert_no_such_image(web.create("never", name), name, reason)
-    assert not images.has_image(engine.host, name)
-    with images.imported(engine.host, name):
+    assert not images.has_image(module_engine.host, name)
+    with images.imported(module_engine.host, name):
         assert web.create("never", name).status == 201
 
 
 def test_image_that_is_not_allowed_is_refused_before_it_is_pulled(
-    start, pushed, engine: servers.EngineServer, registry: servers.RegistryServer
+    start, pushed, module_engine: servers.EngineServer, registry: servers.RegistryServer
 ) -> None:
     forbidden, allowed = pushed("forbidden"), pushed("allowed")
     pattern = f"{registry.domain}/allowed-*"
     web = start(allowed_images=pattern)
-    with images.pull_events(engine.host) as pulls:
+    with images.pull_events(module_engine.host) as pulls:
         answer = web.create("forbidden", forbidden)
         sentence = (
             f'Config.Image is "{forbidden}", but the operator allows only these images: {pattern}.'
@@ -154,20 +149,20 @@ def test_image_that_is_not_allowed_is_refused_before_it_is_pulled(
 
 
 def test_size_that_is_too_large_is_refused_before_anything_is_pulled(
-    start, pushed, engine: servers.EngineServer
+    start, pushed, module_engine: servers.EngineServer
 ) -> None:
     name = pushed("large")
     answer = start().create("large", name, ContainerSize="m2")
     assert (answer.status, list(answer.json["errors"])) == (400, ["ContainerSize"])
-    assert not images.has_image(engine.host, name)
+    assert not images.has_image(module_engine.host, name)
 
 
 def test_creates_of_one_missing_image_pull_it_once(
-    start, pushed, engine: servers.EngineServer, registry: servers.RegistryServer
+    start, pushed, module_engine: servers.EngineServer, registry: servers.RegistryServer
 ) -> None:
     name = pushed("once")
     web = start(workers=2, threads=16, max_pulls=10)
-    with images.pull_events(engine.host) as pulls:
+    with images.pull_events(module_engine.host) as pulls:
         with ThreadPoolExecutor(10) as clients:
             answers = list(clients.map(lambda n: web.create(f"once-{n}", name), range(10)))
         assert [answer.status for answer in answers] == [201] * 10
@@ -175,20 +170,20 @@ def test_creates_of_one_missing_image_pull_it_once(
 
 
 def test_failed_pull_does_not_stand_in_the_way_of_the_next(
-    start, pushed, engine: servers.EngineServer, registry: servers.RegistryServer
+    start, pushed, module_engine: servers.EngineServer, registry: servers.RegistryServer
 ) -> None:
     later = f"{registry.domain}/later:v1"
     web = start()
     assert web.create("later", later).status == 400
-    images.push(engine.host, later)
+    images.push(module_engine.host, later)
     try:
         assert web.create("later", later).status == 201
     finally:
-        images.remove_image(engine.host, later)
+        images.remove_image(module_engine.host, later)
 
 
 def test_more_requests_than_may_wait_for_pulls_are_503_and_health_answers(
-    start, pushed, registry: servers.RegistryServer, engine: servers.EngineServer
+    start, pushed, registry: servers.RegistryServer, module_engine: servers.EngineServer
 ) -> None:
     with servers.proxy(registry.port, is_open=False) as between:
         domain = f"127.0.0.1:{between.port}"
@@ -214,4 +209,4 @@ def test_more_requests_than_may_wait_for_pulls_are_503_and_health_answers(
                 between.gate.set()
             assert [create.result(30).status for create in waiting] == [201, 201]
         for name in names:
-            images.remove_image(engine.host, name)
+            images.remove_image(module_engine.host, name)
