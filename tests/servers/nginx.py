@@ -23,7 +23,7 @@ class NginxServer(Service):
         text = (ROOT / "docs/nginx.conf").read_text()
         paths = "".join(f"{name}_temp_path {place}/{name};" for name in _TEMPORARY)
         for before, after in (
-            ("listen 80;", f"listen {LOOPBACK}:{self.port};"),
+            ("listen 80 ", f"listen {LOOPBACK}:{self.port} "),
             ("server 127.0.0.1:8000;", f"server {LOOPBACK}:{behind};"),
             ("/run/nginx.pid", f"{place}/nginx.pid"),
             ("/var/log/nginx", str(place)),
