@@ -188,12 +188,18 @@ class Runner:
         except Exception as error:
             raise UnexpectedAfterBegin from error
 
-    def _follow(self, source: Source, name: str, nonce: str, func: Func, end: float) -> Outcome:
-        """Read to the final mark, or to the first thing that is too much; raises StreamBroken."""
+    def _follow(
+        self, source: Source, name: str, nonce: str, func: Func, end: float, *, ended: bool = False
+    ) -> Outcome:
+        """Read to the final mark, or to the first thing that is too much; raises StreamBroken.
+
+        Where the container has `ended` already, its output says how, however late it is by now.
+        """
         reader = OutputReader(nonce, MAX_OUTPUT_BYTES)
+        latest = time.monotonic() + self._settings.engine_timeout_seconds if ended else end
         try:
-            if not self._read(source, reader, name, func, end):
-                self._look_at_death(name, reader, func)
+            if not self._read(source, reader, name, func, max(end, latest)):
+                self._look_at_death(name, reader, func, end)
             _raise_failure(reader, func)
         except CallFailed as error:
             return _failed(error, reader)
@@ -223,11 +229,12 @@ class Runner:
         heard_at = time.monotonic()
         while True:
             try:
-                if self._engine.get_state(name) is None:
+                state = self._engine.get_state(name)
+                if state is None:
                     return _failed(ResultLost("its container is gone"))
                 with self._engine.replay(name) as replay:
                     heard_at = time.monotonic()
-                    return self._follow(replay, name, nonce, func, end)
+                    return self._follow(replay, name, nonce, func, end, ended=not state.is_running)
             except EngineUnavailable:
                 now = time.monotonic()
                 if now >= end:
@@ -236,7 +243,7 @@ class Runner:
                     return _failed(ResultLost("the engine is gone"))
                 time.sleep(RETRY_SECONDS)
 
-    def _look_at_death(self, name: str, reader: OutputReader, func: Func) -> None:
+    def _look_at_death(self, name: str, reader: OutputReader, func: Func, end: float) -> None:
         """Say why an output ended without its final mark; raises, whatever it is."""
         state = self._engine.get_state(name)
         if state is None:
@@ -247,6 +254,8 @@ class Runner:
             raise NeverBegan
         if state.out_of_memory:
             raise OutOfMemory(func.size.name, state.exit_code)
+        if time.monotonic() >= end:  # killed for it by a worker that could not record it any more
+            raise CallTimedOut(func.timeout_seconds)
         raise ResultLost(f"its container was ended from outside (exit code {state.exit_code})")
 
     def _free_ports(self, name: str, func: Func, instance: Instance | None = None) -> None:

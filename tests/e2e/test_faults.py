@@ -67,6 +67,23 @@ def test_worker_killed_between_end_and_recording_leaves_the_result_to_the_next()
         assert made.runs() == {call_id: 1}
 
 
+def test_result_is_there_however_late_it_is_taken_over() -> None:
+    """What ended within its Timeout has not failed because nobody looked by then."""
+    with plant() as made:
+        made.define("brief", "sleep 2; echo done", Timeout=4)
+        made.define("endless", "sleep 600", Timeout=4)
+        brief, endless = made.call("brief"), made.call("endless")
+        for call_id in (brief, endless):
+            made.wait_until_ran(call_id)
+        made.workers[0].kill()
+        time.sleep(4)
+        made.workers[0].start_working()
+        answer = made.functions.output("brief", brief)
+        assert (answer.status, answer.body) == (200, b"done\n")
+        assert made.functions.output("endless", endless).status == 504
+        made.check_nothing_is_left()
+
+
 def test_worker_that_stood_still_past_its_lease_changes_nothing() -> None:
     with plant() as made:
         made.define("slow", "sleep 2; echo done")
