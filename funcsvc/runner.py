@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from secrets import token_hex
 from typing import Protocol
 
@@ -74,6 +75,19 @@ class UnexpectedAfterBegin(Exception):
 
 class NotOurs(Exception):
     """Raised when somebody else holds the call by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A call whose frame was sent, or was about to be: in which container, and for how long.
+
+    `end` is when its Timeout is over, by the monotonic clock.
+    """
+
+    container: str
+    nonce: str
+    func: Func
+    end: float
 
 
 class Source(Protocol):
@@ -162,7 +176,7 @@ class Runner:
     def _follow_up(self, call: BegunCall) -> Outcome:
         func = load_func(call.definition)
         end = time.monotonic() + func.timeout_seconds - call.running_ms / 1000
-        outcome = self._recover(call.instance, call.nonce, func, end)
+        outcome = self._recover(Run(call.instance, call.nonce, func, end))
         self._free_ports(call.instance, func)
         return outcome
 
@@ -178,74 +192,72 @@ class Runner:
             instance.send(frame, Deadline(SEND_SECONDS))
         except StreamBroken:
             raise NeverBegan from None  # a starter doesn't begin on a part of its frame
-        end = time.monotonic() + func.timeout_seconds
+        run = Run(instance.name, nonce, func, time.monotonic() + func.timeout_seconds)
         try:
-            return self._follow(instance, instance.name, nonce, func, end)
+            return self._follow(instance, run)
         except StreamBroken:
-            return self._recover(instance.name, nonce, func, end)
+            return self._recover(run)
         except NeverBegan:
             raise
         except Exception as error:
             raise UnexpectedAfterBegin from error
 
-    def _follow(
-        self, source: Source, name: str, nonce: str, func: Func, end: float, *, ended: bool = False
-    ) -> Outcome:
+    def _follow(self, source: Source, run: Run, *, has_ended: bool = False) -> Outcome:
         """Read to the final mark, or to the first thing that is too much; raises StreamBroken.
 
-        Where the container has `ended` already, its output says how, however late it is by now.
+        Where the container has ended already, its output says how, however late it is by now.
         """
-        reader = OutputReader(nonce, MAX_OUTPUT_BYTES)
-        latest = time.monotonic() + self._settings.engine_timeout_seconds if ended else end
+        reader = OutputReader(run.nonce, MAX_OUTPUT_BYTES)
+        end = run.end
+        if has_ended:
+            end = max(end, time.monotonic() + self._settings.engine_timeout_seconds)
         try:
-            if not self._read(source, reader, name, func, max(end, latest)):
-                self._look_at_death(name, reader, func, end)
-            _raise_failure(reader, func)
+            if not self._read(source, reader, run, end):
+                self._look_at_death(reader, run)
+            _raise_failure(reader, run.func)
         except CallFailed as error:
             return _failed(error, reader)
         return _finished(reader)
 
-    def _read(
-        self, source: Source, reader: OutputReader, name: str, func: Func, end: float
-    ) -> bool:
+    def _read(self, source: Source, reader: OutputReader, run: Run, end: float) -> bool:
         """Read to the final mark; False when the output ends before."""
         begun_by = time.monotonic() + self._settings.lease_seconds
         while not reader.ending:
             now = time.monotonic()
             if reader.is_too_large:
-                self._engine.kill(name, KILL_SECONDS)
+                self._engine.kill(run.container, KILL_SECONDS)
                 raise OutputTooLarge(MAX_OUTPUT_BYTES)
             if now >= end:
-                self._engine.kill(name, KILL_SECONDS)
-                raise CallTimedOut(func.timeout_seconds)
+                self._engine.kill(run.container, KILL_SECONDS)
+                raise CallTimedOut(run.func.timeout_seconds)
             if not (reader.begun or reader.is_garbled) and now >= begun_by:
-                self._engine.kill(name, KILL_SECONDS)  # what has not begun won't begin any more
+                self._engine.kill(run.container, KILL_SECONDS)  # it won't begin any more
             if not source.read_into(reader, min(LOOK_SECONDS, end - now)):
                 return reader.ending is not None
         return True
 
-    def _recover(self, name: str, nonce: str, func: Func, end: float) -> Outcome:
+    def _recover(self, run: Run) -> Outcome:
         """Follow a call by what the engine has kept of its output, from the beginning on."""
         heard_at = time.monotonic()
         while True:
             try:
-                state = self._engine.get_state(name)
+                state = self._engine.get_state(run.container)
                 if state is None:
                     return _failed(ResultLost("its container is gone"))
-                with self._engine.replay(name) as replay:
+                with self._engine.replay(run.container) as replay:
                     heard_at = time.monotonic()
-                    return self._follow(replay, name, nonce, func, end, ended=not state.is_running)
+                    return self._follow(replay, run, has_ended=not state.is_running)
             except EngineUnavailable:
                 now = time.monotonic()
-                if now >= end:
-                    return _failed(CallTimedOut(func.timeout_seconds))
+                if now >= run.end:
+                    return _failed(CallTimedOut(run.func.timeout_seconds))
                 if now >= heard_at + self._settings.engine_gone_seconds:
                     return _failed(ResultLost("the engine is gone"))
                 time.sleep(RETRY_SECONDS)
 
-    def _look_at_death(self, name: str, reader: OutputReader, func: Func, end: float) -> None:
+    def _look_at_death(self, reader: OutputReader, run: Run) -> None:
         """Say why an output ended without its final mark; raises, whatever it is."""
-        state = self._engine.get_state(name)
+        state = self._engine.get_state(run.container)
         if state is None:
             raise ResultLost("its container was removed")
         if state.is_running:
@@ -253,9 +265,9 @@ class Runner:
         if not reader.begun and not reader.is_garbled:
             raise NeverBegan
         if state.out_of_memory:
-            raise OutOfMemory(func.size.name, state.exit_code)
-        if time.monotonic() >= end:  # killed for it by a worker that could not record it any more
-            raise CallTimedOut(func.timeout_seconds)
+            raise OutOfMemory(run.func.size.name, state.exit_code)
+        if time.monotonic() >= run.end:  # killed by a worker that could not record it any more
+            raise CallTimedOut(run.func.timeout_seconds)
         raise ResultLost(f"its container was ended from outside (exit code {state.exit_code})")
 
     def _free_ports(self, name: str, func: Func, instance: Instance | None = None) -> None:

@@ -205,6 +205,15 @@ class Worker(ThreadWorker):
         STOPPING.set()  # who waits for a call, or follows a log, is answered now
         super().handle_exit(sig, frame)
 
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """Stop at once on SIGINT and SIGQUIT; who waits is answered first.
+
+        Past gunicorn's thread worker, which would shut its pool here: where the signal comes while
+        this thread gives the pool a request, the pool is locked, and that would wait for ever.
+        """
+        STOPPING.set()
+        super(ThreadWorker, self).handle_quit(sig, frame)
+
     def set_accept_enabled(self, enabled: bool) -> None:
         """Begin or end accepting; a worker that stops closes its listeners at once.
 

@@ -16,6 +16,9 @@ import pytest
 from tests import servers
 from tests.e2e import images
 
+AT_ONCE_SECONDS = 12
+"""How long a stop may take on a busy machine; what hinders it lasts for 30 seconds and more."""
+
 
 @dataclass
 class SlowPull:
@@ -95,7 +98,7 @@ def test_stop_without_requests_is_quick_and_without_a_trace(start) -> None:
     with web.connection() as connection:
         servers.exchange(connection, "GET", "/_ping")
         os.kill(web.pid, signal.SIGTERM)
-        servers.wait_until(lambda: not web.is_running, "the service ends", seconds=5)
+        servers.wait_until(lambda: not web.is_running, "the service ends", AT_ONCE_SECONDS)
     assert web.process.returncode == 0
     assert "Traceback" not in web.log()
 
@@ -116,15 +119,44 @@ gunicorn.sock.create_sockets = create_sockets
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+STOPS = [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT]
+
+
+@pytest.mark.parametrize("number", STOPS)
 def test_stop_is_obeyed_by_a_worker_that_is_only_starting(start, tmp_path: Path, number) -> None:
     (tmp_path / "sitecustomize.py").write_text(SLOW_SECOND_WORKER)
     web = start({"PYTHONPATH": str(tmp_path)}, workers=2)
     servers.wait_until(lambda: len(web.worker_pids()) == 2, "the second worker starts")
     os.kill(web.pid, number)
-    servers.wait_until(lambda: not web.is_running, "the service ends", seconds=8)
+    servers.wait_until(lambda: not web.is_running, "the service ends", AT_ONCE_SECONDS)
     assert web.process.returncode == 0
     assert web.log().count("Booting worker") == 2
+    assert "Traceback" not in web.log()
+
+
+SLOW_SUBMIT = """
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+def adjust(pool, adjust=ThreadPoolExecutor._adjust_thread_count):
+    adjust(pool)
+    time.sleep(1)
+
+ThreadPoolExecutor._adjust_thread_count = adjust
+"""
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_stop_is_obeyed_while_a_request_is_given_to_its_thread(
+    start, tmp_path: Path, number
+) -> None:
+    """The pool is locked meanwhile, for the thread that the signal comes to."""
+    (tmp_path / "sitecustomize.py").write_text(SLOW_SUBMIT)
+    web = start({"PYTHONPATH": str(tmp_path)})
+    assert web.request("GET", "/_ping").status == 200  # its thread is quicker than who started it
+    os.kill(web.pid, number)
+    servers.wait_until(lambda: not web.is_running, "the service ends", AT_ONCE_SECONDS)
+    assert web.process.returncode == 0
     assert "Traceback" not in web.log()
 
 
