@@ -13,6 +13,7 @@ import click
 from funcsvc import __version__
 from funcsvc.allocator import keep_freed_memory
 from funcsvc.config import InvalidSettings, Settings, load_settings, settings_page
+from funcsvc.stopping import set_from_handler
 
 
 @click.group()
@@ -36,7 +37,7 @@ def worker() -> None:
     _log_to_stderr(given.log_level)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+        signal.signal(number, lambda *_: set_from_handler(stopping))
     keep_freed_memory()
     made = make_worker(given, stopping)
     if made:

@@ -33,7 +33,7 @@ from funcsvc.app import make_client
 from funcsvc.config import InvalidSettings, Settings, load_settings
 from funcsvc.errors import StoreUnavailable
 from funcsvc.http_status import error_body
-from funcsvc.stopping import STOPPING
+from funcsvc.stopping import STOPPING, set_from_handler
 
 WRITE_TIMEOUT_SECONDS = 30
 """How long one write to a client may stand still."""
@@ -211,7 +211,7 @@ class Worker(ThreadWorker):
         Past gunicorn's thread worker, which would shut its pool here: where the signal comes while
         this thread gives the pool a request, the pool is locked, and that would wait for ever.
         """
-        STOPPING.set()
+        set_from_handler(STOPPING)
         super(ThreadWorker, self).handle_quit(sig, frame)
 
     def set_accept_enabled(self, enabled: bool) -> None:

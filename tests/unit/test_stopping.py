@@ -1,0 +1,23 @@
+"""Being told to stop at any moment."""
+
+from __future__ import annotations
+
+from threading import Event, Thread
+
+from funcsvc.stopping import set_from_handler
+
+SECONDS = 5
+
+
+def test_event_is_set_although_its_lock_is_held_by_the_thread_that_was_told():
+    event = Event()
+
+    def be_told() -> None:
+        with event._cond:
+            set_from_handler(event)
+
+    told = Thread(target=be_told, daemon=True)
+    told.start()
+    told.join(SECONDS)
+    assert not told.is_alive()
+    assert event.wait(SECONDS)
