@@ -11,6 +11,8 @@ from tests import servers
 from tests.e2e import images
 from tests.e2e.functions import CHANGES, Functions, containers, functions
 
+FIXED_PORT = servers.free_port()
+
 SETTINGS = {"waiting_per_func": 2, "waiting_instances": 4, "engine_remember_seconds": 0.5}
 
 
@@ -140,7 +142,7 @@ def test_instance_that_was_ended_by_somebody_costs_the_call_nothing(
 @pytest.mark.parametrize(
     "host_config",
     [
-        {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "48080"}]}},
+        {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(FIXED_PORT)}]}},
         {"VolumesFrom": ["volume-holder"]},
         {"NetworkMode": "container:volume-holder"},
         {"Links": ["volume-holder:other"]},
