@@ -300,7 +300,8 @@ def test_network_of_another_container_is_joined(
         client.create_container(run.image, ["sh", "-c", script], name="server")
         client.start("server")
     mode = {"NetworkMode": "container:server"}
-    answer = run.run(name, "sleep 0.3; nc 127.0.0.1 7000 </dev/null", HostConfig=mode)
+    script = "until nc 127.0.0.1 7000 </dev/null; do sleep 0.1; done"
+    answer = run.run(name, script, HostConfig=mode, Timeout=20)
     assert (answer.status, answer.body) == (200, b"heard\n")
     with module_engine.client() as client:
         client.remove_container("server", force=True)
