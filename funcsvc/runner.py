@@ -210,7 +210,7 @@ class Runner:
         reader = OutputReader(run.nonce, MAX_OUTPUT_BYTES)
         end = run.end
         if has_ended:
-            end = max(end, time.monotonic() + self._settings.engine_timeout_seconds)
+            end = max(end, time.monotonic() + self._settings.engine_gone_seconds)
         try:
             if not self._read(source, reader, run, end):
                 self._look_at_death(reader, run)
