@@ -96,6 +96,18 @@ def containers(engine: servers.EngineServer) -> list[dict[str, Any]]:
     return found
 
 
+def running(engine: servers.EngineServer, name: str) -> set[str]:
+    """Return the ids of the running containers of a function.
+
+    The engine lists a container a moment before it can be asked for, but then it doesn't run yet.
+    """
+    return {
+        it["Id"]
+        for it in containers(engine)
+        if it["Labels"]["funcsvc.func"] == name and it["State"] == "running"
+    }
+
+
 def wait_until_no_container(engine: servers.EngineServer, seconds: float = 15) -> None:
     """Fail when the service has a container left on an engine when the time is over."""
     servers.wait_until(lambda: not containers(engine), "no container is left", seconds)

@@ -13,8 +13,8 @@ from tests import servers
 from tests.e2e import images
 from tests.e2e.functions import (
     Functions,
-    containers,
     functions,
+    running,
     wait_until_no_container,
 )
 from tests.e2e.plant import plant
@@ -258,16 +258,12 @@ def test_container_is_limited_and_hardened(
     run: Functions, module_engine: servers.EngineServer, name: str
 ) -> None:
     run.define(
-        name, "grep -E '^(CapBnd|NoNewPrivs)' /proc/self/status; sleep 1", ContainerSize="s2"
+        name, "grep -E '^(CapBnd|NoNewPrivs)' /proc/self/status; sleep 2", ContainerSize="s2"
     )
     call_id = run.call(name)
-    found = servers.wait_until(
-        lambda: [it for it in containers(module_engine) if it["Labels"]["funcsvc.func"] == name],
-        "the function runs",
-        10,
-    )
+    found = servers.wait_until(lambda: running(module_engine, name), "the function runs", 10)
     with module_engine.client() as client:
-        host = client.inspect_container(found[0]["Id"])["HostConfig"]
+        host = client.inspect_container(found.pop())["HostConfig"]
     assert host["Memory"] == host["MemorySwap"] == 128 * MIB
     assert (host["NanoCpus"], host["PidsLimit"]) == (10**9, 512)
     assert (host["LogConfig"]["Type"], host["NetworkMode"]) == ("local", "bridge")

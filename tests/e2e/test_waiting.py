@@ -9,7 +9,7 @@ import pytest
 
 from tests import servers
 from tests.e2e import images
-from tests.e2e.functions import CHANGES, Functions, containers, functions
+from tests.e2e.functions import CHANGES, Functions, containers, functions, running
 
 FIXED_PORT = servers.free_port()
 
@@ -24,15 +24,6 @@ def run(
     with functions(module_redis, module_engine, **SETTINGS) as made:
         yield made
     assert containers(module_engine) == []  # a clean stop leaves none
-
-
-def running(engine: servers.EngineServer, name: str) -> set[str]:
-    """Return the ids of the running containers of a function."""
-    return {
-        it["Id"]
-        for it in containers(engine)
-        if it["Labels"]["funcsvc.func"] == name and it["State"] == "running"
-    }
 
 
 def waiting(engine: servers.EngineServer, name: str) -> list[str]:
