@@ -239,6 +239,9 @@ class Runner:
     def _recover(self, run: Run) -> Outcome:
         """Follow a call by what the engine has kept of its output, from the beginning on."""
         heard_at = time.monotonic()
+        end = run.end
+        if heard_at >= end:  # it is late already: the engine may take its time to say how it ended
+            end = heard_at + self._settings.engine_gone_seconds
         while True:
             try:
                 state = self._engine.get_state(run.container)
@@ -249,7 +252,7 @@ class Runner:
                     return self._follow(replay, run, has_ended=not state.is_running)
             except EngineUnavailable:
                 now = time.monotonic()
-                if now >= run.end:
+                if now >= end:
                     return _failed(CallTimedOut(run.func.timeout_seconds))
                 if now >= heard_at + self._settings.engine_gone_seconds:
                     return _failed(ResultLost("the engine is gone"))

@@ -501,6 +501,18 @@ def test_engine_that_gives_nothing_of_what_ended_keeps_nobody_for_long(stage):
     assert stage.clock.now == 1000 + 20
 
 
+def test_engine_that_is_away_for_a_moment_loses_no_result_that_is_late(stage):
+    stage.states = [engine_away(), ENDED]
+    stage.replays = [["B", b"output", "X 0"]]
+    assert stage.take_over(running_ms=70_000).output == b"output"
+
+
+def test_engine_that_stays_away_from_a_late_take_over_ends_the_call(stage):
+    stage.states = [engine_away() for _ in range(1000)]
+    assert stage.take_over(running_ms=70_000).failure is Failure.TIMED_OUT
+    assert stage.clock.now == pytest.approx(1000 + 20, abs=1)
+
+
 def test_call_that_never_began_goes_back_when_it_is_taken_over(stage):
     stage.states = [ENDED, ENDED]
     stage.replays = [[b""]]
