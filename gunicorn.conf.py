@@ -1,12 +1,7 @@
 """Server settings. The reasons for those that surprise are in docs/architecture.md."""
 
-from funcsvc.allocator import keep_freed_memory
-from funcsvc.server import (
-    check_address_is_free,
-    keep_early_signals,
-    say_ready,
-    settings_or_exit,
-)
+from funcsvc.process import keep_freed_memory, settings_or_exit
+from funcsvc.web.gunicorn.hooks import check_address_is_free, keep_early_signals, say_ready
 
 settings = settings_or_exit()
 keep_freed_memory()

@@ -1,3 +1,3 @@
-from funcsvc.app import create_app
+from funcsvc.web import create_app
 
 app = create_app()

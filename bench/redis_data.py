@@ -12,7 +12,7 @@ from typing import Any
 import redis
 
 from bench.runs import BenchFailed
-from funcsvc.redis_keys import RedisKeys
+from funcsvc.store import RedisKeys
 
 FILL = 100_000
 """How many funcs count as many."""

@@ -9,7 +9,7 @@ from statistics import median
 from bench.measure import BARE, CONTENDERS, EMPTY, ENGINE, ENOUGH_REQUESTS, FULL, Results
 from bench.redis_data import FILL
 from bench.runs import Run
-from funcsvc.models import MEGABYTE
+from funcsvc.model import MEGABYTE
 
 _HEAD = ("figure", "median", "min to max", "goal", "reached")
 

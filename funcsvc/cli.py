@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import signal
-import sys
-import threading
 
 import click
 
 from funcsvc import __version__
-from funcsvc.allocator import keep_freed_memory
-from funcsvc.config import InvalidSettings, Settings, load_settings, settings_page
-from funcsvc.stopping import set_from_handler
+from funcsvc.config import settings_page
+from funcsvc.process import (
+    STOPPING,
+    keep_freed_memory,
+    log_to_stderr,
+    set_from_handler,
+    settings_or_exit,
+)
 
 
 @click.group()
@@ -31,27 +32,13 @@ def settings() -> None:
 @main.command()
 def worker() -> None:
     """Run calls on the engine of this host, until SIGTERM."""
-    from funcsvc.worker import make_worker  # the other commands need no engine
+    from funcsvc.worker import make_worker
 
-    given = _settings_or_exit()
-    _log_to_stderr(given.log_level)
-    stopping = threading.Event()
+    given = settings_or_exit()
+    log_to_stderr(given.log_level)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: set_from_handler(stopping))
+        signal.signal(number, lambda *_: set_from_handler(STOPPING))
     keep_freed_memory()
-    made = make_worker(given, stopping)
+    made = make_worker(given, STOPPING)
     if made:
         made.run()
-
-
-def _settings_or_exit() -> Settings:
-    try:
-        return load_settings(os.environ)
-    except InvalidSettings as error:
-        sys.exit(f"funcsvc can't start: {error}")
-
-
-def _log_to_stderr(level: str) -> None:
-    logging.basicConfig(
-        level=level.upper(), format="%(asctime)s [%(process)d] [%(levelname)s] %(message)s"
-    )

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from threading import Condition
 
-from funcsvc.errors import CallNotFound, FuncNotFound, OutputRotated, TooManyPending
-from funcsvc.models import (
+from funcsvc.model import (
     MEGABYTE,
     SHORT_BYTES,
     CallCounts,
@@ -24,6 +23,7 @@ from funcsvc.models import (
     NewCall,
     Outcome,
 )
+from funcsvc.model.errors import CallNotFound, FuncNotFound, OutputRotated, TooManyPending
 from tests.fakes import FakeFuncStore
 
 CALL_OVERHEAD_BYTES = 1024

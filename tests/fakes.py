@@ -11,8 +11,18 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from funcsvc.engine.capacity import check_size
-from funcsvc.engine.engine import check_command
-from funcsvc.errors import (
+from funcsvc.engine.web_engine import check_command
+from funcsvc.model import (
+    MEGABYTE,
+    Capacity,
+    Func,
+    Image,
+    ImageReference,
+    InvalidReference,
+    Size,
+    parse_image_reference,
+)
+from funcsvc.model.errors import (
     FuncBusy,
     FuncExists,
     FuncNotFound,
@@ -20,8 +30,6 @@ from funcsvc.errors import (
     ImageNotFound,
     PullForbidden,
 )
-from funcsvc.image_reference import ImageReference, InvalidReference, parse_image_reference
-from funcsvc.models import MEGABYTE, Capacity, Func, Image, Size
 
 if TYPE_CHECKING:
     from tests.fake_calls import FakeCallStore

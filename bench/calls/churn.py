@@ -24,10 +24,9 @@ from bench.calls.engine import BENCH_LABEL
 from bench.calls.stopwatch import Stopwatch
 from bench.runs import BenchFailed
 from funcsvc.config import load_settings
-from funcsvc.engine.options import Wanted, container_options
-from funcsvc.engine.streams import Demultiplexer
-from funcsvc.image_reference import parse_image_reference
-from funcsvc.models import (
+from funcsvc.engine.containers.options import Wanted, container_options
+from funcsvc.engine.containers.streams import Demultiplexer
+from funcsvc.model import (
     DEFAULT_SIZE,
     DEFAULT_TIMEOUT_SECONDS,
     SIZES,
@@ -36,6 +35,7 @@ from funcsvc.models import (
     Func,
     HostConfig,
     Image,
+    parse_image_reference,
 )
 
 STAGES = ("create", "attach", "start", "run", "wait", "remove")

@@ -19,7 +19,7 @@ from bench.load import run_posts
 from bench.report import Row
 from bench.runs import CONNECTIONS, BenchFailed, Run, interleave
 from funcsvc.config import load_settings
-from funcsvc.models import NewCall
+from funcsvc.model import NewCall
 from funcsvc.store import CallStore
 from funcsvc.store.calls import ENVIRONMENT_SEPARATOR
 

@@ -14,7 +14,7 @@ from bench.calls.worker import Worker
 from bench.processes import children_of, descriptors, resident_bytes
 from bench.report import Row
 from bench.runs import BenchFailed
-from funcsvc.models import MEGABYTE
+from funcsvc.model import MEGABYTE
 
 _QUICK_SECONDS = 240
 """If the first half was done in less, there is a second one."""

@@ -20,14 +20,14 @@ from bench.calls.stopwatch import Stopwatch
 from bench.report import Row
 from bench.runs import BenchFailed
 from funcsvc.config import load_settings
-from funcsvc.engine.call_engine import CallEngine
 from funcsvc.engine.connection import Deadline
-from funcsvc.engine.instances import Instance
-from funcsvc.engine.options import command_of
-from funcsvc.engine.protocol import OutputReader, make_frame
-from funcsvc.instance_supply import load_func
-from funcsvc.models import MAX_OUTPUT_BYTES, SHORT_BYTES, NewCall, Outcome
+from funcsvc.engine.containers.instance import Instance
+from funcsvc.engine.containers.options import command_of
+from funcsvc.engine.containers.protocol import OutputReader, make_frame
+from funcsvc.engine.worker_engine import WorkerEngine
+from funcsvc.model import MAX_OUTPUT_BYTES, SHORT_BYTES, NewCall, Outcome
 from funcsvc.store import BlockingClient, CallQueue, CallStore, RedisClient
+from funcsvc.worker.instance_supply import load_func
 
 _RUN_SECONDS = 30
 
@@ -72,7 +72,7 @@ class _Parts(NamedTuple):
 
     store: CallStore
     queue: CallQueue
-    engine: CallEngine
+    engine: WorkerEngine
 
 
 def measure(stage: Stage) -> Section:
@@ -122,7 +122,7 @@ def _make_parts(stage: Stage, stack: ExitStack) -> _Parts:
     stack.callback(client.close)
     blocking = BlockingClient(settings, 1)
     stack.callback(blocking.close)
-    engine = CallEngine(settings)
+    engine = WorkerEngine(settings)
     queue = CallQueue(client, blocking, settings, engine.find_id())
     engine.prepare(queue.get_service(), queue.worker)
     return _Parts(CallStore(client, blocking, settings), queue, engine)

@@ -28,7 +28,7 @@ from bench.calls.stage import Stage
 from bench.calls.worker import Worker
 from bench.report import Row
 from bench.runs import BenchFailed
-from funcsvc.models import MAX_PAYLOAD_BYTES, MEGABYTE
+from funcsvc.model import MAX_PAYLOAD_BYTES, MEGABYTE
 
 CALL, RUN, EXEC = "call, one waiting", "docker run", "docker exec"
 LARGE_BYTES, LARGE_TEXT = "call, one waiting, 1 MB of any bytes", "call, one waiting, 1 MB of text"

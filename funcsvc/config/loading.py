@@ -10,7 +10,7 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from funcsvc.config.settings import Settings
-from funcsvc.hosts import is_loopback
+from funcsvc.model import is_loopback
 
 PREFIX = "FUNCSVC_"
 

@@ -10,7 +10,7 @@ from limits import RateLimitItem
 from limits import parse as parse_rate
 from marshmallow import fields, validate
 
-from funcsvc.access.keys import parse_access_keys
+from funcsvc.config.access_keys import parse_access_keys
 from funcsvc.config.kinds import (
     LinesOfFile,
     RateLimit,
@@ -24,8 +24,7 @@ from funcsvc.config.kinds import (
     seconds,
     setting,
 )
-from funcsvc.models import MEGABYTE
-from funcsvc.policy import Policy
+from funcsvc.model import MEGABYTE, Policy
 
 DEFAULT_WORKERS = max(1, min(len(os.sched_getaffinity(0)), 8))
 DEFAULT_THREADS = 32

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from funcsvc.config import Settings
+from funcsvc.engine.answer_cache import AnswerCache
 from funcsvc.engine.connection import Deadline, EngineConnection
-from funcsvc.engine.memory import Memory
-from funcsvc.errors import SizeTooLarge
-from funcsvc.models import MEGABYTE, Capacity, Size
+from funcsvc.model import MEGABYTE, Capacity, Size
+from funcsvc.model.errors import SizeTooLarge
 
 
 class EngineCapacity:
@@ -15,7 +15,7 @@ class EngineCapacity:
     def __init__(self, connection: EngineConnection, settings: Settings) -> None:
         self._connection = connection
         self._settings = settings
-        self._memory: Memory[Capacity] = Memory(settings.engine_remember_seconds)
+        self._answers: AnswerCache[Capacity] = AnswerCache(settings.engine_remember_seconds)
 
     def check_size(self, size: Size) -> None:
         """Raise SizeTooLarge unless the engine can hold a container of the size."""
@@ -23,7 +23,7 @@ class EngineCapacity:
 
     def get_capacity(self) -> Capacity:
         """Return what the engine has, remembered for a while."""
-        return self._memory.get("capacity", self._ask)
+        return self._answers.get("capacity", self._ask)
 
     def _ask(self) -> Capacity:
         with self._connection.client(Deadline(self._settings.engine_timeout_seconds)) as client:

@@ -21,7 +21,7 @@ import requests
 import urllib3
 from docker.utils import kwargs_from_env
 
-from funcsvc.errors import EngineUnavailable
+from funcsvc.model.errors import EngineUnavailable
 
 MAX_API_VERSION = "1.44"
 """The newest engine API that this service was written for; an older engine's own is used."""

@@ -1,26 +1,56 @@
 """JSON to models and back: every syntax rule of the contract is a field or a validator here."""
 
-from funcsvc.schemas.call_queries import LogQuery, load_flag, load_log_query
+from funcsvc.schemas.call_queries import (
+    FLAG_VALUES,
+    TAIL_PATTERN,
+    LogQuery,
+    load_flag,
+    load_log_query,
+)
 from funcsvc.schemas.calls import call_document, counts_document, event_line
-from funcsvc.schemas.changes import Changes, ChangesSchema
-from funcsvc.schemas.func import FuncSchema, func_text
+from funcsvc.schemas.changes import CHANGEABLE, EMPTY, ChangesSchema
+from funcsvc.schemas.func import FuncSchema, func_document, func_text
 from funcsvc.schemas.json_body import MAX_DEFINITION_BYTES, parse_json_object
-from funcsvc.schemas.listing import Listing, load_listing, newest_first
+from funcsvc.schemas.json_schema import (
+    answer_schemas,
+    change_schemas,
+    matching,
+    reference,
+    request_schemas,
+)
+from funcsvc.schemas.listing import (
+    FILTERS_JSON_SCHEMA,
+    MAX_LIMIT,
+    Listing,
+    load_listing,
+    newest_first,
+)
 
 __all__ = [
+    "CHANGEABLE",
+    "EMPTY",
+    "FILTERS_JSON_SCHEMA",
+    "FLAG_VALUES",
     "MAX_DEFINITION_BYTES",
-    "Changes",
+    "MAX_LIMIT",
+    "TAIL_PATTERN",
     "ChangesSchema",
     "FuncSchema",
     "Listing",
     "LogQuery",
+    "answer_schemas",
     "call_document",
+    "change_schemas",
     "counts_document",
     "event_line",
+    "func_document",
     "func_text",
     "load_flag",
     "load_listing",
     "load_log_query",
+    "matching",
     "newest_first",
     "parse_json_object",
+    "reference",
+    "request_schemas",
 ]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from funcsvc.errors import InvalidQuery
+from funcsvc.model.errors import InvalidQuery
 
 TAIL_PATTERN = r"(all|[0-9]{1,9})?"
 _FLAGS = {"": False, "0": False, "false": False, "1": True, "true": True}

@@ -6,7 +6,7 @@ import codecs
 import json
 from datetime import UTC, datetime
 
-from funcsvc.models import SHORT_BYTES, CallCounts, CallState, Event
+from funcsvc.model import SHORT_BYTES, CallCounts, CallState, Event
 from funcsvc.schemas.func import format_time
 
 

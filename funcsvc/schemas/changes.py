@@ -11,8 +11,8 @@ from uuid import uuid4
 from marshmallow import Schema
 from marshmallow.fields import Field
 
-from funcsvc.errors import InvalidDefinition, show
-from funcsvc.models import Func, Size
+from funcsvc.model import Func, Size
+from funcsvc.model.errors import InvalidDefinition, show
 from funcsvc.schemas import fields
 from funcsvc.schemas.func import (
     ConfigSchema,

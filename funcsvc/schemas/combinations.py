@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from funcsvc.errors import show
-from funcsvc.models import HostConfig
-from funcsvc.policy import Broken
+from funcsvc.model import Broken, HostConfig
+from funcsvc.model.errors import show
 
 _IN_CONTAINER_MODE: dict[str, Any] = {
     "properties": {"NetworkMode": {"type": "string", "pattern": "^container:"}},

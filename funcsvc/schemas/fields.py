@@ -14,22 +14,17 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from funcsvc.image_reference import (
+from funcsvc.model import (
+    MAX_TIMEOUT_SECONDS,
     REFERENCE_PATTERN,
+    SIZES,
     ImageReference,
     InvalidReference,
+    PortBinding,
+    Size,
     parse_image_reference,
 )
-from funcsvc.models import MAX_TIMEOUT_SECONDS, SIZES, PortBinding, Size
-from funcsvc.schemas.json_schema import (
-    NULL,
-    TEXT,
-    JsonSchema,
-    list_of,
-    map_of,
-    matching,
-    or_null,
-)
+from funcsvc.schemas.json_schema import NULL, TEXT, JsonSchema, list_of, map_of, matching, or_null
 from funcsvc.schemas.signals import SIGNAL_PATTERN, is_signal
 from funcsvc.schemas.strict import Ruled, broken, check_entries, check_items
 

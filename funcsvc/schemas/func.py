@@ -15,16 +15,17 @@ from uuid import uuid4
 from marshmallow import ValidationError, post_load, validates_schema
 from marshmallow.fields import Field, Nested
 
-from funcsvc.models import (
+from funcsvc.model import (
     DEFAULT_SIZE,
     DEFAULT_TIMEOUT_SECONDS,
     SIZES,
+    Broken,
     Config,
     Func,
     HostConfig,
+    Policy,
     PortBinding,
 )
-from funcsvc.policy import Broken, Policy
 from funcsvc.schemas import fields
 from funcsvc.schemas.combinations import (
     NETWORK_RULES,

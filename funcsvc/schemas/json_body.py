@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from funcsvc.errors import InvalidDefinition, MalformedBody, path_below
+from funcsvc.model.errors import InvalidDefinition, MalformedBody, path_below
 
 MAX_DEFINITION_BYTES = 256 * 1024
 

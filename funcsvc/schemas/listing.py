@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from funcsvc.errors import InvalidQuery, MalformedBody
-from funcsvc.image_reference import InvalidReference, parse_image_reference
+from funcsvc.model import InvalidReference, parse_image_reference
+from funcsvc.model.errors import InvalidQuery, MalformedBody
 from funcsvc.schemas.json_body import parse_json_object
 from funcsvc.schemas.json_schema import TEXT, JsonSchema, list_of, map_of
 

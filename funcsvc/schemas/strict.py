@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from marshmallow import RAISE, Schema, ValidationError, fields, missing
 from marshmallow.error_store import ErrorStore
 
-from funcsvc.errors import InvalidDefinition, path_below, show
+from funcsvc.model.errors import InvalidDefinition, path_below, show
 
 T = TypeVar("T")
 

@@ -2,13 +2,17 @@
 
 from funcsvc.store.attempts import FailedAttempts
 from funcsvc.store.blocking import BlockingClient
-from funcsvc.store.call_queue import CallQueue
 from funcsvc.store.calls import CallStore
+from funcsvc.store.client import RedisClient
+from funcsvc.store.connections import make_pool
 from funcsvc.store.events import EventLog
 from funcsvc.store.funcs import FuncStore
-from funcsvc.store.redis_client import RedisClient, make_pool
+from funcsvc.store.keys import RedisKeys
+from funcsvc.store.queue import CallQueue
+from funcsvc.store.translation import AnswerLost
 
 __all__ = [
+    "AnswerLost",
     "BlockingClient",
     "CallQueue",
     "CallStore",
@@ -16,5 +20,6 @@ __all__ = [
     "FailedAttempts",
     "FuncStore",
     "RedisClient",
+    "RedisKeys",
     "make_pool",
 ]

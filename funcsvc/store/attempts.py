@@ -9,9 +9,9 @@ from limits import RateLimitItem
 from limits.storage import RedisStorage
 from limits.strategies import FixedWindowRateLimiter
 
-from funcsvc.errors import TooManyAttempts
-from funcsvc.redis_keys import RedisKeys
-from funcsvc.store.redis_client import translated
+from funcsvc.model.errors import TooManyAttempts
+from funcsvc.store.keys import RedisKeys
+from funcsvc.store.translation import translated
 
 
 class FailedAttempts:

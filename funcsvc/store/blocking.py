@@ -8,7 +8,8 @@ from typing import Any
 import redis
 
 from funcsvc.config import Settings
-from funcsvc.store.redis_client import make_pool, translated
+from funcsvc.store.connections import make_pool
+from funcsvc.store.translation import translated
 
 MAX_BLOCK_SECONDS = 5
 """No read waits longer at a time; who wants to, waits again."""

@@ -6,17 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from funcsvc.config import Settings
-from funcsvc.errors import (
-    CallNotFound,
-    FuncNotFound,
-    OutputRotated,
-    TooManyPending,
-)
-from funcsvc.models import SHORT_BYTES, CallCounts, CallState, CallStatus, Failure, NewCall
-from funcsvc.redis_keys import RedisKeys
+from funcsvc.model import SHORT_BYTES, CallCounts, CallState, CallStatus, Failure, NewCall
+from funcsvc.model.errors import CallNotFound, FuncNotFound, OutputRotated, TooManyPending
 from funcsvc.store.blocking import BlockingClient, block_seconds
-from funcsvc.store.call_scripts import call_script
-from funcsvc.store.redis_client import AnswerLost, Argument, RedisClient
+from funcsvc.store.client import Argument, RedisClient
+from funcsvc.store.keys import RedisKeys
+from funcsvc.store.scripts import get_script
+from funcsvc.store.translation import AnswerLost
 
 ENVIRONMENT_SEPARATOR = b"\0"
 LIST_PAGE_CALLS = 500
@@ -125,11 +121,11 @@ class CallStore:
             self._settings.max_pending,
             self._settings.max_log_bytes,
         ]
-        script = call_script("create_call", self._keys)
-        return self._client.write(script, [], arguments)
+        script = get_script("create_call", self._keys)
+        return self._client.write(script, arguments)
 
     def _run(self, name: str, arguments: Sequence[Argument]) -> Any:
-        return self._client.run(call_script(name, self._keys), [], arguments)
+        return self._client.run(get_script(name, self._keys), arguments)
 
 
 def _failure(stored: bytes | None) -> Failure | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from funcsvc.models import Event
-from funcsvc.redis_keys import RedisKeys
+from funcsvc.model import Event
 from funcsvc.store.blocking import BlockingClient, block_seconds
-from funcsvc.store.redis_client import RedisClient
+from funcsvc.store.client import RedisClient
+from funcsvc.store.keys import RedisKeys
 
 PAGE_EVENTS = 500
 

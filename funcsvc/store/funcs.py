@@ -6,13 +6,12 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from funcsvc.errors import FuncBusy, FuncExists, FuncNotFound, StoreUnavailable
-from funcsvc.models import Func
-from funcsvc.redis_keys import RedisKeys
-from funcsvc.store.call_scripts import call_script
-from funcsvc.store.redis_client import AnswerLost, RedisClient, Scored, read_script
-
-_CREATE, _UPDATE = read_script("create_func"), read_script("update_func")
+from funcsvc.model import Func
+from funcsvc.model.errors import FuncBusy, FuncExists, FuncNotFound, StoreUnavailable
+from funcsvc.store.client import RedisClient, Scored
+from funcsvc.store.keys import RedisKeys
+from funcsvc.store.scripts import Script, get_script
+from funcsvc.store.translation import AnswerLost
 
 MAX_UPDATE_ATTEMPTS = 200
 """How often an update is tried anew: each time, another one of the same func has come through."""
@@ -92,14 +91,14 @@ class FuncStore:
             raise FuncBusy(name)
 
     def _delete(self, name: str) -> str:
-        return self._client.write(call_script("delete_func", self._keys), [], [name])
+        return self._client.write(self._script("delete_func"), [name])
 
     def check(self) -> None:
         """Raise StoreUnavailable unless Redis can be used."""
         self._client.check()
 
-    def _keys_of(self, name: str) -> list[str]:
-        return [self._keys.func(name), self._keys.funcs]
+    def _script(self, name: str) -> Script:
+        return get_script(name, self._keys)
 
     def _list_below(self, last: Scored | None, page_funcs: int) -> Iterator[list[str]]:
         """Read page by page; a func that is there all the time is in exactly one of them."""
@@ -109,7 +108,9 @@ class FuncStore:
 
     def _swap(self, name: str, before: str, after: str) -> bool:
         try:
-            return self._client.write(_UPDATE, self._keys_of(name), [before, after]) == "updated"
+            return (
+                self._client.write(self._script("update_func"), [name, before, after]) == "updated"
+            )
         except AnswerLost as error:
             if self._client.get(self._keys.func(name)) == after:
                 return True
@@ -122,7 +123,7 @@ class FuncStore:
         created_ms = int(func.created.timestamp() * 1000)
         arguments: list[str | int] = [definition, func.name, created_ms]
         try:
-            return self._client.write(_CREATE, self._keys_of(func.name), arguments)
+            return self._client.write(self._script("create_func"), arguments)
         except AnswerLost as error:
             stored = self._client.get(self._keys.func(func.name))
             if stored is not None:  # its UUID is new, and tells it from any other

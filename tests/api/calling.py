@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flask.testing import FlaskClient
 
-from funcsvc.models import Failure, Outcome
+from funcsvc.model import Failure, Outcome
 from tests.fake_calls import FakeCallStore
 
 OTHER_UUID = "e62c014e-386c-42ea-8d07-41d44e98cc3d"

@@ -9,9 +9,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from funcsvc.app import create_app
 from funcsvc.config import load_settings
-from funcsvc.models import MEGABYTE, Capacity, Image
+from funcsvc.model import MEGABYTE, Capacity, Image
+from funcsvc.web import create_app
 from tests.fake_calls import FakeCallStore
 from tests.fakes import FakeEngine, FakeFuncStore
 

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from funcsvc.errors import StoreUnavailable
-from funcsvc.models import MAX_PAYLOAD_BYTES
+from funcsvc.model import MAX_PAYLOAD_BYTES
+from funcsvc.model.errors import StoreUnavailable
 from tests.api.calling import HELLO, NO_CALL, OTHER_UUID, make_func
 from tests.api.conftest import make_client
 from tests.fake_calls import FakeCallStore

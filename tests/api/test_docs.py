@@ -53,7 +53,7 @@ def test_docs_serves_no_other_file(client: FlaskClient, path: str) -> None:
 
 
 def test_vendored_files_are_those_of_the_note() -> None:
-    folder = files("funcsvc").joinpath("docs_page")
+    folder = files("funcsvc.web.openapi").joinpath("page")
     note = folder.joinpath("README.md").read_text()
     rows = re.findall(r"^\| `([^`]+)` \|.*\| ([0-9a-f]{64}) \|$", note, re.MULTILINE)
     assert {name for name, _ in rows} | {"docs.html", "start.js", "README.md"} == {

@@ -7,8 +7,8 @@ import logging
 
 import pytest
 
-from funcsvc import errors
-from funcsvc.store.redis_client import AnswerLost
+from funcsvc.model import errors
+from funcsvc.store import AnswerLost
 
 HELLO = {"Name": "helloworld", "Config": {"Image": "ubuntu"}}
 SECRET = "secret-of-10.0.0.1"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from funcsvc import errors
-from funcsvc.models import Image
+from funcsvc.model import Image, errors
 from tests.api.conftest import make_client
 from tests.fakes import FakeEngine
 

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from funcsvc.api import log_stream
-from funcsvc.errors import StoreUnavailable
+from funcsvc.model.errors import StoreUnavailable
+from funcsvc.web.logs import stream as log_stream
 from tests import servers
 from tests.api.calling import FAILED, HELLO, NO_CALL, CalledFunc, make_func
 from tests.api.conftest import make_client

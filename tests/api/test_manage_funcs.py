@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from funcsvc import errors
+from funcsvc.model import errors
 from tests.api.conftest import make_client
 from tests.fakes import FakeEngine
 

@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 from marshmallow.fields import Nested
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from funcsvc.http_status import STATUS_OF_KIND
 from funcsvc.schemas import ChangesSchema, FuncSchema, parse_json_object
+from funcsvc.web.http_status import STATUS_OF_KIND
 from tests.api.conftest import make_client
 from tests.api.openapi import component, validator
 from tests.fakes import FakeEngine, FakeFuncStore

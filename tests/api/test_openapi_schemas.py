@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from funcsvc.errors import InvalidDefinition
+from funcsvc.model.errors import InvalidDefinition
 from funcsvc.schemas import ChangesSchema, FuncSchema, parse_json_object
 from tests.api.openapi import component
 

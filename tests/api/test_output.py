@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from funcsvc import stopping
-from funcsvc.api import waits
-from funcsvc.errors import StoreUnavailable
-from funcsvc.models import Outcome
+from funcsvc import process as stopping
+from funcsvc.model import Outcome
+from funcsvc.model.errors import StoreUnavailable
+from funcsvc.web.calls import waits
 from tests import servers
 from tests.api.calling import (
     FAILED,

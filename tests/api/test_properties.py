@@ -10,10 +10,9 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from funcsvc.app import make_client as make_redis_client
 from funcsvc.config import load_settings
-from funcsvc.redis_keys import RedisKeys
-from funcsvc.store import FuncStore
+from funcsvc.store import FuncStore, RedisKeys
+from funcsvc.web.app import make_client as make_redis_client
 from tests.api.conftest import make_client
 from tests.fakes import FakeEngine, FakeFuncStore
 

@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-from funcsvc.image_reference import ImageReference
+from funcsvc.model import ImageReference
 from tests.api.conftest import make_client
 from tests.fakes import FakeEngine, FakeFuncStore
 

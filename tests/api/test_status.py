@@ -9,8 +9,8 @@ import tracemalloc
 
 import pytest
 
-from funcsvc.errors import StoreUnavailable
-from funcsvc.models import CallState, CallStatus
+from funcsvc.model import CallState, CallStatus
+from funcsvc.model.errors import StoreUnavailable
 from tests.api.calling import FAILED, NO_CALL, CalledFunc, make_func
 
 NOTHING = '{"Total": 0, "Pending": 0, "Running": 0, "Finished": 0, "Failed": 0}'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from funcsvc.models import CallStatus, Outcome
+from funcsvc.model import CallStatus, Outcome
 from tests.contract.whole_state import CALL_OVERHEAD_BYTES, WholeState
 
 GONE_SECONDS = 60

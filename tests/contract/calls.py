@@ -10,8 +10,7 @@ from uuid import uuid4
 import pytest
 
 from funcsvc.config import Settings, load_settings
-from funcsvc.errors import CallNotFound
-from funcsvc.models import (
+from funcsvc.model import (
     CallCounts,
     CallStatus,
     Event,
@@ -21,8 +20,16 @@ from funcsvc.models import (
     Outcome,
     ReservedCall,
 )
-from funcsvc.redis_keys import RedisKeys
-from funcsvc.store import BlockingClient, CallQueue, CallStore, EventLog, FuncStore, RedisClient
+from funcsvc.model.errors import CallNotFound
+from funcsvc.store import (
+    BlockingClient,
+    CallQueue,
+    CallStore,
+    EventLog,
+    FuncStore,
+    RedisClient,
+    RedisKeys,
+)
 from tests.contract.stores import MAX_THREADS, new_func
 from tests.contract.whole_state import CALL_OVERHEAD_BYTES
 from tests.fake_calls import FakeCallStore

@@ -6,11 +6,9 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from funcsvc.models import Func
-from funcsvc.redis_keys import RedisKeys
-from funcsvc.schemas import FuncSchema
-from funcsvc.schemas.func import func_document
-from funcsvc.store import FuncStore, RedisClient
+from funcsvc.model import Func
+from funcsvc.schemas import FuncSchema, func_document
+from funcsvc.store import FuncStore, RedisClient, RedisKeys
 
 FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 PATIENCE_SECONDS = 1.0

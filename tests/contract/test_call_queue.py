@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from funcsvc.models import CallStatus
+from funcsvc.model import CallStatus
 from tests.contract.calls import (
     ENDED,
     EVERY_BYTE,

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from funcsvc.errors import StoreUnavailable
-from funcsvc.models import CallCounts
+from funcsvc.model import CallCounts
+from funcsvc.model.errors import StoreUnavailable
 from tests.contract.calls import (
     ENDED,
     RealService,

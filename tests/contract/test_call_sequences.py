@@ -16,9 +16,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from funcsvc.errors import CallNotFound, FuncBusy, OutputRotated
-from funcsvc.models import CallCounts, CallStatus, Failure, Func, NewCall, Outcome
-from funcsvc.store.call_queue import ENGINE_GONE
+from funcsvc.model import CallCounts, CallStatus, Failure, Func, NewCall, Outcome
+from funcsvc.model.errors import CallNotFound, FuncBusy, OutputRotated
+from funcsvc.store.queue import ENGINE_GONE
 from tests.contract.call_model import CallModel, ModelFunc
 from tests.contract.calls import RealService, new_call
 from tests.contract.whole_state import CALL_OVERHEAD_BYTES, check_whole_state, read_whole_state

@@ -9,14 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from funcsvc.errors import (
-    CallNotFound,
-    FuncBusy,
-    FuncNotFound,
-    OutputRotated,
-    TooManyPending,
-)
-from funcsvc.models import CallState, CallStatus, Failure, Outcome
+from funcsvc.model import CallState, CallStatus, Failure, Outcome
+from funcsvc.model.errors import CallNotFound, FuncBusy, FuncNotFound, OutputRotated, TooManyPending
 from tests.contract.calls import (
     BOUND_OF_KEPT,
     EVERY_BYTE,

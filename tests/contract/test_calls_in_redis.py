@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from funcsvc.errors import (
+from funcsvc.model import Outcome
+from funcsvc.model.errors import (
     CallNotFound,
     FuncNotFound,
     OutputRotated,
     StoreUnavailable,
     TooManyPending,
 )
-from funcsvc.models import Outcome
 from tests import servers
 from tests.contract.calls import (
     BOUND_OF_KEPT,

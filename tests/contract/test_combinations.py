@@ -9,9 +9,9 @@ import json
 
 import pytest
 
-from funcsvc.engine.engine import check_command
-from funcsvc.errors import InvalidDefinition
-from funcsvc.models import Image
+from funcsvc.engine.web_engine import check_command
+from funcsvc.model import Image
+from funcsvc.model.errors import InvalidDefinition
 from funcsvc.schemas import FuncSchema
 from funcsvc.schemas.signals import SIGNAL_NAMES
 from tests.contract.conftest import RUN_LABEL

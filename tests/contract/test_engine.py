@@ -8,8 +8,9 @@ import warnings
 import pytest
 
 from funcsvc.config import load_settings
-from funcsvc.engine import Engine
-from funcsvc.errors import (
+from funcsvc.engine import WebEngine
+from funcsvc.model import SIZES, Capacity, Func, Image, parse_image_reference
+from funcsvc.model.errors import (
     EngineUnavailable,
     ImageMissing,
     ImageNotFound,
@@ -17,8 +18,6 @@ from funcsvc.errors import (
     PullForbidden,
     SizeTooLarge,
 )
-from funcsvc.image_reference import parse_image_reference
-from funcsvc.models import SIZES, Capacity, Func, Image
 from funcsvc.schemas import FuncSchema
 from tests.fakes import FakeEngine
 
@@ -31,9 +30,9 @@ def new_func(image: str, size: str = "s1", **config) -> Func:
     )
 
 
-def real_engine(docker_host: str, **settings: str) -> Engine:
+def real_engine(docker_host: str, **settings: str) -> WebEngine:
     environment = {f"FUNCSVC_{name.upper()}": value for name, value in settings.items()}
-    return Engine(
+    return WebEngine(
         load_settings({"DOCKER_HOST": docker_host, "FUNCSVC_PULL_POLICY": "never", **environment})
     )
 

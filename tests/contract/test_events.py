@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from funcsvc.models import SHORT_BYTES, Event, Failure, Outcome
+from funcsvc.model import SHORT_BYTES, Event, Failure, Outcome
 from tests.contract.calls import ENDED
 from tests.contract.whole_state import event_bytes
 

@@ -7,9 +7,8 @@ import time
 import pytest
 from limits import parse
 
-from funcsvc.errors import StoreUnavailable, TooManyAttempts
-from funcsvc.redis_keys import RedisKeys
-from funcsvc.store import FailedAttempts, make_pool
+from funcsvc.model.errors import StoreUnavailable, TooManyAttempts
+from funcsvc.store import FailedAttempts, RedisKeys, make_pool
 from tests.contract.stores import PATIENCE_SECONDS
 
 HOME, AWAY = "198.51.100.7", "2001:db8:2:3::"

@@ -7,15 +7,13 @@ import json
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from importlib.resources import files
 
 import pytest
 
-from funcsvc.errors import FuncNotFound, InvalidDefinition, StoreUnavailable
-from funcsvc.redis_keys import RedisKeys
+from funcsvc.model.errors import FuncNotFound, InvalidDefinition, StoreUnavailable
 from funcsvc.schemas import ChangesSchema
-from funcsvc.store import FuncStore, RedisClient
-from funcsvc.store.call_scripts import call_script
+from funcsvc.store import FuncStore, RedisClient, RedisKeys
+from funcsvc.store.scripts import get_script
 from tests.contract.stores import PATIENCE_SECONDS, make_store, new_func
 
 CLIENTS = 100
@@ -187,19 +185,16 @@ def run_script(
     keys = RedisKeys(prefix)
     seconds, microseconds = redis_client.time()
     deadline_ms = seconds * 1000 + microseconds // 1000 + deadline_ms_from_now
-    names = [keys.func("hello"), keys.funcs]
-    text = files("funcsvc.store").joinpath(name).read_text()
-    if name == "delete_func.lua":
-        text, names = call_script("delete_func", keys).text, []
-    verdict, _ = redis_client.eval(text, len(names), *names, *args, deadline_ms)
+    text = get_script(name, keys).text
+    verdict, _ = redis_client.eval(text, 0, "hello", *args, deadline_ms)
     return verdict
 
 
-@pytest.mark.parametrize("name", ["update_func.lua", "delete_func.lua"])
+@pytest.mark.parametrize("name", ["update_func", "delete_func"])
 def test_script_that_comes_late_writes_nothing(redis_client, redis_prefix, real_store, name):
     func, definition = new_func()
     real_store.create_func(func, definition)
-    args = [definition, "new"] if name == "update_func.lua" else ["hello"]
+    args = [definition, "new"] if name == "update_func" else []
     late = run_script(redis_client, name, redis_prefix, *args, deadline_ms_from_now=-1000)
     assert (late, real_store.get_func("hello")) == (b"late", definition)
     assert keys_below(redis_client, redis_prefix) == {"func:hello", "funcs"}
@@ -210,7 +205,7 @@ def test_script_that_comes_late_writes_nothing(redis_client, redis_prefix, real_
 def test_update_script_writes_only_over_what_was_read(redis_client, redis_prefix, real_store):
     func, definition = new_func()
     real_store.create_func(func, definition)
-    arguments = ("update_func.lua", redis_prefix, "other", "new")
+    arguments = ("update_func", redis_prefix, "other", "new")
     assert run_script(redis_client, *arguments, deadline_ms_from_now=60_000) == b"changed"
     assert real_store.get_func("hello") == definition
     real_store.delete_func("hello")

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from funcsvc.errors import FuncNotFound
+from funcsvc.model.errors import FuncNotFound
 from tests.contract.stores import new_func
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from importlib.resources import files
 
 import pytest
 
-from funcsvc.errors import FuncExists, FuncNotFound, StoreUnavailable
-from funcsvc.models import Func
-from funcsvc.redis_keys import RedisKeys
-from funcsvc.store import FuncStore, RedisClient
+from funcsvc.model import Func
+from funcsvc.model.errors import FuncExists, FuncNotFound, StoreUnavailable
+from funcsvc.store import FuncStore, RedisClient, RedisKeys
+from funcsvc.store.scripts import get_script
 from tests.contract.stores import PATIENCE_SECONDS, make_store, new_func
 
 
@@ -122,14 +121,11 @@ def test_script_that_comes_in_time_writes_both_keys(redis_client, redis_prefix):
 
 def run_script(redis_client, prefix: str, *, deadline_ms_from_now: int) -> bytes:
     """Run the script by hand and return its verdict; its clock is checked on the way."""
-    text = files("funcsvc.store").joinpath("create_func.lua").read_text()
-    keys = RedisKeys(prefix)
+    text = get_script("create_func", RedisKeys(prefix)).text
     seconds, microseconds = redis_client.time()
     now_ms = seconds * 1000 + microseconds // 1000
     deadline_ms = now_ms + deadline_ms_from_now
-    verdict, script_now_ms = redis_client.eval(
-        text, 2, keys.func("hello"), keys.funcs, "{}", "hello", 1, deadline_ms
-    )
+    verdict, script_now_ms = redis_client.eval(text, 0, "{}", "hello", 1, deadline_ms)
     assert 0 <= script_now_ms - now_ms < 5000
     return verdict
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from funcsvc.models import CallCounts, CallStatus, Failure
-from funcsvc.store.call_queue import ENGINE_GONE
+from funcsvc.model import CallCounts, CallStatus, Failure
+from funcsvc.store.queue import ENGINE_GONE
 from tests.contract.calls import (
     ENDED,
     EVERY_BYTE,

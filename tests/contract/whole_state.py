@@ -7,7 +7,7 @@ from typing import Any
 
 import redis
 
-from funcsvc.models import CallStatus
+from funcsvc.model import CallStatus
 
 CALL_OVERHEAD_BYTES = 1024
 EVENT_OVERHEAD_BYTES = 96

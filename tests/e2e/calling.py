@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 from funcsvc.config import Settings, load_settings
-from funcsvc.errors import StoreUnavailable
-from funcsvc.models import Outcome, ReservedCall
-from funcsvc.redis_keys import RedisKeys
+from funcsvc.model import Outcome, ReservedCall
+from funcsvc.model.errors import StoreUnavailable
 from funcsvc.schemas import FuncSchema, func_text
-from funcsvc.store import BlockingClient, CallQueue, CallStore, FuncStore, RedisClient
+from funcsvc.store import BlockingClient, CallQueue, CallStore, FuncStore, RedisClient, RedisKeys
 from tests import servers
 
 HELLO = Outcome(output=b"HelloWorld\n", short_stdout=b"HelloWorld\n")

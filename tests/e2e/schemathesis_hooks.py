@@ -17,10 +17,9 @@ from schemathesis import Case, GenerationMode, HookContext, Response
 from schemathesis.core.failures import AcceptedNegativeData, Failure
 from schemathesis.openapi.checks import AllowHeaderMismatch, UseAfterFree
 
-from funcsvc.errors import InvalidParameter
-from funcsvc.image_reference import InvalidReference, parse_image_reference
-from funcsvc.schemas.changes import CHANGEABLE, EMPTY
-from funcsvc.schemas.json_body import parse_json_object
+from funcsvc.model import InvalidReference, parse_image_reference
+from funcsvc.model.errors import InvalidParameter
+from funcsvc.schemas import CHANGEABLE, EMPTY, parse_json_object
 
 IMAGE = os.environ["TEST_IMAGE"]
 REGISTRY = os.environ["TEST_REGISTRY"]

@@ -13,8 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from funcsvc.errors import StoreUnavailable
-from funcsvc.models import MAX_OUTPUT_BYTES, MAX_PAYLOAD_BYTES, Failure, Outcome, ReservedCall
+from funcsvc.model import MAX_OUTPUT_BYTES, MAX_PAYLOAD_BYTES, Failure, Outcome, ReservedCall
+from funcsvc.model.errors import StoreUnavailable
 from tests import servers
 from tests.e2e import calling
 from tests.e2e.raw_http import RawClient

@@ -12,7 +12,7 @@ from threading import Barrier
 import pytest
 import redis
 
-from funcsvc.redis_keys import RedisKeys
+from funcsvc.store import RedisKeys
 from tests import servers
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")

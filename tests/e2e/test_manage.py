@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from funcsvc.redis_keys import RedisKeys
+from funcsvc.store import RedisKeys
 from tests import servers
 
 KEYS = RedisKeys("funcsvc:")

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from funcsvc.models import MAX_OUTPUT_BYTES, MAX_PAYLOAD_BYTES, Outcome
+from funcsvc.model import MAX_OUTPUT_BYTES, MAX_PAYLOAD_BYTES, Outcome
 from tests import servers
 from tests.e2e import calling
 from tests.e2e.raw_http import RawClient

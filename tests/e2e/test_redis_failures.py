@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from funcsvc.redis_keys import RedisKeys
+from funcsvc.store import RedisKeys
 from tests import servers
 
 KEYS = RedisKeys("funcsvc:")

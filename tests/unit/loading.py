@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
-from funcsvc.errors import InvalidDefinition
-from funcsvc.models import Func
-from funcsvc.policy import Policy
-from funcsvc.schemas import FuncSchema
-from funcsvc.schemas.func import func_document
+from funcsvc.model import Func, Policy
+from funcsvc.model.errors import InvalidDefinition
+from funcsvc.schemas import FuncSchema, func_document
 
 
 def definition(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from funcsvc.engine.protocol import Ending, OutputReader, make_frame
+from funcsvc.engine.containers.protocol import Ending, OutputReader, make_frame
 
 STARTER = str(files("funcsvc.starter").joinpath("funcsvc-starter"))
 NONCE = "0123456789abcdef" * 2

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funcsvc.access import AccessKeys
-from funcsvc.access.keys import parse_access_keys
-from funcsvc.errors import Unauthorized
+from funcsvc.config.access_keys import parse_access_keys
+from funcsvc.model.errors import Unauthorized
+from funcsvc.web.access.keys import AccessKeys
 
 UNREADABLE = "The Basic credentials can't be read."
 UNKNOWN = "The access key is not known."

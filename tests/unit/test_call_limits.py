@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from funcsvc.call_limits import max_running
+from funcsvc.model import max_running
 
 
 def definition(network_mode: str = "bridge", **ports: list[str]) -> dict:

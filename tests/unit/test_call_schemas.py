@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from funcsvc.errors import InvalidQuery
-from funcsvc.models import CallCounts, CallState, CallStatus, Event
+from funcsvc.model import CallCounts, CallState, CallStatus, Event
+from funcsvc.model.errors import InvalidQuery
 from funcsvc.schemas import (
     LogQuery,
     call_document,

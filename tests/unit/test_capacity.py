@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from funcsvc.engine.capacity import check_size
-from funcsvc.errors import SizeTooLarge
-from funcsvc.models import MEGABYTE, SIZES, Capacity
+from funcsvc.model import MEGABYTE, SIZES, Capacity
+from funcsvc.model.errors import SizeTooLarge
 
 PLENTY = 2**50
 

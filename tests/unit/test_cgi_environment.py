@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from funcsvc.cgi_environment import MAX_ENVIRONMENT_BYTES, cgi_environment
-from funcsvc.errors import EnvironmentTooLarge
+from funcsvc.model.errors import EnvironmentTooLarge
+from funcsvc.web.calls.cgi_environment import MAX_ENVIRONMENT_BYTES, cgi_environment
 
 CALL_ID = "218b7b10-0000-4000-8000-000000000000"
 LEAST = {

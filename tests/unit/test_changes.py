@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from funcsvc.errors import InvalidDefinition
-from funcsvc.models import SIZES
+from funcsvc.model import SIZES
+from funcsvc.model.errors import InvalidDefinition
 from funcsvc.schemas import ChangesSchema
 from tests.unit.loading import answer
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from funcsvc.engine.engine import check_command
-from funcsvc.errors import NoCommand
-from funcsvc.image_reference import parse_image_reference
-from funcsvc.models import Config, Image
+from funcsvc.engine.web_engine import check_command
+from funcsvc.model import Config, Image, parse_image_reference
+from funcsvc.model.errors import NoCommand
 
 UBUNTU = parse_image_reference("ubuntu")
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from funcsvc.api import clients
-from funcsvc.api.clients import ClientConnection
+from funcsvc.web import clients
+from funcsvc.web.clients import ClientConnection
 
 
 @pytest.fixture

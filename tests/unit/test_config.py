@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from funcsvc.config import DEFAULT_WORKERS, InvalidSettings, Settings, load_settings, settings_page
-from funcsvc.policy import Policy
+from funcsvc.model import Policy
 
 DEFAULTS = {
     "bind": "127.0.0.1:8000",

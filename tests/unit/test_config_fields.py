@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from funcsvc.models import SIZES
+from funcsvc.model import SIZES
 from tests.unit.loading import answer, definition, errors_of, load, with_option
 
 NO_STRING = [0, 1, 1.5, True, False, [], ["a"], {}, {"a": "b"}]

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from funcsvc.engine.connection import Deadline
-from funcsvc.engine.credentials import CredentialsUnavailable, get_credentials
+from funcsvc.engine.images.credentials import CredentialsUnavailable, get_credentials
 
 REGISTRY = "registry.example.com:5000"
 LOGIN = {"Username": "ann", "Secret": "s3cret"}

@@ -11,9 +11,9 @@ import requests
 import urllib3
 
 from funcsvc.engine.connection import Deadline, translated
-from funcsvc.engine.images import _pull_error
-from funcsvc.errors import EngineUnavailable, ImageNotFound, RegistryUnavailable
-from funcsvc.image_reference import parse_image_reference
+from funcsvc.engine.images.images import _pull_error
+from funcsvc.model import parse_image_reference
+from funcsvc.model.errors import EngineUnavailable, ImageNotFound, RegistryUnavailable
 
 SECRET = "hunter2@10.0.0.1:2375"
 

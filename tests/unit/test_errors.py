@@ -8,10 +8,10 @@ from http import HTTPStatus
 
 import pytest
 
-from funcsvc import engine, errors
-from funcsvc.http_status import STATUS_OF_FAILURE, STATUS_OF_KIND, error_body, status_of
-from funcsvc.models import Failure
-from funcsvc.store.redis_client import AnswerLost
+from funcsvc import engine
+from funcsvc.model import Failure, errors
+from funcsvc.store import AnswerLost
+from funcsvc.web.http_status import STATUS_OF_FAILURE, STATUS_OF_KIND, error_body, status_of
 
 assert engine  # its rooms may have errors of their own
 

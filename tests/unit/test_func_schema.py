@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from funcsvc.models import SIZES
-from funcsvc.schemas import parse_json_object
-from funcsvc.schemas.func import format_time, func_document
+from funcsvc.model import SIZES
+from funcsvc.schemas import func_document, parse_json_object
+from funcsvc.schemas.func import format_time
 from tests.unit.loading import answer, definition, errors_of, load, with_option
 
 EXAMPLE_REQUEST = {

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from funcsvc.hosts import client_address, host_name, is_loopback, limited_address
+from funcsvc.model import client_address, host_name, is_loopback, limited_address
 
 TRUSTED = [ip_network("10.0.0.0/8"), ip_network("127.0.0.1"), ip_network("2001:db8:1::/48")]
 

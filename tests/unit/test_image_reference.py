@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from funcsvc.image_reference import InvalidReference, parse_image_reference
+from funcsvc.model import InvalidReference, parse_image_reference
 
 HEX = "0123456789abcdef" * 4
 SHA256 = f"sha256:{HEX}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from funcsvc.errors import InvalidDefinition, MalformedBody
-from funcsvc.schemas.json_body import MAX_DEPTH, parse_json_object
+from funcsvc.model.errors import InvalidDefinition, MalformedBody
+from funcsvc.schemas import parse_json_object
+from funcsvc.schemas.json_body import MAX_DEPTH
 
 
 def message_of(body: bytes) -> str:

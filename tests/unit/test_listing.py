@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funcsvc.errors import InvalidParameter, InvalidQuery
+from funcsvc.model.errors import InvalidParameter, InvalidQuery
 from funcsvc.schemas import load_listing, newest_first
 from tests.unit.loading import answer, definition
 

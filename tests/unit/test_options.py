@@ -7,8 +7,13 @@ from typing import Any
 import pytest
 
 from funcsvc.config import load_settings
-from funcsvc.engine.options import KEPT_CAPABILITIES, Wanted, command_of, container_options
-from funcsvc.models import MEGABYTE, Capacity, Func, Image
+from funcsvc.engine.containers.options import (
+    KEPT_CAPABILITIES,
+    Wanted,
+    command_of,
+    container_options,
+)
+from funcsvc.model import MEGABYTE, Capacity, Func, Image
 from funcsvc.schemas import FuncSchema
 
 IMAGE = Image("sha256:1", cmd=["image-cmd"], entrypoint=["image-entrypoint"])

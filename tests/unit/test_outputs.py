@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from funcsvc.api.outputs import output_type
+from funcsvc.web.calls.outputs import output_type
 
 TEXT, BYTES = "text/plain; charset=utf-8", "application/octet-stream"
 

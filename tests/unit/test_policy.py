@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from funcsvc.image_reference import parse_image_reference
-from funcsvc.policy import Policy
+from funcsvc.model import Policy, parse_image_reference
 from tests.unit.loading import definition, errors_of, load
 
 HEX = "0123456789abcdef" * 4

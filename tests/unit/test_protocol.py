@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funcsvc.engine.protocol import MAX_FRAME_BYTES, Ending, OutputReader, make_frame
+from funcsvc.engine.containers.protocol import MAX_FRAME_BYTES, Ending, OutputReader, make_frame
 
 NONCE = "0123456789abcdef" * 2
 OTHER = "f" * 32

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import redis
 
-from funcsvc.errors import StoreUnavailable
-from funcsvc.store.redis_client import AnswerLost, RedisClient, translated
+from funcsvc.model.errors import StoreUnavailable
+from funcsvc.store import AnswerLost, RedisClient
+from funcsvc.store.translation import translated
 
 SECRET = "hunter2@10.0.0.1:6379"
 

@@ -13,14 +13,16 @@ from typing import Any
 
 import pytest
 
-from funcsvc import runner as room
 from funcsvc.config import load_settings
-from funcsvc.engine.instances import InstanceState, InstanceVanished, StreamBroken
-from funcsvc.engine.protocol import OutputReader
-from funcsvc.errors import EngineUnavailable, ImageGone, NotStarted, StoreUnavailable
-from funcsvc.models import MAX_OUTPUT_BYTES, BegunCall, Failure, Image, Outcome, ReservedCall
-from funcsvc.runner import MAX_ATTEMPTS, MAX_INSTANCES, Runner
+from funcsvc.engine.containers.containers import InstanceState
+from funcsvc.engine.containers.instance import StreamBroken
+from funcsvc.engine.containers.protocol import OutputReader
+from funcsvc.engine.containers.refusals import InstanceVanished
+from funcsvc.model import MAX_OUTPUT_BYTES, BegunCall, Failure, Image, Outcome, ReservedCall
+from funcsvc.model.errors import EngineUnavailable, ImageGone, NotStarted, StoreUnavailable
 from funcsvc.schemas import FuncSchema, func_text
+from funcsvc.worker import runner as room
+from funcsvc.worker.runner import MAX_ATTEMPTS, MAX_INSTANCES, Runner
 
 TIMEOUT = 60
 LIVES = InstanceState(is_running=True, exit_code=0, out_of_memory=False)

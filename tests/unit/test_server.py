@@ -17,7 +17,8 @@ from gunicorn.http.errors import (
     UnsupportedTransferCoding,
 )
 
-from funcsvc.server import Logger, Worker, without_secrets
+from funcsvc.web.gunicorn.logger import Logger, without_secrets
+from funcsvc.web.gunicorn.worker import Worker
 
 UUID = "e62c014e-386c-42ea-8d07-41d44e98cc3d"
 CALL_ID = "218b7b10-0000-4000-8000-000000000000"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funcsvc.access import SignedRequest, check_signature
-from funcsvc.errors import Unauthorized
+from funcsvc.model.errors import Unauthorized
+from funcsvc.web.access.signature import SignedRequest, check_signature
 from tests.signing import KEY, SECRET, authorization_of, headers_of
 from tests.unit.verdicts import (
     BAD_DATE,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from funcsvc.engine.protocol import Ending
+from funcsvc.engine.containers.protocol import Ending
 from tests.unit.starter_process import (
     DEADLINE_SECONDS,
     IS_ROOT,

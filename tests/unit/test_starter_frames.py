@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from funcsvc.engine.protocol import MAX_FRAME_BYTES, make_frame
+from funcsvc.engine.containers.protocol import MAX_FRAME_BYTES, make_frame
 from tests.unit.starter_process import NONCE, Outcome, Starter, exited
 
 

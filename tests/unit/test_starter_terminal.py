@@ -10,7 +10,7 @@ from array import array
 
 import pytest
 
-from funcsvc.engine.protocol import Ending
+from funcsvc.engine.containers.protocol import Ending
 from tests.unit.starter_process import NONCE, Starter, call, call_shell, exited, killed
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from threading import Event, Thread
 
-from funcsvc.stopping import set_from_handler
+from funcsvc.process import set_from_handler
 
 SECONDS = 5
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funcsvc.engine.streams import PIECE_BYTES, Demultiplexer, LogMender
+from funcsvc.engine.containers.streams import PIECE_BYTES, Demultiplexer, LogMender
 
 frames = st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=40)), max_size=8)
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from funcsvc.config import load_settings
-from funcsvc.errors import EngineUnavailable
-from funcsvc.models import Func, Image
+from funcsvc.model import Func, Image
+from funcsvc.model.errors import EngineUnavailable
 from funcsvc.schemas import FuncSchema
-from funcsvc.waiting import PATIENCE_SECONDS, WaitingInstances, may_wait
+from funcsvc.worker.waiting import PATIENCE_SECONDS, WaitingInstances, may_wait
 
 IMAGE, OTHER_IMAGE = Image("sha256:1", ["sh"], []), Image("sha256:2", ["sh"], [])
 
@@ -63,7 +63,7 @@ class Pool:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings: object) -> None:
         self.now = 1000.0
-        monkeypatch.setattr("funcsvc.waiting.time.monotonic", lambda: self.now)
+        monkeypatch.setattr("funcsvc.worker.waiting.time.monotonic", lambda: self.now)
         given = {f"FUNCSVC_{name.upper()}": str(value) for name, value in settings.items()}
         self.engine, self.removed = FakeEngine(), []
         self.waiting = WaitingInstances(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from funcsvc.access import AccessKeys, SignedRequest, check_signature
-from funcsvc.errors import Unauthorized
+from funcsvc.model.errors import Unauthorized
+from funcsvc.web.access.keys import AccessKeys
+from funcsvc.web.access.signature import SignedRequest, check_signature
 from tests.signing import KEY, SECRET, headers_of
 
 KEYS = AccessKeys({KEY: SECRET, "other": "other-secret"})

@@ -1,1 +1,0 @@
-"""HTTP: blueprints whose views declare the body, call one thing and return. Nothing imports api."""

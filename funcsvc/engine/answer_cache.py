@@ -1,0 +1,65 @@
+"""What the engine said, remembered for a few seconds, and asked for once when many want to know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent import futures
+from threading import Lock
+from typing import Generic, TypeVar
+
+from cachetools import TTLCache
+
+T = TypeVar("T")
+
+MAX_REMEMBERED = 1024
+
+
+class AnswerCache(Generic[T]):
+    """Answers by key, each believed for `seconds`; at most MAX_REMEMBERED, the oldest given up.
+
+    Threads that want one key at the same time share one request, its answer and its error, so that
+    a slow engine holds none of them longer than that request's deadline. Errors aren't remembered,
+    and neither is None.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._answers: TTLCache[str, T] = TTLCache(MAX_REMEMBERED, seconds)
+        self._asking: dict[str, futures.Future[T]] = {}
+        self._lock = Lock()
+
+    def get(self, key: str, ask: Callable[[], T]) -> T:
+        """Return the remembered answer, or what `ask` returns; raises what it raises."""
+        with self._lock:
+            try:
+                return self._answers[key]
+            except KeyError:
+                pass
+            asked = self._asking.get(key)
+            if asked is None:
+                mine = self._asking[key] = futures.Future()
+        if asked is not None:
+            return asked.result()
+        return self._ask(key, ask, mine)
+
+    def forget(self, key: str) -> None:
+        """Have the next one who wants to know ask again."""
+        with self._lock:
+            self._answers.pop(key, None)
+
+    def _ask(self, key: str, ask: Callable[[], T], mine: futures.Future[T]) -> T:
+        try:
+            answer = ask()
+        except BaseException as error:
+            self._end(key)
+            mine.set_exception(error)
+            raise
+        with self._lock:
+            if answer is not None:
+                self._answers[key] = answer
+        self._end(key)
+        mine.set_result(answer)
+        return answer
+
+    def _end(self, key: str) -> None:
+        with self._lock:
+            del self._asking[key]

@@ -1,0 +1,145 @@
+"""The containers of one worker on one engine: started, looked at, replayed, killed, removed.
+
+A container's name is random, and known before the engine is asked for it, so that what an engine
+made after its client gave up can be found and removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import docker
+
+from funcsvc.config import Settings
+from funcsvc.engine.connection import Deadline, EngineConnection, translated
+from funcsvc.engine.containers.instance import Instance
+from funcsvc.engine.containers.options import Wanted, container_options
+from funcsvc.engine.containers.refusals import _explained
+from funcsvc.engine.containers.replay import Replay
+from funcsvc.engine.containers.starter_volume import StarterVolume
+from funcsvc.model import Capacity, Func, Image
+
+SERVICE_LABEL = "funcsvc.service"
+
+
+WORKER_LABEL = "funcsvc.worker"
+
+
+FUNC_LABEL = "funcsvc.func"
+
+
+@dataclass(frozen=True)
+class InstanceState:
+    """What the engine says of a container."""
+
+    is_running: bool
+    exit_code: int
+    out_of_memory: bool
+
+
+class Instances:
+    """The containers of one worker on one engine. Safe to share between threads."""
+
+    def __init__(
+        self, connection: EngineConnection, settings: Settings, service: str, worker: str
+    ) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._starter = StarterVolume(connection, settings)
+        self._labels = {SERVICE_LABEL: service, WORKER_LABEL: worker}
+
+    def install_starter(self) -> None:
+        """Bring the starter to the engine; raises EngineUnavailable."""
+        self._starter.install()
+
+    @staticmethod
+    def new_name() -> str:
+        """Return a name for an instance to come."""
+        return f"funcsvc-{uuid4().hex}"
+
+    def start(self, name: str, func: Func, image: Image, capacity: Capacity) -> Instance:
+        """Create, attach and start a container; it then waits for its frame.
+
+        Raises NotStarted with the engine's own sentence, ImageGoneOnEngine, StarterGone,
+        InstanceVanished and EngineUnavailable. What was made by then is to be removed by name.
+        """
+        instance = Instance(name, func, image)
+        wanted = Wanted(
+            func=func,
+            image=image,
+            capacity=capacity,
+            settings=self._settings,
+            starter_volume=self._starter.name,
+            labels={**self._labels, FUNC_LABEL: func.name},
+        )
+        deadline = Deadline(self._settings.engine_start_seconds)
+        try:
+            with self._connection.client(deadline) as client, _explained(name):
+                client.create_container_from_config(container_options(wanted), name)
+                instance.attach(self._connection.stream_client(deadline))
+                client.start(name)
+        except BaseException:
+            instance.close()
+            raise
+        return instance
+
+    def get_state(self, name: str) -> InstanceState | None:
+        """Return what the engine says of a container, or None when there is none of that name."""
+        with self._client() as client:
+            try:
+                state = client.inspect_container(name)["State"]
+            except docker.errors.NotFound:
+                return None
+        return InstanceState(
+            is_running=bool(state["Running"]),
+            exit_code=int(state["ExitCode"]),
+            out_of_memory=bool(state["OOMKilled"]),
+        )
+
+    @contextmanager
+    def replay(self, name: str) -> Iterator[Replay]:
+        """Give a container's output from the beginning, and what is still to come.
+
+        Raises EngineUnavailable, also where there is no such container.
+        """
+        with translated():
+            client = self._connection.stream_client(Deadline(self._settings.engine_timeout_seconds))
+            with client, closing(Replay(client, name)) as replay:
+                yield replay
+
+    def kill(self, name: str, seconds: float) -> None:
+        """Kill what runs in a container; one that isn't there or has ended is no error."""
+        with self._connection.client(Deadline(seconds)) as client:
+            try:
+                client.kill(name, "SIGKILL")
+            except docker.errors.APIError as error:
+                if error.status_code not in (404, 409):
+                    raise
+
+    def wait_until_stopped(self, name: str) -> None:
+        """Return when a container has ended; raises EngineUnavailable when it doesn't in time."""
+        with self._client() as client:
+            client.wait(name)
+
+    def remove(self, name: str) -> None:
+        """Remove a container and its volumes; one that isn't there, or just goes, is no error."""
+        with self._connection.client(Deadline(self._settings.engine_start_seconds)) as client:
+            try:
+                client.remove_container(name, v=True, force=True)
+            except docker.errors.APIError as error:
+                if error.status_code not in (404, 409):
+                    raise
+
+    def list_ours(self) -> list[tuple[str, str]]:
+        """Return name and worker of every container of this service on the engine."""
+        label = f"{SERVICE_LABEL}={self._labels[SERVICE_LABEL]}"
+        with self._client() as client:
+            found = client.containers(all=True, filters={"label": [label]})
+        return [(one["Names"][0].lstrip("/"), one["Labels"][WORKER_LABEL]) for one in found]
+
+    def _client(self) -> Any:
+        return self._connection.client(Deadline(self._settings.engine_timeout_seconds))

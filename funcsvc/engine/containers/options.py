@@ -1,0 +1,190 @@
+"""What a func's container is created with: one small function for each option.
+
+The names are those of the Docker Engine API, `POST /containers/create`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from funcsvc.config import Settings
+from funcsvc.model import Capacity, Func, Image
+
+Options = dict[str, Any]
+
+STARTER_FOLDER = "/.funcsvc"
+STARTER_PATH = f"{STARTER_FOLDER}/starter"
+
+KEPT_CAPABILITIES = (
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "KILL",
+    "NET_BIND_SERVICE",
+    "SETGID",
+    "SETUID",
+)
+"""Of Docker's fourteen those that programs need that change to a user of their own or serve a port.
+
+Left out: AUDIT_WRITE, FSETID, MKNOD, NET_RAW, SETFCAP, SETPCAP, SYS_CHROOT."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A container to be made."""
+
+    func: Func
+    image: Image
+    capacity: Capacity
+    settings: Settings
+    starter_volume: str
+    labels: Mapping[str, str]
+
+
+def container_options(wanted: Wanted) -> Options:
+    """Return the whole body of a create."""
+    body: Options = {"HostConfig": {}}
+    for set_option in _OPTIONS:
+        set_option(body, body["HostConfig"], wanted)
+    return body
+
+
+def set_image(body: Options, host: Options, wanted: Wanted) -> None:
+    """By its id: its name may have moved to another since it was looked at."""
+    body["Image"] = wanted.image.id
+
+
+def set_starter(body: Options, host: Options, wanted: Wanted) -> None:
+    """Begin with the starter, which gets the command in its frame."""
+    body["Entrypoint"] = [STARTER_PATH]
+    body["Cmd"] = []
+    body["Healthcheck"] = {"Test": ["NONE"]}
+    mount = {"Type": "volume", "Source": wanted.starter_volume, "Target": STARTER_FOLDER}
+    host["Mounts"] = [{**mount, "ReadOnly": True, "VolumeOptions": {"NoCopy": True}}]
+
+
+def set_streams(body: Options, host: Options, wanted: Wanted) -> None:
+    """Pipes, also for terminals, which the starter makes itself: a frame is no typed text.
+
+    When the one who attached is gone the input ends, and a starter without its frame with it.
+    """
+    body.update(AttachStdin=True, AttachStdout=True, AttachStderr=True)
+    body.update(OpenStdin=True, StdinOnce=True, Tty=False)
+
+
+def set_environment(body: Options, host: Options, wanted: Wanted) -> None:
+    body["Env"] = list(wanted.func.config.env)
+
+
+def set_working_dir(body: Options, host: Options, wanted: Wanted) -> None:
+    if wanted.func.config.working_dir:
+        body["WorkingDir"] = wanted.func.config.working_dir
+
+
+def set_labels(body: Options, host: Options, wanted: Wanted) -> None:
+    body["Labels"] = {**wanted.func.config.labels, **wanted.labels}
+
+
+def limit_memory(body: Options, host: Options, wanted: Wanted) -> None:
+    """MemorySwap is memory and swap together, so that this leaves no swap."""
+    host["Memory"] = host["MemorySwap"] = wanted.func.size.memory_bytes
+
+
+def limit_cpus(body: Options, host: Options, wanted: Wanted) -> None:
+    """A quota over all CPUs; where the operator lets it pass, of no more than there are."""
+    host["NanoCpus"] = min(wanted.func.size.cpus, wanted.capacity.cpus) * 10**9
+
+
+def limit_processes(body: Options, host: Options, wanted: Wanted) -> None:
+    host["PidsLimit"] = wanted.settings.max_processes
+
+
+def limit_log(body: Options, host: Options, wanted: Wanted) -> None:
+    """Keep the output for one who takes the call over; this driver alone keeps all bytes."""
+    host["LogConfig"] = {
+        "Type": "local",
+        "Config": {
+            "max-size": str(wanted.settings.container_log_bytes),
+            "max-file": "2",
+            "compress": "false",
+        },
+    }
+
+
+def set_network(body: Options, host: Options, wanted: Wanted) -> None:
+    host["NetworkMode"] = wanted.func.host_config.network_mode
+    if wanted.func.host_config.links:
+        host["Links"] = list(wanted.func.host_config.links)
+
+
+def set_ports(body: Options, host: Options, wanted: Wanted) -> None:
+    func = wanted.func
+    bindings = func.host_config.port_bindings
+    exposed = {*func.config.exposed_ports, *bindings}
+    if exposed:
+        body["ExposedPorts"] = {port: {} for port in sorted(exposed)}
+    if bindings:
+        host["PortBindings"] = {
+            port: [{"HostIp": one.host_ip, "HostPort": one.host_port} for one in bound]
+            for port, bound in bindings.items()
+        }
+    if func.host_config.publish_all_ports:
+        host["PublishAllPorts"] = True
+
+
+def set_volumes(body: Options, host: Options, wanted: Wanted) -> None:
+    if wanted.func.host_config.volumes_from:
+        host["VolumesFrom"] = list(wanted.func.host_config.volumes_from)
+
+
+def harden(body: Options, host: Options, wanted: Wanted) -> None:
+    if wanted.settings.hardened:
+        host["SecurityOpt"] = ["no-new-privileges"]
+        host["CapDrop"] = ["ALL"]
+        host["CapAdd"] = list(KEPT_CAPABILITIES)
+
+
+def make_root_read_only(body: Options, host: Options, wanted: Wanted) -> None:
+    if wanted.settings.read_only_root:
+        host["ReadonlyRootfs"] = True
+        host["Tmpfs"] = {"/tmp": "rw,nosuid,nodev,mode=1777"}  # noqa: S108  # the container's
+
+
+def set_runtime(body: Options, host: Options, wanted: Wanted) -> None:
+    if wanted.settings.runtime:
+        host["Runtime"] = wanted.settings.runtime
+
+
+_OPTIONS: tuple[Callable[[Options, Options, Wanted], None], ...] = (
+    set_image,
+    set_starter,
+    set_streams,
+    set_environment,
+    set_working_dir,
+    set_labels,
+    limit_memory,
+    limit_cpus,
+    limit_processes,
+    limit_log,
+    set_network,
+    set_ports,
+    set_volumes,
+    harden,
+    make_root_read_only,
+    set_runtime,
+)
+
+
+def command_of(func: Func, image: Image) -> list[str]:
+    """Return the words to run, merged as the engine merges them.
+
+    An entrypoint of the definition takes away the image's own and its command; one of one empty
+    string is there only for that.
+    """
+    config = func.config
+    if not config.entrypoint:
+        return [*image.entrypoint, *(config.cmd or image.cmd)]
+    entrypoint = [] if list(config.entrypoint) == [""] else list(config.entrypoint)
+    return [*entrypoint, *config.cmd]

@@ -1,0 +1,120 @@
+"""The starter on an engine: a volume that holds it alone, mounted read-only into every container.
+
+Copying it into each container would cost every call some 30 ms; and it could not be copied where
+the root is read-only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import tarfile
+import time
+from uuid import uuid4
+
+import docker
+
+from funcsvc.config import Settings
+from funcsvc.engine.connection import Deadline, EngineConnection
+from funcsvc.engine.containers.options import STARTER_FOLDER, STARTER_PATH
+from funcsvc.model.errors import EngineUnavailable
+from funcsvc.starter import starter_architecture, starter_binary
+
+_INSTALL_SECONDS = 60
+_REMOVE_SECONDS = 30
+
+_LABEL = "funcsvc.carrier"
+
+_FORGOTTEN_SECONDS = 600
+"""After how long a carrier is nobody's any more: its installation took a tenth of that at most."""
+
+
+class StarterVolume:
+    """The volume; its name has the digest of what it holds, so that versions live side by side."""
+
+    def __init__(self, connection: EngineConnection, settings: Settings) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._binary = starter_binary()
+        self.name = f"funcsvc-starter-{hashlib.sha256(self._binary).hexdigest()[:12]}"
+
+    def install(self) -> None:
+        """See to it that the engine has the volume, whole; raises EngineUnavailable."""
+        name = f"{self.name}-{uuid4().hex[:8]}"
+        with self._connection.client(Deadline(_INSTALL_SECONDS)) as client:
+            self._check_architecture(client)
+            _remove_forgotten(client)
+            image = _import_carrier(client)
+            try:
+                client.create_container_from_config(self._carrier(image), name)
+                self._fill(client, name)
+            finally:
+                self._remove_carrier(name, image)
+
+    def _remove_carrier(self, name: str, image: str) -> None:
+        """Remove what was only there to fill the volume, with a deadline of its own."""
+        with self._connection.client(Deadline(_REMOVE_SECONDS)) as client:
+            for remove, what in ((client.remove_container, name), (client.remove_image, image)):
+                with contextlib.suppress(docker.errors.APIError):
+                    remove(what, force=True)
+
+    def _check_architecture(self, client: docker.APIClient) -> None:
+        architecture = client.version()["Arch"]
+        if architecture != starter_architecture():
+            raise EngineUnavailable(
+                f"its architecture is {architecture}, but the starter was built for "
+                f"{starter_architecture()}"
+            )
+
+    def _carrier(self, image: str) -> dict[str, object]:
+        mount = {"Type": "volume", "Source": self.name, "Target": STARTER_FOLDER}
+        return {
+            "Image": image,
+            "Entrypoint": [STARTER_PATH],
+            "Labels": {_LABEL: "1"},
+            "HostConfig": {"Mounts": [mount], "NetworkMode": "none"},
+        }
+
+    def _fill(self, client: docker.APIClient, name: str) -> None:
+        if not self._is_whole(client, name):
+            client.put_archive(name, STARTER_FOLDER, _tar("starter", self._binary))
+        if not self._is_whole(client, name):
+            raise EngineUnavailable("it did not take the starter")
+
+    def _is_whole(self, client: docker.APIClient, name: str) -> bool:
+        try:
+            chunks, status = client.get_archive(name, STARTER_PATH)
+        except docker.errors.NotFound:
+            return False
+        if status["size"] != len(self._binary):
+            return False
+        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+            member = archive.extractfile("starter")
+            return member is not None and member.read() == self._binary
+
+
+def _import_carrier(client: docker.APIClient) -> str:
+    """Make an image of next to nothing, to create a container from."""
+    said = client.import_image_from_data(_tar("carrier", b""), changes=[f"LABEL {_LABEL}=1"])
+    image: str = json.loads(said.splitlines()[-1])["status"]
+    return image
+
+
+def _remove_forgotten(client: docker.APIClient) -> None:
+    """Remove carriers of installations that were killed."""
+    for found in client.containers(all=True, filters={"label": [_LABEL], "status": ["created"]}):
+        if found["Created"] < time.time() - _FORGOTTEN_SECONDS:
+            with contextlib.suppress(docker.errors.APIError):
+                client.remove_container(found["Id"])
+                client.remove_image(found["ImageID"])
+
+
+def _tar(name: str, content: bytes) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        member = tarfile.TarInfo(name)
+        member.size, member.mode = len(content), 0o755
+        archive.addfile(member, io.BytesIO(content))
+    return file.getvalue()

@@ -1,0 +1,1 @@
+"""Images on the engine: looked up, and pulled where they are missing."""

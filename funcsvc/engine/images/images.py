@@ -1,0 +1,214 @@
+"""Images on the engine: looked up, and pulled where they are missing."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from functools import partial
+from threading import BoundedSemaphore
+from typing import Any
+
+import docker
+
+from funcsvc.config import Settings
+from funcsvc.engine.answer_cache import AnswerCache
+from funcsvc.engine.connection import Deadline, EngineConnection
+from funcsvc.engine.images.credentials import CredentialsUnavailable, get_credentials
+from funcsvc.engine.images.pull_locks import pull_lock
+from funcsvc.model import (
+    Image,
+    ImageReference,
+    InvalidReference,
+    is_image_id,
+    parse_image_reference,
+)
+from funcsvc.model.errors import (
+    EngineUnavailable,
+    FuncsvcError,
+    ImageMissing,
+    ImageNotFound,
+    PullForbidden,
+    RegistryUnavailable,
+    TooManyPulls,
+)
+
+_REFUSED = re.compile(
+    r"no basic auth credentials|unauthorized|denied|authentication required|not found"
+    r"|manifest unknown|name unknown|does not exist|no matching manifest|incorrect username",
+    re.IGNORECASE,
+)
+"""How the engine words it when a registry answered, and the answer was no. It says so with status
+404 or 500, or within the stream of a pull that began well, so that the words are all there is."""
+
+
+_QUERY = re.compile(r"\?[^\s\"]*")  # a registry's storage may be addressed by a signed URL
+
+_log = logging.getLogger(__name__)
+
+
+class Images:
+    """Look-ups and pulls on one engine. Safe to share between threads.
+
+    A pull may take `pull_timeout_seconds`, waiting for its turn included, and `max_pulls` requests
+    may be at it at once.
+    """
+
+    def __init__(self, connection: EngineConnection, settings: Settings) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._answers: AnswerCache[Image | None] = AnswerCache(settings.engine_remember_seconds)
+        self._pulls = BoundedSemaphore(settings.max_pulls)
+
+    def get_image(self, reference: ImageReference) -> Image:
+        """Return the image, pulled if need be.
+
+        Raises ImageNotFound, RegistryUnavailable, TooManyPulls or EngineUnavailable.
+        """
+        image = self.find_image(reference)
+        if image:
+            return image
+        if self._settings.pull_policy == "never":
+            raise ImageNotFound(reference.text, "the engine lacks it, and pulling is off")
+        if not self._pulls.acquire(blocking=False):
+            raise TooManyPulls(self._settings.max_pulls)
+        try:
+            return self._pull_once(reference, Deadline(self._settings.pull_timeout_seconds))
+        finally:
+            self._pulls.release()
+
+    def find_image(self, reference: ImageReference) -> Image | None:
+        """Return the image if the engine has it; raises EngineUnavailable."""
+        return self._answers.get(reference.canonical, lambda: self._look_up(reference))
+
+    def forget(self, reference: ImageReference) -> None:
+        """Have the next look-up ask the engine: the image turned out to be gone."""
+        self._answers.forget(reference.canonical)
+
+    def inspect(self, name: str) -> dict[str, Any]:
+        """Return the engine's own inspection of an image, by reference or id; raises ImageMissing.
+
+        Anything else is no image either: the name becomes part of a path on the engine.
+        """
+        if not is_image_id(name):
+            try:
+                parse_image_reference(name)
+            except InvalidReference:
+                raise ImageMissing(name) from None
+        with self._connection.client(Deadline(self._settings.engine_timeout_seconds)) as client:
+            try:
+                inspection: dict[str, Any] = client.inspect_image(name)
+            except docker.errors.APIError as error:
+                if error.status_code == 404:
+                    raise ImageMissing(name) from error
+                raise
+        return inspection
+
+    def pull_progress(self, reference: ImageReference) -> Generator[bytes]:
+        """Pull, and yield the engine's own progress as it comes: one JSON object a line.
+
+        The first error is raised; a later one stands in the progress itself.
+        """
+        if self._settings.pull_policy == "never":
+            raise PullForbidden(reference.text)
+        if not self._pulls.acquire(blocking=False):
+            raise TooManyPulls(self._settings.max_pulls)
+        try:
+            deadline = Deadline(self._settings.pull_timeout_seconds)
+            with self._pulling(reference, deadline) as pull:
+                yield from pull(decode=False)
+        except ImageNotFound as error:
+            raise ImageMissing(reference.text) from error
+        finally:
+            self._pulls.release()
+
+    def _look_up(self, reference: ImageReference) -> Image | None:
+        with self._connection.client(Deadline(self._settings.engine_timeout_seconds)) as client:
+            try:
+                # by the full name, which can't be taken for the beginning of an image's id
+                return _image(client.inspect_image(reference.canonical))
+            except docker.errors.APIError as error:
+                if error.status_code == 404:
+                    return None
+                raise
+
+    def _pull_once(self, reference: ImageReference, deadline: Deadline) -> Image:
+        """Pull when no other process of this host pulls the same, unless that has brought it."""
+        try:
+            work = f"{self._settings.docker_host} {reference.canonical}"
+            with pull_lock(work, deadline.remaining_seconds()):
+                image = self._look_up(reference)
+                if image is None:
+                    self._pull(reference, deadline)
+                    image = self._look_up(reference)
+        except TimeoutError:
+            raise self._not_in_time(reference) from None
+        if image is None:
+            raise ImageNotFound(reference.text, "it was pulled, and is gone again")
+        return image
+
+    def _pull(self, reference: ImageReference, deadline: Deadline) -> None:
+        with self._pulling(reference, deadline) as pull:
+            for progress in pull(decode=True):
+                if "error" in progress:
+                    raise _pull_error(reference, progress["error"])
+
+    @contextmanager
+    def _pulling(
+        self, reference: ImageReference, deadline: Deadline
+    ) -> Iterator[Callable[..., Iterator[Any]]]:
+        """Give the pull, whose progress is to be followed to its end within the deadline.
+
+        Raises ImageNotFound or RegistryUnavailable for what the engine says, and for what of the
+        registry's can't be had.
+        """
+        try:
+            with self._connection.client(deadline) as client:
+                credentials = get_credentials(reference.domain, deadline)
+                try:
+                    yield partial(
+                        client.pull,
+                        reference.name,
+                        reference.version,
+                        stream=True,
+                        auth_config=credentials,
+                    )
+                except docker.errors.APIError as error:
+                    raise _pull_error(reference, str(error.explanation)) from error
+        except CredentialsUnavailable as error:
+            raise RegistryUnavailable(
+                reference.domain, reference.text, f"its credentials can't be had: {error}"
+            ) from error
+        except EngineUnavailable as error:
+            if deadline.is_over():
+                raise self._not_in_time(reference) from error
+            raise
+
+    def _not_in_time(self, reference: ImageReference) -> RegistryUnavailable:
+        return RegistryUnavailable(
+            reference.domain,
+            reference.text,
+            f"it was not pulled within {self._settings.pull_timeout_seconds:g} seconds",
+        )
+
+
+def _pull_error(reference: ImageReference, words: str) -> FuncsvcError:
+    _log.warning("pull of %s: %s", reference.canonical, _QUERY.sub("?…", words))
+    if "no space left" in words:
+        return EngineUnavailable("its disk is full")
+    if _REFUSED.search(words):
+        registry = reference.domain
+        return ImageNotFound(
+            reference.text, f"{registry} doesn't have it, or this service has no right to it"
+        )
+    return RegistryUnavailable(reference.domain, reference.text, "it can't be reached, or failed")
+
+
+def _image(inspection: dict[str, Any]) -> Image:
+    config = inspection.get("Config") or {}
+    return Image(
+        id=inspection["Id"],
+        cmd=config.get("Cmd") or (),
+        entrypoint=config.get("Entrypoint") or (),
+    )

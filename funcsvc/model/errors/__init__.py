@@ -1,0 +1,117 @@
+"""The errors of funcsvc, free of HTTP: a few kinds, and under each the concrete errors.
+
+Every message is one full sentence that a client may read: it names the field, the value and the
+rule, and never an inside of ours.
+"""
+
+from funcsvc.model.errors.calls import (
+    CallNotFound,
+    EnvironmentTooLarge,
+    OutputRotated,
+    TooManyPending,
+    TooManyWaits,
+)
+from funcsvc.model.errors.failures import (
+    CallFailed,
+    CallTimedOut,
+    CommandNotRun,
+    ExitedBadly,
+    ImageGone,
+    Killed,
+    NotStarted,
+    OutOfMemory,
+    OutputTooLarge,
+    ResultLost,
+)
+from funcsvc.model.errors.funcs import (
+    FuncBusy,
+    FuncExists,
+    FuncNotFound,
+    InvalidDefinition,
+    NoCommand,
+    SizeTooLarge,
+)
+from funcsvc.model.errors.images import (
+    ImageMissing,
+    ImageNotFound,
+    PullForbidden,
+    RegistryUnavailable,
+    TooManyPulls,
+)
+from funcsvc.model.errors.kinds import (
+    Busy,
+    Conflict,
+    FieldErrors,
+    FuncsvcError,
+    Gone,
+    InvalidParameter,
+    Limited,
+    NotFound,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+)
+from funcsvc.model.errors.requests import (
+    BodyNotReceived,
+    BodyTooLarge,
+    InvalidQuery,
+    MalformedBody,
+    TooManyAttempts,
+    UnsupportedContentType,
+    WrongHost,
+    WrongOrigin,
+)
+from funcsvc.model.errors.services import EngineUnavailable, StoreUnavailable
+from funcsvc.model.errors.wording import path_below, show
+
+__all__ = [
+    "BodyNotReceived",
+    "BodyTooLarge",
+    "Busy",
+    "CallFailed",
+    "CallNotFound",
+    "CallTimedOut",
+    "CommandNotRun",
+    "Conflict",
+    "EngineUnavailable",
+    "EnvironmentTooLarge",
+    "ExitedBadly",
+    "FieldErrors",
+    "FuncBusy",
+    "FuncExists",
+    "FuncNotFound",
+    "FuncsvcError",
+    "Gone",
+    "ImageGone",
+    "ImageMissing",
+    "ImageNotFound",
+    "InvalidDefinition",
+    "InvalidParameter",
+    "InvalidQuery",
+    "Killed",
+    "Limited",
+    "MalformedBody",
+    "NoCommand",
+    "NotFound",
+    "NotStarted",
+    "OutOfMemory",
+    "OutputRotated",
+    "OutputTooLarge",
+    "PullForbidden",
+    "RegistryUnavailable",
+    "ResultLost",
+    "SizeTooLarge",
+    "StoreUnavailable",
+    "TooLarge",
+    "TooManyAttempts",
+    "TooManyPending",
+    "TooManyPulls",
+    "TooManyWaits",
+    "Unauthorized",
+    "Unavailable",
+    "UnsupportedContentType",
+    "WrongHost",
+    "WrongOrigin",
+    "path_below",
+    "show",
+]

@@ -1,0 +1,84 @@
+"""A function's own failures: stored on its call, answered to whoever asks for the output."""
+
+from __future__ import annotations
+
+from funcsvc.model.calls import Failure
+from funcsvc.model.errors.kinds import FuncsvcError
+from funcsvc.model.errors.wording import show
+
+
+class CallFailed(FuncsvcError):
+    """The kind of a function's own failures; `failure` is how it is stored."""
+
+    failure = Failure.FAILED
+
+
+class CallTimedOut(CallFailed):
+    """Raised when a function ran past its Timeout and was killed."""
+
+    failure = Failure.TIMED_OUT
+
+    def __init__(self, timeout_seconds: int) -> None:
+        super().__init__(
+            f"The function ran past its Timeout of {timeout_seconds} seconds and was killed."
+        )
+
+
+class OutputTooLarge(CallFailed):
+    """Raised when a function printed more than may be kept, and was killed."""
+
+    failure = Failure.TOO_LARGE
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(
+            f"The function's output is larger than {max_bytes} bytes, and so it was killed."
+        )
+
+
+class ExitedBadly(CallFailed):
+    """Raised when a function's command ended with an exit code other than 0."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(f"The function ended with exit code {exit_code}.")
+
+
+class Killed(CallFailed):
+    """Raised when a function's command was ended by a signal that this service didn't send."""
+
+    def __init__(self, signal_name: str) -> None:
+        super().__init__(f"The function was killed by signal {signal_name}.")
+
+
+class OutOfMemory(CallFailed):
+    """Raised when a function wanted more memory than its size has."""
+
+    def __init__(self, size: str, exit_code: int) -> None:
+        super().__init__(
+            f"The function was killed for want of memory: its ContainerSize is {size} "
+            f"(exit code {exit_code})."
+        )
+
+
+class CommandNotRun(CallFailed):
+    """Raised when a function's command can't be found or executed: exit codes 127 and 126."""
+
+    def __init__(self, command: str, reason: str, exit_code: int) -> None:
+        super().__init__(f"exec: {show(command)}: {reason} (exit code {exit_code}).")
+
+
+class NotStarted(CallFailed):
+    """Raised when the engine refuses a function's container, or can't start it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The function's container could not be started: {reason}")
+
+
+class ImageGone(CallFailed):
+    """Raised when a function's image is no longer to be had."""
+
+
+class ResultLost(CallFailed):
+    """Raised when a function began, and nobody can say how it ended."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The function began, but its result is lost: {reason}.")

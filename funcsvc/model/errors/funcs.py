@@ -1,0 +1,63 @@
+"""Errors of definitions and of stored funcs."""
+
+from __future__ import annotations
+
+from funcsvc.model.errors.kinds import Conflict, FieldErrors, InvalidParameter, NotFound
+from funcsvc.model.errors.wording import show
+
+
+class InvalidDefinition(InvalidParameter):
+    """Raised when fields of a definition break a rule."""
+
+    def __init__(self, field_errors: FieldErrors) -> None:
+        first, *others = (sentence for errors in field_errors.values() for sentence in errors)
+        more = f" {len(others)} more: see errors." if others else ""
+        super().__init__(first + more, field_errors)
+
+
+class FuncExists(Conflict):
+    """Raised when the name of a new func is taken."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f'Name is "{name}", but a function of that name exists already: names are unique.'
+        )
+
+
+class FuncNotFound(NotFound):
+    """Raised when no func has a name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no function named {show(name)}.")
+
+
+class FuncBusy(Conflict):
+    """Raised when a func is to be removed while calls of it are pending or running."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The function {show(name)} can't be removed: calls of it are pending or running."
+        )
+
+
+class SizeTooLarge(InvalidDefinition):
+    """Raised when the engine can't hold a container of a size."""
+
+    def __init__(self, size: str, reason: str) -> None:
+        super().__init__(
+            {"ContainerSize": [f'ContainerSize is "{size}", but must fit the engine: {reason}.']}
+        )
+
+
+class NoCommand(InvalidDefinition):
+    """Raised when neither the definition nor its image says what to run."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(
+            {
+                "Config.Cmd": [
+                    "Config.Cmd is missing, but is required: neither Config.Entrypoint nor the "
+                    f'image "{reference}" says what to run.'
+                ]
+            }
+        )

@@ -1,0 +1,47 @@
+"""Errors of images: missing, not to be had, not to be pulled."""
+
+from __future__ import annotations
+
+from funcsvc.model.errors.funcs import InvalidDefinition
+from funcsvc.model.errors.kinds import Busy, InvalidParameter, NotFound, Unavailable
+from funcsvc.model.errors.wording import show
+
+
+class ImageMissing(NotFound):
+    """Raised when the engine has no image of a name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The engine has no image {show(name)}.")
+
+
+class ImageNotFound(InvalidDefinition):
+    """Raised when an image is neither on the engine nor to be had from its registry."""
+
+    def __init__(self, reference: str, reason: str) -> None:
+        super().__init__(
+            {"Config.Image": [f'Config.Image is "{reference}", but no such image: {reason}.']}
+        )
+
+
+class PullForbidden(InvalidParameter):
+    """Raised when a pull is asked for, and the operator said that none is made."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"fromImage is {show(reference)}, but the operator forbids pulls.")
+
+
+class RegistryUnavailable(Unavailable):
+    """Raised when an image must be pulled and its registry can't be reached or fails."""
+
+    def __init__(self, domain: str, reference: str, reason: str) -> None:
+        super().__init__(f'The registry {domain} can\'t deliver the image "{reference}": {reason}.')
+
+
+class TooManyPulls(Busy):
+    """Raised when as many requests wait for pulls as may."""
+
+    def __init__(self, max_pulls: int) -> None:
+        super().__init__(
+            f"The image must be pulled, but {max_pulls} requests wait for pulls already: "
+            "try again in a few seconds."
+        )

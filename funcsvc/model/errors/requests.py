@@ -1,0 +1,67 @@
+"""Errors of requests themselves: their bodies, hosts, origins, queries and access keys."""
+
+from __future__ import annotations
+
+from funcsvc.model.errors.kinds import InvalidParameter, Limited, TooLarge
+from funcsvc.model.errors.wording import path_below, show
+
+
+class MalformedBody(InvalidParameter):
+    """Raised when a body can't be read as one JSON object."""
+
+
+class UnsupportedContentType(InvalidParameter):
+    """Raised when a body isn't said to be application/json."""
+
+
+class BodyNotReceived(InvalidParameter):
+    """Raised when a body breaks off, is no valid HTTP, or doesn't arrive in its time."""
+
+    def __init__(self) -> None:
+        super().__init__("The request body did not arrive whole, or not in time.")
+
+
+class BodyTooLarge(TooLarge):
+    """Raised when a body is over its limit."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"The request body is too large: at most {max_bytes} bytes are accepted.")
+
+
+class WrongHost(InvalidParameter):
+    """Raised when an open service is addressed by a name that isn't loopback's."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"Host is {show(host)}, but without access keys only localhost and loopback "
+            "addresses are answered."
+        )
+
+
+class WrongOrigin(InvalidParameter):
+    """Raised when a web page of another site had its visitor's browser send a request."""
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(
+            f"Origin is {show(origin)}, but pages of other sites may not send requests here."
+        )
+
+
+class TooManyAttempts(Limited):
+    """Raised when an address has failed to show an access key too often."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(
+            "Too many requests from this address had no valid access key: "
+            f"try again in {retry_after_seconds} seconds."
+        )
+        self.retry_after_seconds = retry_after_seconds
+
+
+class InvalidQuery(InvalidParameter):
+    """Raised when an option of a request's query breaks a rule."""
+
+    def __init__(self, option: str, value: object, rule: str) -> None:
+        path = path_below("", option)
+        sentence = f"{path} is {show(value)}, but must be {rule}."
+        super().__init__(sentence, {path: [sentence]})

@@ -1,0 +1,88 @@
+"""What the operator forbids: networks, links, ports, volumes and images, each by a setting."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from funcsvc.model.errors import show
+from funcsvc.model.funcs import HostConfig
+from funcsvc.model.images import ImageReference
+
+Broken = tuple[str, str]
+"""The dotted path of a field, and what is wrong with it, to be read after the path."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The operator's word. By default all that the contract knows is allowed."""
+
+    allow_host_network: bool = True
+    allow_container_network: bool = True
+    allow_links: bool = True
+    allow_published_ports: bool = True
+    allow_volumes_from: bool = True
+    allowed_images: Sequence[str] = ()
+
+    def broken_by_image(self, image: ImageReference) -> Iterator[Broken]:
+        """Yield whether an image is forbidden here."""
+        if not self.allows_image(image):
+            patterns = ", ".join(self.allowed_images)
+            yield (
+                "Config.Image",
+                f'is "{image.text}", but the operator allows only these images: {patterns}.',
+            )
+
+    def broken_by_host_config(self, host_config: HostConfig) -> Iterator[Broken]:
+        """Yield what of a HostConfig is forbidden here."""
+        mode = host_config.network_mode
+        if mode == "host" and not self.allow_host_network:
+            yield ("HostConfig.NetworkMode", 'is "host", but the operator forbids host networking.')
+        if mode.startswith("container:") and not self.allow_container_network:
+            yield (
+                "HostConfig.NetworkMode",
+                f'is "{mode}", but the operator forbids the network of another container.',
+            )
+        if host_config.links and not self.allow_links:
+            yield (
+                "HostConfig.Links",
+                f"is {show(host_config.links)}, but the operator forbids links.",
+            )
+        if host_config.volumes_from and not self.allow_volumes_from:
+            yield (
+                "HostConfig.VolumesFrom",
+                f"is {show(host_config.volumes_from)}, but the operator forbids volumes-from.",
+            )
+        if not self.allow_published_ports:
+            yield from _published_ports(host_config)
+
+    def allows_image(self, image: ImageReference) -> bool:
+        """Tell whether any pattern has the image; no patterns at all allow every image.
+
+        A pattern is tried on the familiar and on the full form, with and without the version.
+        """
+        if not self.allowed_images:
+            return True
+        forms = (image.familiar_name, image.familiar, image.name, image.canonical)
+        return any(
+            _pattern(pattern).fullmatch(form) for pattern in self.allowed_images for form in forms
+        )
+
+
+def _published_ports(host_config: HostConfig) -> Iterator[Broken]:
+    if host_config.port_bindings:
+        ports = show(list(host_config.port_bindings))
+        yield (
+            "HostConfig.PortBindings",
+            f"publishes {ports}, but the operator forbids published ports.",
+        )
+    if host_config.publish_all_ports:
+        yield ("HostConfig.PublishAllPorts", "is true, but the operator forbids published ports.")
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    """Compile a pattern: `*` is anything within a path part, `**` anything, `?` one character."""
+    parts = re.split(r"(\*\*|\*|\?)", text)
+    wild = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return re.compile("".join(wild.get(part, re.escape(part)) for part in parts))

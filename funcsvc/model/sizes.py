@@ -1,0 +1,48 @@
+"""Container sizes: the ten presets, and what an engine has to hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+MEGABYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A container-size preset: hard limits of every container of a func.
+
+    `cpus` is a count of CPUs, `memory_bytes` is in bytes and has no swap on top.
+    """
+
+    name: str
+    cpus: int
+    memory_bytes: int
+
+
+SIZES: Mapping[str, Size] = {
+    name: Size(name, cpus, megabytes * MEGABYTE)
+    for name, cpus, megabytes in (
+        ("s1", 1, 64),
+        ("s2", 1, 128),
+        ("s3", 1, 256),
+        ("s4", 1, 512),
+        ("m1", 1, 1024),
+        ("m2", 2, 2048),
+        ("m3", 2, 4096),
+        ("l1", 4, 4096),
+        ("l2", 4, 8192),
+        ("l3", 8, 16384),
+    )
+}
+
+
+DEFAULT_SIZE = "s4"
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What an engine has in all: a count of CPUs, and memory in bytes."""
+
+    cpus: int
+    memory_bytes: int

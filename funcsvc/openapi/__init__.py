@@ -1,5 +1,0 @@
-"""The service's description of itself, OpenAPI 3.1, made from the schemas."""
-
-from funcsvc.openapi.document import make_document
-
-__all__ = ["make_document"]

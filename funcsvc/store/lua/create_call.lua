@@ -1,0 +1,51 @@
+-- Accept a call: store it, queue it, count it, log it. Nothing is written but with "created".
+--
+-- ARGV[1]   the func's name
+-- ARGV[2]   the UUID that the call was addressed with; the func may have got another since
+-- ARGV[3]   the call's id
+-- ARGV[4]   the payload
+-- ARGV[5]   the environment of the request
+-- ARGV[6]   the payload's beginning, for the event
+-- ARGV[7]   how many calls of the func may run at once, 0 for no limit of its own
+-- ARGV[8]   how many may be pending
+-- ARGV[9]   the bound of a func's log in bytes
+-- ARGV[10]  the deadline by this server's clock, as in create_func.lua
+-- Returns   {"created" | "missing" | "full" | "late", this server's time in ms since the epoch}
+
+local name, uuid, id = ARGV[1], ARGV[2], ARGV[3]
+
+if redis.call("EXISTS", CALL .. id) == 1 then
+  return {"created", NOW}  -- a request sent again
+end
+if NOW > tonumber(ARGV[10]) then
+  return {"late", NOW}
+end
+local definition = redis.call("GET", FUNC .. name)
+if not definition or cjson.decode(definition).UUID ~= uuid then
+  return {"missing", NOW}
+end
+local pending = redis.call("ZCARD", QUEUE .. name)
+if pending >= tonumber(ARGV[8]) then
+  return {"full", NOW}
+end
+
+local number = redis.call("INCR", ARRIVALS)
+redis.call("HSET", CALL .. id, "func", name, "number", number, "created_ms", NOW,
+  "status", "Pending", "attempt", 0, "payload", ARGV[4], "environment", ARGV[5])
+redis.call("ZADD", QUEUE .. name, number, id)
+redis.call("ZADD", CALLS .. name, number, id)
+local has_new_limit = redis.call("HGET", COUNTS .. name, "limit") ~= ARGV[7]
+if has_new_limit then
+  redis.call("HSET", COUNTS .. name, "limit", ARGV[7])
+end
+count(name, "total", 1)
+count(name, "pending", 1)
+log_events(name, tonumber(ARGV[9]), {
+  {"event", "CALL", "call", id, "stdin", ARGV[6]},
+  {"event", "PENDING", "call", id},
+})
+-- behind others nothing changes for the func, but another worker may have a free slot
+if (pending > 0 and not has_new_limit) or settle_ready(name) then
+  wake_a_worker()
+end
+return {"created", NOW}

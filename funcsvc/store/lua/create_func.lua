@@ -1,0 +1,19 @@
+-- Store a new func under its name, or say why not. Nothing is written but with the answer "created".
+--
+-- ARGV[1]  the definition, JSON
+-- ARGV[2]  the func's name
+-- ARGV[3]  when it was created, ms since the epoch
+-- ARGV[4]  the deadline by this server's clock, ms since the epoch: a request that a stalled server
+--          comes to when its client has given up and answered an error must not be stored
+-- Returns  {"created" | "exists" | "late", this server's time in ms since the epoch}
+
+local name = ARGV[2]
+
+if NOW > tonumber(ARGV[4]) then
+  return {"late", NOW}
+end
+if not redis.call("SET", FUNC .. name, ARGV[1], "NX") then
+  return {"exists", NOW}
+end
+redis.call("ZADD", FUNCS, ARGV[3], name)
+return {"created", NOW}

@@ -1,0 +1,154 @@
+-- What every script begins with: the clock, and the changes that several make.
+--
+-- Before it store/scripts.py puts a line for each key, from RedisKeys.for_scripts: FUNC, CALL, QUEUE,
+-- COUNTS, CALLS, OUTPUTS, ROTATED, LOGS and DONE are completed with a func's name or a call's id; ARRIVALS,
+-- READY, RUNNING, OWNERS, INSTANCES, WORKERS, WAKE and FUNCS are whole.
+
+local MAX_WAKES = 64
+local MAX_ROTATED = 10000
+local DONE_MS = 10000
+local CALL_OVERHEAD_BYTES = 1024  -- what an ended call takes beside its output
+local EVENT_OVERHEAD_BYTES = 96
+local MAX_TRIMMED = 64            -- of an old log, with each new event
+
+local time = redis.call("TIME")
+local NOW = time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- Write, and change nothing. A Redis whose memory is full refuses a script's first write where that may
+-- take memory, and no later one: what renews, begins, ends and removes calls must go on even then.
+local function allow_full_memory()
+  redis.call("HDEL", OWNERS, "")
+end
+
+local function count(name, field, by)
+  return redis.call("HINCRBY", COUNTS .. name, field, by)
+end
+
+local function size_of(fields)
+  local bytes = EVENT_OVERHEAD_BYTES
+  for _, field in ipairs(fields) do
+    bytes = bytes + #field
+  end
+  return bytes
+end
+
+-- Append events; the oldest go where the log is over its bound, but never the last one.
+local function log_events(name, max_log_bytes, events)
+  local logs, newest, bytes = LOGS .. name, nil, 0
+  for _, fields in ipairs(events) do
+    newest = redis.call("XADD", logs, "*", unpack(fields))
+    bytes = bytes + size_of(fields)
+  end
+  local excess = count(name, "log_bytes", bytes) - max_log_bytes
+  if excess <= 0 then
+    return
+  end
+  local freed, dropped = 0, {}
+  for _, entry in ipairs(redis.call("XRANGE", logs, "-", "+", "COUNT", MAX_TRIMMED * #events)) do
+    if freed >= excess or entry[1] == newest then
+      break
+    end
+    freed = freed + size_of(entry[2])
+    dropped[#dropped + 1] = entry[1]
+  end
+  if freed > 0 then
+    redis.call("XDEL", logs, unpack(dropped))
+    count(name, "log_bytes", -freed)
+  end
+end
+
+local function log_event(name, max_log_bytes, fields)
+  log_events(name, max_log_bytes, {fields})
+end
+
+local function wake_a_worker()
+  if redis.call("LLEN", WAKE) < MAX_WAKES then
+    redis.call("RPUSH", WAKE, "1")
+  end
+end
+
+-- Have a func among the ready ones just when a call of it is pending and it is below its limit.
+local function settle_ready(name)
+  local oldest = redis.call("ZRANGE", QUEUE .. name, 0, 0, "WITHSCORES")
+  local limit, running = unpack(redis.call("HMGET", COUNTS .. name, "limit", "running"))
+  limit = tonumber(limit or 0)
+  if oldest[1] and (limit == 0 or tonumber(running or 0) < limit) then
+    redis.call("ZADD", READY, oldest[2], name)
+    return true
+  end
+  redis.call("ZREM", READY, name)
+  return false
+end
+
+-- Take a running call out of the hands of whoever holds it.
+local function drop_hold(id)
+  local token, instance = unpack(redis.call("HMGET", CALL .. id, "token", "instance"))
+  redis.call("ZREM", RUNNING, id)
+  if token then
+    redis.call("HDEL", OWNERS, token)
+  end
+  if instance then
+    redis.call("HDEL", INSTANCES, instance)
+  end
+  redis.call("HDEL", CALL .. id, "token", "instance", "nonce", "engine", "begun_ms")
+end
+
+local function back_to_pending(id, max_log_bytes)
+  local name, number = unpack(redis.call("HMGET", CALL .. id, "func", "number"))
+  drop_hold(id)
+  redis.call("HDEL", CALL .. id, "waited")
+  redis.call("HSET", CALL .. id, "status", "Pending")
+  redis.call("ZADD", QUEUE .. name, number, id)
+  count(name, "running", -1)
+  count(name, "pending", 1)
+  log_event(name, max_log_bytes, {"event", "PENDING", "call", id})
+  if settle_ready(name) then
+    wake_a_worker()
+  end
+end
+
+-- Let the oldest outputs of a func go until the rest is within its bound.
+local function rotate_outputs(name, max_output_bytes)
+  local kept = tonumber(redis.call("HGET", COUNTS .. name, "output_bytes") or 0)
+  while kept > max_output_bytes do
+    local oldest = redis.call("ZPOPMIN", OUTPUTS .. name)
+    if not oldest[1] then
+      break
+    end
+    local bytes = redis.call("HSTRLEN", CALL .. oldest[1], "output") + CALL_OVERHEAD_BYTES
+    redis.call("UNLINK", CALL .. oldest[1], DONE .. oldest[1])
+    redis.call("ZREM", CALLS .. name, oldest[1])
+    redis.call("ZADD", ROTATED .. name, oldest[2], oldest[1])
+    kept = count(name, "output_bytes", -bytes)
+  end
+  redis.call("ZREMRANGEBYRANK", ROTATED .. name, 0, -MAX_ROTATED - 1)
+end
+
+-- End a running call: outcome = {output, short_stdout, short_stderr, failure, message}.
+local function end_call(id, outcome, max_output_bytes, max_log_bytes)
+  local output, short_stdout, short_stderr, failure, message = unpack(outcome)
+  local name = redis.call("HGET", CALL .. id, "func")
+  local status = failure == "" and "Finished" or "Failed"
+  drop_hold(id)
+  redis.call("HDEL", CALL .. id, "payload", "environment")
+  redis.call("HSET", CALL .. id, "status", status, "output", output, "failure", failure,
+    "message", message)
+  count(name, "running", -1)
+  count(name, status == "Finished" and "finished" or "failed", 1)
+  local finished, failed = unpack(redis.call("HMGET", COUNTS .. name, "finished", "failed"))
+  redis.call("ZADD", OUTPUTS .. name, tonumber(finished or 0) + tonumber(failed or 0), id)
+  count(name, "output_bytes", #output + CALL_OVERHEAD_BYTES)
+  log_event(name, max_log_bytes, {"event", string.upper(status), "call", id,
+    "stdout", short_stdout, "stderr", short_stderr, "message", message})
+  rotate_outputs(name, max_output_bytes)
+  redis.call("RPUSH", DONE .. id, "1")
+  redis.call("PEXPIRE", DONE .. id, DONE_MS)
+  if settle_ready(name) then
+    wake_a_worker()
+  end
+end
+
+-- The call that a token holds, or nil: a late owner holds nothing.
+local function held_by(token)
+  return redis.call("HGET", OWNERS, token)
+end

@@ -1,0 +1,118 @@
+"""What every answer has: a request id, and the one error shape."""
+
+from __future__ import annotations
+
+import logging
+import re
+from random import getrandbits
+from typing import TYPE_CHECKING
+
+from flask import Flask, Response, request
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException
+
+from funcsvc.model.errors import (
+    Busy,
+    FieldErrors,
+    FuncsvcError,
+    InvalidParameter,
+    Limited,
+    Unauthorized,
+    Unavailable,
+)
+from funcsvc.web.http_status import error_body, status_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+REQUEST_ID = "X-Request-Id"
+_log = logging.getLogger("funcsvc.api")
+_GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Answer(Response):
+    """A response that is JSON unless it says otherwise, an empty one to OPTIONS too."""
+
+    default_mimetype = "application/json"
+
+
+class ShortAnswer(Answer):
+    """A short answer on the hot path: its headers are whole and need none of werkzeug's care.
+
+    For one, Location is made of a name's `[-a-z0-9]`, where nothing has to be escaped.
+    """
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
+        return self.headers
+
+
+def register_answers(app: Flask) -> None:
+    """Give an app its error handlers and request ids."""
+    app.response_class = Answer
+    app.register_error_handler(FuncsvcError, _answer_error)
+    app.register_error_handler(HTTPException, _answer_http_exception)
+    app.register_error_handler(UnicodeDecodeError, _answer_undecodable)
+    app.register_error_handler(Exception, _answer_bug)
+    app.after_request(_add_request_id)
+
+
+def request_id() -> str:
+    """Return this request's id: the proxy's, if it sent one that can be believed, or a new one."""
+    environ = request.environ
+    if "funcsvc.request_id" not in environ:
+        given = environ.get("HTTP_X_REQUEST_ID", "")
+        environ["funcsvc.request_id"] = (
+            given if _GIVEN_ID.fullmatch(given) else f"{getrandbits(128):032x}"
+        )
+    return str(environ["funcsvc.request_id"])
+
+
+def _add_request_id(response: Response) -> Response:
+    response.headers[REQUEST_ID] = request_id()
+    return response
+
+
+def _answer_error(error: FuncsvcError) -> Answer:
+    field_errors = error.field_errors if isinstance(error, InvalidParameter) else None
+    if isinstance(error, Unavailable):
+        _log.error("request %s: %s cause: %r", request_id(), error.message, _cause(error))
+    answer = _error(status_of(error), error.message, field_errors)
+    if isinstance(error, Busy | Limited):
+        answer.headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, Unauthorized):
+        answer.headers.add("WWW-Authenticate", 'Basic realm="funcsvc", charset="UTF-8"')
+        answer.headers.add("WWW-Authenticate", 'HYPER-HMAC-SHA256 realm="funcsvc"')
+    return answer
+
+
+def _cause(error: Exception) -> str:
+    """Name the class of what lies behind an error; its text could hold an address or a secret."""
+    return type(error.__cause__).__name__ if error.__cause__ else "none"
+
+
+def _answer_http_exception(error: HTTPException) -> Answer:
+    messages = {
+        404: "There is nothing at this path.",
+        405: f"{request.method} is not allowed at this path.",
+    }
+    status = error.code or 500
+    answer = _error(status, messages.get(status, error.description or error.name))
+    if status == 405:
+        answer.headers["Allow"] = dict(error.get_headers())["Allow"]
+    return answer
+
+
+def _answer_undecodable(error: UnicodeDecodeError) -> Answer:
+    """Answer a query that is no UTF-8, which werkzeug decodes with the first look at it."""
+    if error.object != request.query_string:
+        return _answer_bug(error)
+    return _error(400, f"The query is not valid UTF-8 at byte {error.start}.")
+
+
+def _answer_bug(error: Exception) -> Answer:
+    _log.error("request %s failed", request_id(), exc_info=error)
+    return _error(500, "The service failed in a way it did not expect; its log says more.")
+
+
+def _error(status: int, message: str, field_errors: FieldErrors | None = None) -> Answer:
+    return Answer(error_body(message, field_errors), status=status)

@@ -1,0 +1,65 @@
+"""The public addresses of funcs and calls. The UUID in them is the key: never shown or logged."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+from threading import Lock
+from typing import Any
+
+from cachetools import LRUCache
+
+from funcsvc.model import max_running
+from funcsvc.model.errors import CallNotFound, FuncNotFound
+from funcsvc.store import FuncStore
+
+MAX_KNOWN_FUNCS = 1024
+
+_CALL_ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+
+
+def find_func(funcs: FuncStore, name: str, uuid: str) -> dict[str, Any]:
+    """Return the definition at an address; a wrong UUID is FuncNotFound, as a wrong name is."""
+    definition: dict[str, Any] = json.loads(funcs.get_func(name))
+    if not _is_same(definition["UUID"], uuid):
+        raise FuncNotFound(name)
+    return definition
+
+
+class CallLimits:
+    """The limit of each func that is called, remembered by its UUID. Safe to share between threads.
+
+    What it is made of never changes while the UUID is the same, and the store looks at the UUID
+    again when it accepts a call: a call at a known address needs no look at the definition.
+    """
+
+    def __init__(self, funcs: FuncStore, max_running_setting: int) -> None:
+        self._funcs = funcs
+        self._max_running = max_running_setting
+        self._known: LRUCache[str, tuple[str, int]] = LRUCache(MAX_KNOWN_FUNCS)
+        self._lock = Lock()
+
+    def get_limit(self, name: str, uuid: str) -> int:
+        """Return how many calls of the func at an address may run; raises FuncNotFound."""
+        with self._lock:
+            known = self._known.get(name)
+        if known and _is_same(known[0], uuid):
+            return known[1]
+        definition = find_func(self._funcs, name, uuid)
+        limit = max_running(definition, self._max_running)
+        with self._lock:
+            self._known[name] = (definition["UUID"], limit)
+        return limit
+
+
+def _is_same(known: str, given: str) -> bool:
+    """Compare in constant time; as bytes, for what a client sends may be no ASCII."""
+    return hmac.compare_digest(known.encode(), given.encode("utf-8", "backslashreplace"))
+
+
+def check_call_id(call_id: str) -> str:
+    """Return a call's id, or raise CallNotFound where it can be none."""
+    if not _CALL_ID.fullmatch(call_id):
+        raise CallNotFound(call_id)
+    return call_id

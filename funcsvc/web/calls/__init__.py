@@ -1,0 +1,1 @@
+"""The public calls: a func is called, waited for, asked for its output and its status."""

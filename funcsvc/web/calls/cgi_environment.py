@@ -1,0 +1,56 @@
+"""What a function learns of the request that called it: the meta-variables of CGI (RFC 3875, 4.1).
+
+Pure. Header fields become `HTTP_…` and nothing else, so that no client sets PATH or LD_PRELOAD.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from funcsvc.model.errors import EnvironmentTooLarge
+
+MAX_ENVIRONMENT_BYTES = 64 * 1024
+
+_HEADER = re.compile(r"HTTP_[A-Z0-9_]+")
+_LEFT_OUT = frozenset(
+    {
+        "HTTP_PROXY",  # programs take it for their own setting (https://httpoxy.org)
+        "HTTP_AUTHORIZATION",  # RFC 3875, 4.1.18: credentials are not passed on
+        "HTTP_PROXY_AUTHORIZATION",
+    }
+)
+
+
+def cgi_environment(
+    environ: Mapping[str, Any], payload_bytes: int, call_id: str, func_name: str
+) -> list[bytes]:
+    """Return the `NAME=value` entries that the WSGI environment of a request stands for.
+
+    The length is the payload's own, which a request in chunks doesn't say. Raises
+    EnvironmentTooLarge.
+    """
+    variables = dict(_variables(environ))
+    if payload_bytes:
+        variables["CONTENT_LENGTH"] = str(payload_bytes)
+    variables |= {"CALL_ID": call_id, "FUNC_NAME": func_name}
+    entries = [_entry(name, value) for name, value in variables.items() if "\0" not in value]
+    if sum(len(entry) + 1 for entry in entries) > MAX_ENVIRONMENT_BYTES:
+        raise EnvironmentTooLarge(MAX_ENVIRONMENT_BYTES)
+    return entries
+
+
+def _variables(environ: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "REQUEST_METHOD", environ["REQUEST_METHOD"]
+    yield "QUERY_STRING", environ.get("QUERY_STRING", "")
+    if environ.get("CONTENT_TYPE"):
+        yield "CONTENT_TYPE", environ["CONTENT_TYPE"]
+    for name, value in environ.items():
+        if name.startswith("HTTP_") and name not in _LEFT_OUT and _HEADER.fullmatch(name):
+            yield name, value
+
+
+def _entry(name: str, value: str) -> bytes:
+    """Return an entry in the bytes that were sent: WSGI has each byte as a character (PEP 3333)."""
+    return f"{name}={value}".encode("latin-1", "replace")

@@ -1,0 +1,57 @@
+"""Access lines in JSON, without secrets."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from gunicorn.glogging import Logger as GunicornLogger
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+
+
+_SECRET_PATH = re.compile(r"^(/(?:v\d+\.\d+/)?(?:call|output|status|logs)/[^/]*/)[^/]+")
+
+
+class Logger(GunicornLogger):
+    """gunicorn's logger, with one JSON object a line for each request."""
+
+    def setup(self, cfg: Any) -> None:
+        """Set up, and let this package's own loggers write where gunicorn's error log goes."""
+        super().setup(cfg)
+        ours = logging.getLogger("funcsvc")
+        ours.handlers = self.error_log.handlers
+        ours.setLevel(self.error_log.level)
+        ours.propagate = False
+
+    def access(self, resp: Any, req: Any, environ: Any, request_time: timedelta) -> None:
+        """Log a request: without query and headers, and without the UUID in its path."""
+        if not self.access_log_enabled:
+            return
+        line = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "request_id": environ.get("funcsvc.request_id", ""),
+            "client": environ.get("REMOTE_ADDR", ""),
+            "method": environ.get("REQUEST_METHOD", ""),
+            "path": without_secrets(environ.get("PATH_INFO", "")),
+            "status": int(str(resp.status).split(maxsplit=1)[0]),
+            "bytes": resp.sent or 0,
+            "ms": round(request_time.total_seconds() * 1000, 1),
+        }
+        self.access_log.info(json.dumps(line))
+
+    def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        """Log what gunicorn failed at; a client that stood still is no failure."""
+        if isinstance(sys.exc_info()[1], TimeoutError):
+            self.debug("A client stood still, or sent its request too slowly.")
+        else:
+            super().exception(msg, *args, **kwargs)
+
+
+def without_secrets(path: str) -> str:
+    """Return a path without the UUID that is the key of a call address."""
+    return _UUID.sub("-", _SECRET_PATH.sub(r"\1-", path))

@@ -1,0 +1,150 @@
+"""gunicorn's thread worker, which gives up on clients that stand still and answers in JSON."""
+
+from __future__ import annotations
+
+import errno
+import os
+import selectors
+import signal
+import threading
+import time
+from functools import partial
+from queue import SimpleQueue
+from typing import Any
+
+from gunicorn.http.errors import (
+    LimitRequestHeaders,
+    LimitRequestLine,
+    UnsupportedTransferCoding,
+)
+from gunicorn.workers.gthread import ThreadWorker
+
+from funcsvc.config import load_settings
+from funcsvc.process import STOPPING, set_from_handler
+from funcsvc.web.gunicorn.connection import Connection
+from funcsvc.web.http_status import error_body
+
+STOP_DELAY_SECONDS = 0.5
+"""How long a worker that is told to stop goes on as if nothing was.
+
+With reuse_port there is no listener that outlives it: its successor must have one of its own first.
+"""
+
+
+class Worker(ThreadWorker):
+    """gunicorn's thread worker, which gives up on clients that stand still and answers in JSON."""
+
+    early_signals: SimpleQueue[int] | None = None
+
+    def init_signals(self) -> None:
+        """Take over the signals, and obey one that has come before.
+
+        Until now it went to the handler that a fork inherits, which puts it into this process's
+        copy of the master's queue, where nobody looks: the stop would wait for a worker that goes
+        on.
+        """
+        super().init_signals()
+        while self.early_signals and not self.early_signals.empty():
+            number = self.early_signals.get_nowait()
+            if number == signal.SIGTERM:
+                self.handle_exit(number, None)
+            elif number in (signal.SIGINT, signal.SIGQUIT):
+                self.handle_quit(number, None)
+
+    def init_process(self) -> None:
+        """Read how long a request may take to arrive, in the worker's own process."""
+        self.request_seconds = load_settings(os.environ).body_timeout_seconds
+        super().init_process()
+
+    def accept(self, listener: Any) -> bool:
+        """Accept a connection, and wait for its first byte without a thread.
+
+        Returns False when there was none.
+        """
+        try:
+            sock, address = listener.accept()
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
+                raise
+            return False
+        self.nr_conns += 1
+        conn = Connection(self.cfg, sock, address, listener.getsockname())
+        conn.timeout = time.monotonic() + self.request_seconds
+        self.pending_conns.append(conn)
+        readable = partial(self.on_pending_socket_readable, conn)
+        self.poller.register(sock, selectors.EVENT_READ, readable)
+        return True
+
+    def handle(self, conn: Connection) -> Any:
+        """Serve one request, which has begun to arrive."""
+        conn.request_end = time.monotonic() + self.request_seconds
+        stays_open = super().handle(conn)
+        if not stays_open:
+            conn.linger()
+        return stays_open
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Begin to stop on SIGTERM, a moment later: at a reload, the successor only starts."""
+        threading.Timer(STOP_DELAY_SECONDS, self._begin_to_stop, (sig, frame)).start()
+
+    def _begin_to_stop(self, sig: int, frame: Any) -> None:
+        STOPPING.set()  # who waits for a call, or follows a log, is answered now
+        super().handle_exit(sig, frame)
+
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """Stop at once on SIGINT and SIGQUIT; who waits is answered first.
+
+        Past gunicorn's thread worker, which would shut its pool here: where the signal comes while
+        this thread gives the pool a request, the pool is locked, and that would wait for ever.
+        """
+        set_from_handler(STOPPING)
+        super(ThreadWorker, self).handle_quit(sig, frame)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Begin or end accepting; a worker that stops closes its listeners at once.
+
+        With reuse_port each worker has listeners of its own, and the kernel goes on giving them
+        connections for as long as they are open. What it has given by now is still accepted.
+        """
+        super().set_accept_enabled(enabled)
+        if enabled or self.alive:
+            return
+        for listener in self.sockets:
+            if listener.sock is None:
+                continue  # closed before: a signal can come between any two lines of gunicorn's
+            listener.setblocking(False)
+            for _ in range(self.cfg.backlog):
+                if not self.accept(listener):
+                    break
+            listener.close()
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """Give connections that wait for a request until the deadline; these two kinds do."""
+        super()._cap_keepalive(deadline)
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, deadline)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answer what never became a request: gunicorn's own answer is a page of HTML."""
+        status, message = _parse_failure(exc)
+        self.log.warning("A client at %s got %s: %s", (addr or ("",))[0], status, message)
+        if status == 500:
+            self.log.exception("A request failed outside of the application.")
+        body = error_body(message).encode()
+        head = f"HTTP/1.1 {status} Error\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        try:
+            client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        except OSError:
+            self.log.debug("The client of a request that failed is gone.")
+
+
+def _parse_failure(exc: BaseException) -> tuple[int, str]:
+    if isinstance(exc, LimitRequestLine):
+        return 414, "The request line is too long."
+    if isinstance(exc, LimitRequestHeaders):
+        return 431, "The request's header fields are too many or too long."
+    if isinstance(exc, UnsupportedTransferCoding):
+        return 501, "The request's Transfer-Encoding is not known here."
+    if type(exc).__module__.startswith("gunicorn.http"):
+        return 400, "The request is not valid HTTP."
+    return 500, "The service failed in a way it did not expect; its log says more."

@@ -1,0 +1,1 @@
+"""The logs of funcs, which may be followed."""

@@ -1,0 +1,102 @@
+"""The lines of a func's log for one request: those that are there, then those that come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from funcsvc.model import CallStatus, Event
+from funcsvc.model.errors import CallNotFound, FuncNotFound, OutputRotated, StoreUnavailable
+from funcsvc.process import STOPPING
+from funcsvc.schemas import LogQuery, event_line
+from funcsvc.store import CallStore, EventLog, FuncStore
+from funcsvc.web.call_addresses import find_func
+from funcsvc.web.calls.waits import LOOK_SECONDS, PAUSE_SECONDS
+from funcsvc.web.clients import ClientConnection
+from funcsvc.web.streaming import joined
+
+PATIENCE_SECONDS = 60
+"""How long a follower waits for Redis to come back."""
+
+_ENDS = frozenset({CallStatus.FINISHED.upper(), CallStatus.FAILED.upper()})
+
+
+@dataclass
+class LogStream:
+    """What one request reads of a log; `position` is where it goes on."""
+
+    funcs: FuncStore
+    calls: CallStore
+    events: EventLog
+    name: str
+    uuid: str
+    query: LogQuery
+    client: ClientConnection
+    position: str = "0-0"
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield lines, none of them lost or doubled between what is there and what comes.
+
+        The first piece is empty: with it the answer begins. Raises StoreUnavailable.
+        """
+        # asked before the log's end is: a call that had ended by then is in what is there
+        follows = self.query.follow and not self._has_call_ended()
+        until = self.events.get_last_position(self.name)
+        yield b""
+        try:
+            yield from joined(self._lines_until(until))
+        except StoreUnavailable:
+            if not follows:
+                raise
+        if follows:
+            yield from self._lines_to_come()
+
+    def _lines_until(self, until: str) -> Iterator[bytes]:
+        query = self.query
+        for event in self.events.list_events(self.name, query.call_id, query.tail, until):
+            self.position = event.position
+            yield event_line(event)
+        self.position = until
+
+    def _lines_to_come(self) -> Iterator[bytes]:
+        """Yield lines as they come, until the client, the func, the call or the process ends."""
+        given_up = time.monotonic() + PATIENCE_SECONDS
+        while not (STOPPING.is_set() or self.client.is_gone()):
+            try:
+                events = self._next_events()
+                is_over = self._is_over(events)
+            except FuncNotFound:
+                return
+            except StoreUnavailable:
+                if time.monotonic() > given_up:
+                    raise
+                STOPPING.wait(PAUSE_SECONDS)
+                continue
+            given_up = time.monotonic() + PATIENCE_SECONDS
+            yield b"".join(map(event_line, events))
+            if is_over:
+                return
+
+    def _next_events(self) -> Sequence[Event]:
+        """Wait a while for events; raises FuncNotFound when the func has gone meanwhile."""
+        events = self.events.wait_for_events(self.name, self.position, LOOK_SECONDS)
+        find_func(self.funcs, self.name, self.uuid)  # another of its name is none of this client's
+        if events:
+            self.position = events[-1].position
+        return [event for event in events if self.query.call_id in ("", event.call_id)]
+
+    def _is_over(self, events: Sequence[Event]) -> bool:
+        """Tell whether no more events will come, as they are asked for."""
+        if any(event.name in _ENDS for event in events):
+            return bool(self.query.call_id)
+        return not events and self._has_call_ended()
+
+    def _has_call_ended(self) -> bool:
+        """Tell whether one call is asked for, and it has ended, or isn't there."""
+        if not self.query.call_id:
+            return False
+        try:
+            return self.calls.get_call(self.name, self.query.call_id).status.has_ended
+        except (CallNotFound, OutputRotated):
+            return True

@@ -1,0 +1,95 @@
+"""The examples of the contract; a test sends each request and holds each answer to its schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from funcsvc.model.errors import CallNotFound, ExitedBadly, FuncExists, FuncNotFound, ImageMissing
+
+NEW_FUNC: dict[str, Any] = {
+    "Name": "helloworld",
+    "Config": {"Cmd": ["echo", "HelloWorld"], "Image": "ubuntu"},
+}
+FUNC: dict[str, Any] = {
+    "Name": "helloworld",
+    "ContainerSize": "s4",
+    "Timeout": 300,
+    "UUID": "e62c014e-386c-42ea-8d07-41d44e98cc3d",
+    "Created": "2017-03-16T07:05:24.473Z",
+    "Config": {
+        "Env": [],
+        "Cmd": ["echo", "HelloWorld"],
+        "Image": "ubuntu",
+        "StopSignal": "SIGTERM",
+    },
+    "HostConfig": {"NetworkMode": "bridge"},
+    "NetworkingConfig": {"EndpointsConfig": None},
+}
+FULL_NEW_FUNC: dict[str, Any] = {
+    "Name": "resize-images",
+    "ContainerSize": "m1",
+    "Timeout": 60,
+    "Config": {
+        "ExposedPorts": {"80/tcp": {}},
+        "Tty": True,
+        "Env": ["WIDTH=640", "EMPTY="],
+        "Cmd": "resize --width 640 'a file'",
+        "Image": "registry.example.com:5000/team/tool:v1",
+        "WorkingDir": "/data",
+        "Entrypoint": ["/bin/sh", "-c"],
+        "Labels": {"team": "images"},
+        "StopSignal": "INT",
+    },
+    "HostConfig": {
+        "NetworkMode": "bridge",
+        "PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "8000-8010"}]},
+        "VolumesFrom": ["data:ro"],
+        "Links": ["database:db"],
+        "PublishAllPorts": True,
+    },
+    "NetworkingConfig": {"EndpointsConfig": None},
+}
+CHANGES: dict[str, Any] = {
+    "Name": "helloworld",
+    "ContainerSize": "s3",
+    "Created": "0001-01-01T00:00:00Z",
+    "Refresh": True,
+    "Config": {},
+    "HostConfig": {},
+    "NetworkingConfig": {"EndpointsConfig": None},
+}
+CLEARED_ENV: dict[str, Any] = {"Config": {"Env": []}}
+FILTERS_OBJECT: dict[str, Any] = {"name": {"helloworld": True}}
+FILTERS_LIST: dict[str, Any] = {"name": ["helloworld"], "label": ["team", "team=images"]}
+
+CALL_ID = "218b7b10-7f3f-4c02-9d4e-2f1c8a5e6b90"
+ENV_ERROR = 'Config.Env.1 is "=x", but must be VAR=value, with VAR not empty.'
+BAD_REQUEST: dict[str, Any] = {"message": ENV_ERROR, "errors": {"Config.Env.1": [ENV_ERROR]}}
+FUNC_NOT_FOUND = {"message": FuncNotFound("helloworld").message}
+CALL_NOT_FOUND = {"message": CallNotFound(CALL_ID).message}
+IMAGE_NOT_FOUND = {"message": ImageMissing("ubuntu").message}
+FUNC_EXISTS = {"message": FuncExists("helloworld").message}
+NEW_CALL = {"CallId": CALL_ID}
+CALL_PLACE = {"CallId": CALL_ID, "Status": "Running"}
+FUNC_STATUS: dict[str, Any] = {
+    "Total": 2,
+    "Pending": 0,
+    "Running": 0,
+    "Finished": 1,
+    "Failed": 1,
+    "List": [
+        {
+            "CallId": CALL_ID,
+            "Created": "2017-03-16T07:05:24.473Z",
+            "Status": "Failed",
+            "Message": ExitedBadly(7).message,
+        }
+    ],
+}
+LOG = (
+    '{"Time": "2017-03-16T07:05:24.473Z", "Event": "FINISHED", '
+    f'"CallId": "{CALL_ID}", "ShortStdout": "HelloWorld\\n"}}\n'
+)
+PROGRESS = (
+    '{"status":"Pulling from library/ubuntu","id":"latest"}\r\n{"status":"Pull complete"}\r\n'
+)
