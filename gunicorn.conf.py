@@ -9,8 +9,8 @@ keep_freed_memory()
 bind = settings.bind
 workers = settings.workers
 threads = settings.threads
-worker_class = "funcsvc.server.Worker"
-logger_class = "funcsvc.server.Logger"
+worker_class = "funcsvc.web.gunicorn.worker.DeadlineWorker"
+logger_class = "funcsvc.web.gunicorn.logger.Logger"
 reuse_port = not settings.bind.startswith("unix:")  # else one worker can get every connection
 control_socket_disable = True  # one path for each user, which a second service takes over
 backlog = 1024
@@ -19,7 +19,9 @@ timeout = 30  # a heartbeat of the worker; requests have deadlines of their own
 limit_request_line = 8190  # the filters of a listing are in it
 keepalive = settings.keepalive_seconds
 graceful_timeout = settings.graceful_timeout_seconds
-forwarded_allow_ips = ""  # X-Forwarded-For is read by funcsvc/hosts.py, and nothing else of it
+forwarded_allow_ips = (
+    ""  # X-Forwarded-For is read by funcsvc/model/hosts.py, and nothing else of it
+)
 accesslog = "-"
 loglevel = settings.log_level
 on_starting = check_address_is_free

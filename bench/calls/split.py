@@ -11,6 +11,8 @@ from dataclasses import replace
 from secrets import token_hex
 from typing import NamedTuple
 
+from funcsvc.worker.instance_supply import load_func
+
 from bench.calls.churn import STAGES, make_client, run_container, same_options
 from bench.calls.client import PAYLOAD, CallAddress, CallClient
 from bench.calls.pacer import Pacer
@@ -27,7 +29,6 @@ from funcsvc.engine.containers.protocol import OutputReader, make_frame
 from funcsvc.engine.worker_engine import WorkerEngine
 from funcsvc.model import MAX_OUTPUT_BYTES, SHORT_BYTES, NewCall, Outcome
 from funcsvc.store import BlockingClient, CallQueue, CallStore, RedisClient
-from funcsvc.worker.instance_supply import load_func
 
 _RUN_SECONDS = 30
 

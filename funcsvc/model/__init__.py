@@ -3,7 +3,6 @@
 Nothing here reads, writes, waits or knows JSON, HTTP, Redis or Docker.
 """
 
-from funcsvc.model.call_limits import max_running
 from funcsvc.model.calls import (
     MAX_OUTPUT_BYTES,
     MAX_PAYLOAD_BYTES,
@@ -14,6 +13,7 @@ from funcsvc.model.calls import (
     CallStatus,
     Event,
     Failure,
+    InstanceKind,
     NewCall,
     Outcome,
     ReservedCall,
@@ -63,6 +63,7 @@ __all__ = [
     "HostConfig",
     "Image",
     "ImageReference",
+    "InstanceKind",
     "InvalidReference",
     "NewCall",
     "Outcome",
@@ -75,6 +76,5 @@ __all__ = [
     "is_image_id",
     "is_loopback",
     "limited_address",
-    "max_running",
     "parse_image_reference",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,7 +17,7 @@ SHORT_BYTES = 255
 
 
 class CallStatus(StrEnum):
-    """Where a call is. `TRANSITIONS` has every way on."""
+    """Where a call is. One that runs is pending again if its command can't have begun."""
 
     PENDING = "Pending"
     RUNNING = "Running"
@@ -26,17 +26,15 @@ class CallStatus(StrEnum):
 
     @property
     def has_ended(self) -> bool:
-        """Whether there is no way on."""
-        return not TRANSITIONS[self]
+        """Whether it stays so."""
+        return self in (CallStatus.FINISHED, CallStatus.FAILED)
 
 
-TRANSITIONS: Mapping[CallStatus, frozenset[CallStatus]] = {
-    CallStatus.PENDING: frozenset({CallStatus.RUNNING}),
-    # back to pending only while its command can't have begun
-    CallStatus.RUNNING: frozenset({CallStatus.FINISHED, CallStatus.FAILED, CallStatus.PENDING}),
-    CallStatus.FINISHED: frozenset(),
-    CallStatus.FAILED: frozenset(),
-}
+class InstanceKind(StrEnum):
+    """Where a call's instance came from: it waited for the call, or was made for it."""
+
+    WAITING = "waiting"
+    NEW = "new"
 
 
 class Failure(StrEnum):
@@ -83,7 +81,7 @@ class BegunCall:
     token: str
     definition: str
     attempt: int
-    instance: str
+    container: str
     nonce: str
     running_ms: int
 
@@ -115,8 +113,8 @@ class CallState:
     output: bytes = b""
     failure: Failure | None = None
     message: str = ""
-    instance: str = ""
-    """What kind its instance is, `waiting` or `new`, where that is asked for and it has begun."""
+    instance_kind: InstanceKind | None = None
+    """Known only in lists of calls, and once the call has begun."""
 
 
 @dataclass(frozen=True, slots=True)

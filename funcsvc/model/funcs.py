@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -48,6 +49,41 @@ class HostConfig:
     links: Sequence[str] = ()
     publish_all_ports: bool = False
 
+    @property
+    def has_fixed_ports(self) -> bool:
+        """Whether it publishes on ports of the host that the engine doesn't choose."""
+        return any(one.host_port for bound in self.port_bindings.values() for one in bound)
+
+    @property
+    def names_other_containers(self) -> bool:
+        """Whether the engine looks up other containers when it creates this one."""
+        is_joined = self.network_mode.startswith("container:")
+        return bool(self.links or self.volumes_from or is_joined)
+
+    @property
+    def max_containers(self) -> int:
+        """How many containers find host ports at once; 0 is no limit.
+
+        Bindings that share a range each take a port of it. A container in the host's network
+        publishes nothing: the engine ignores its bindings.
+        """
+        if self.network_mode == "host":
+            return 0
+        takers = Counter(
+            (one.host_ip, one.host_port, port.rpartition("/")[2])
+            for port, bound in self.port_bindings.items()
+            for one in bound
+            if one.host_port
+        )
+        limits = (max(1, _ports_in(ports) // count) for (_, ports, _), count in takers.items())
+        return min(limits, default=0)
+
+
+def _ports_in(host_port: str) -> int:
+    """Return how many ports `8000` or `8000-8010` has."""
+    first, _, last = host_port.partition("-")
+    return int(last or first) - int(first) + 1
+
 
 @dataclass(frozen=True, slots=True)
 class Func:
@@ -60,3 +96,21 @@ class Func:
     created: datetime
     config: Config
     host_config: HostConfig
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether its instances may be made ahead of their calls.
+
+        Not where only a few can exist at once, nor where what they are tied to is looked up when
+        they are made, and could be another by the time of the call.
+        """
+        host = self.host_config
+        return not host.has_fixed_ports and not host.names_other_containers
+
+    def max_running(self, operators_limit: int) -> int:
+        """Return how many of its calls may run at once; 0 is no limit.
+
+        A container holds its host ports for as long as it exists.
+        """
+        limits = (operators_limit, self.host_config.max_containers)
+        return min((limit for limit in limits if limit > 0), default=0)

@@ -9,7 +9,7 @@ from funcsvc.schemas.call_queries import (
 )
 from funcsvc.schemas.calls import call_document, counts_document, event_line
 from funcsvc.schemas.changes import CHANGEABLE, EMPTY, ChangesSchema
-from funcsvc.schemas.func import FuncSchema, func_document, func_text
+from funcsvc.schemas.func import FuncSchema, func_document, func_text, load_func
 from funcsvc.schemas.json_body import MAX_DEFINITION_BYTES, parse_json_object
 from funcsvc.schemas.json_schema import (
     answer_schemas,
@@ -46,6 +46,7 @@ __all__ = [
     "func_document",
     "func_text",
     "load_flag",
+    "load_func",
     "load_listing",
     "load_log_query",
     "matching",

@@ -28,7 +28,7 @@ def call_document(call: CallState) -> dict[str, str]:
         "Created": _time(call.created_ms),
         "Status": str(call.status),
         "Message": call.message,
-        "Instance": call.instance,
+        "Instance": call.instance_kind or "",
     }
     return {key: text for key, text in document.items() if text}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +19,9 @@ from funcsvc.schemas.func import (
     HostConfigSchema,
     NetworkingConfigSchema,
     format_time,
+    func_document,
     func_text,
+    load_func,
 )
 
 _ZERO_TIME = "0001-01-01T00:00:00Z"
@@ -31,7 +32,6 @@ _SECTIONS: Mapping[str, type[Schema]] = {
     "HostConfig": HostConfigSchema,
     "NetworkingConfig": NetworkingConfigSchema,
 }
-_STORED = FuncSchema()  # without the operator's policy, which is for what is new
 
 
 class ChangesSchema(FuncSchema):
@@ -81,8 +81,8 @@ class Changes:
 
     def apply_to(self, definition: str) -> str:
         """Return a stored definition with the changes; raises InvalidDefinition."""
-        func = _STORED.load_stored(definition)
-        self._check_unchanged(func, json.loads(definition))
+        func = load_func(definition)
+        self._check_unchanged(func)
         config = func.config if self.env is None else replace(func.config, env=self.env)
         return func_text(
             replace(
@@ -94,8 +94,8 @@ class Changes:
             )
         )
 
-    def _check_unchanged(self, func: Func, stored: Mapping[str, Any]) -> None:
-        errors = {}
+    def _check_unchanged(self, func: Func) -> None:
+        errors, stored = {}, func_document(func)
         for path in self._differences(func):
             said, today = (_at(document, path) for document in (self.document, stored))
             name = ".".join(path)

@@ -106,6 +106,9 @@ class SizeName(Ruled[Size]):
             raise ValueError
         return size
 
+    def write(self, value: Size) -> str:
+        return value.name
+
 
 class TimeoutSeconds(Ruled[int]):
     """The longest that a call may run."""
@@ -130,6 +133,9 @@ class Reference(Ruled[ImageReference]):
             return parse_image_reference(_a(str, value))
         except InvalidReference as error:
             raise ValueError(f"an image reference, and {error}") from None
+
+    def write(self, value: ImageReference) -> str:
+        return value.text
 
 
 class Flag(Ruled[bool]):
@@ -184,6 +190,7 @@ class Env(Strings):
 
     rule = "a list of VAR=value"
     item_rule = "VAR=value, with VAR not empty"
+    is_shown_empty = True
     pattern = re.compile(r"[^=\x00]+=[^\x00]*")
     json_schema = list_of(matching(pattern.pattern))
 
@@ -299,6 +306,9 @@ class ExposedPorts(_PortMap):
         if _a(dict, entry):
             raise ValueError
 
+    def write(self, value: Sequence[str]) -> dict[str, Any]:
+        return {port: {} for port in value}
+
 
 class PortBindings(_PortMap):
     """Where each port is published on the host."""
@@ -313,6 +323,12 @@ class PortBindings(_PortMap):
     def parse_entry(self, entry: Any) -> Sequence[PortBinding]:
         return check_items(_a(list, entry), parse_port_binding, "an object with HostPort")
 
+    def write(self, value: Mapping[str, Sequence[PortBinding]]) -> dict[str, Any]:
+        return {
+            port: [{"HostIp": one.host_ip, "HostPort": one.host_port} for one in bound]
+            for port, bound in value.items()
+        }
+
 
 class EndpointsConfig(Ruled[None]):
     """The endpoints in user-defined networks, of which there are none."""
@@ -320,6 +336,7 @@ class EndpointsConfig(Ruled[None]):
     rule = "null or {}, for there are no user-defined networks"
     json_schema = _EMPTY_OBJECT
     answer_schema = NULL
+    is_shown_empty = True
 
     def parse(self, value: Any) -> None:
         if _a(dict, value):

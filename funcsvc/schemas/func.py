@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 
@@ -24,7 +25,6 @@ from funcsvc.model import (
     Func,
     HostConfig,
     Policy,
-    PortBinding,
 )
 from funcsvc.schemas import fields
 from funcsvc.schemas.combinations import (
@@ -35,6 +35,14 @@ from funcsvc.schemas.combinations import (
 )
 from funcsvc.schemas.json_body import parse_json_object
 from funcsvc.schemas.strict import Always, Ignored, StrictSchema
+
+MAX_CACHED_FUNCS = 512
+MAX_CACHED_CHARACTERS = 16 * 1024
+
+
+def format_time(time: datetime) -> str:
+    """Return a UTC time in RFC 3339 with milliseconds: `2017-03-16T07:05:24.473Z`."""
+    return f"{time.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 class ConfigSchema(StrictSchema):
@@ -85,11 +93,9 @@ class FuncSchema(StrictSchema):
     timeout_seconds = fields.TimeoutSeconds(
         data_key="Timeout", load_default=DEFAULT_TIMEOUT_SECONDS
     )
-    uuid: Field[Any] = Ignored(
-        data_key="UUID", metadata={"answer": {"type": "string", "format": "uuid"}}
-    )
+    uuid: Field[Any] = Ignored({"type": "string", "format": "uuid"}, data_key="UUID")
     created: Field[Any] = Ignored(
-        data_key="Created", metadata={"answer": {"type": "string", "format": "date-time"}}
+        {"type": "string", "format": "date-time"}, write=format_time, data_key="Created"
     )
     config = Always(ConfigSchema, data_key="Config")
     host_config = Nested(HostConfigSchema, data_key="HostConfig", load_default=HostConfig)
@@ -161,53 +167,19 @@ def func_text(func: Func) -> str:
 
 def func_document(func: Func) -> dict[str, Any]:
     """Return a func as an answer shows it: keys in order, absent and empty options left out."""
-    return {
-        "Name": func.name,
-        "ContainerSize": func.size.name,
-        "Timeout": func.timeout_seconds,
-        "UUID": func.uuid,
-        "Created": format_time(func.created),
-        "Config": _config_document(func.config),
-        "HostConfig": _host_config_document(func.host_config),
-        "NetworkingConfig": {"EndpointsConfig": None},
-    }
+    return _SCHEMA.write(func)
 
 
-def format_time(time: datetime) -> str:
-    """Return a UTC time in RFC 3339 with milliseconds: `2017-03-16T07:05:24.473Z`."""
-    return f"{time.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+def load_func(definition: str) -> Func:
+    """Return the func of a stored definition. The last short ones are cached."""
+    if len(definition) > MAX_CACHED_CHARACTERS:
+        return _SCHEMA.load_stored(definition)
+    return _load_cached(definition)
 
 
-def _config_document(config: Config) -> dict[str, Any]:
-    return _without_empty(
-        ExposedPorts={port: {} for port in config.exposed_ports},
-        Tty=config.tty,
-        Env=config.env,
-        Cmd=config.cmd,
-        Image=config.image.text,
-        WorkingDir=config.working_dir,
-        Entrypoint=config.entrypoint,
-        Labels=config.labels,
-        StopSignal=config.stop_signal,
-    )
+@lru_cache(maxsize=MAX_CACHED_FUNCS)
+def _load_cached(definition: str) -> Func:
+    return _SCHEMA.load_stored(definition)
 
 
-def _host_config_document(host_config: HostConfig) -> dict[str, Any]:
-    return _without_empty(
-        NetworkMode=host_config.network_mode,
-        PortBindings={
-            port: [_binding_document(binding) for binding in bindings]
-            for port, bindings in host_config.port_bindings.items()
-        },
-        VolumesFrom=host_config.volumes_from,
-        Links=host_config.links,
-        PublishAllPorts=host_config.publish_all_ports,
-    )
-
-
-def _binding_document(binding: PortBinding) -> dict[str, str]:
-    return {"HostIp": binding.host_ip, "HostPort": binding.host_port}
-
-
-def _without_empty(**options: Any) -> dict[str, Any]:
-    return {key: value for key, value in options.items() if value or key == "Env"}
+_SCHEMA = FuncSchema()  # without the operator's policy, which is for new funcs alone

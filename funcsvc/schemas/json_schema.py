@@ -139,7 +139,7 @@ def _answered(field: Field[Any], component: str) -> JsonSchema:
         return reference(component)
     if isinstance(field, Ruled):
         return field.answer_schema or field.json_schema
-    given: JsonSchema = field.metadata["answer"]
+    given: JsonSchema = getattr(field, "answer_schema", {})
     return given
 
 

@@ -27,6 +27,9 @@ class Ruled(fields.Field[T]):
     rule: str
     json_schema: dict[str, Any]
     answer_schema: dict[str, Any] | None = None
+    is_shown_empty = False
+    """Whether an answer shows it although it is empty."""
+
     default_error_messages = {"required": "is missing, but is required: {rule}."}
 
     def make_error(self, key: str, **kwargs: object) -> ValidationError:
@@ -35,6 +38,10 @@ class Ruled(fields.Field[T]):
     def parse(self, value: Any) -> T:
         """Return the value as the model has it."""
         raise NotImplementedError
+
+    def write(self, value: T) -> Any:
+        """Return the model's value as an answer has it."""
+        return value
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -53,8 +60,19 @@ def broken(value: Any, rule: str) -> str:
 class Ignored(fields.Field[Any]):
     """A field that clients send and the service gives: any value is accepted and dropped.
 
-    `metadata["answer"]` is the JSON Schema of what the service gives.
+    `answer_schema` is the JSON Schema of what the service gives.
     """
+
+    def __init__(
+        self,
+        answer_schema: dict[str, Any],
+        *,
+        write: Callable[[Any], Any] = str,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.answer_schema = answer_schema
+        self.write = write
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -87,6 +105,21 @@ class StrictSchema(Schema):
         self._keys_to_read = {
             key for key, (_, field) in self._fields_by_key.items() if _speaks_when_absent(field)
         }
+        self._writers = [
+            (key, name, *_writer(field)) for key, (name, field) in self._fields_by_key.items()
+        ]
+
+    def write(self, model: Any) -> dict[str, Any]:
+        """Return a model as an answer shows it: keys in the fields' order, no empty options.
+
+        An option that the model doesn't have is written as None.
+        """
+        document = {}
+        for key, name, write, is_shown_empty in self._writers:
+            value = getattr(model, name, None)
+            if value or is_shown_empty:
+                document[key] = write(value)
+        return document
 
     def _deserialize(self, data: Any, *, error_store: ErrorStore, **options: Any) -> Any:
         """Read one object as marshmallow does, but look only at the fields that are there.
@@ -125,6 +158,15 @@ class StrictSchema(Schema):
             for path, sentences in _sentences(messages, self, document, ""):
                 field_errors.setdefault(path, []).extend(sentences)
             raise InvalidDefinition(field_errors) from None
+
+
+def _writer(field: fields.Field[Any]) -> tuple[Callable[[Any], Any], bool]:
+    """Return how a field is written, and whether it is although it is empty."""
+    if isinstance(field, fields.Nested):
+        nested: Any = field.schema
+        return nested.write, True
+    written: Any = field
+    return written.write, getattr(field, "is_shown_empty", False)
 
 
 def _speaks_when_absent(field: fields.Field[Any]) -> bool:

@@ -62,10 +62,10 @@ pid_t start_command(const struct frame *frame, const char *path, int input)
 {
     int report[2], error = 0;
     if (pipe2(report, O_CLOEXEC) != 0)
-        finish('F', errno);
+        finish(MARK_STARTER_FAILED, errno);
     pid_t command = fork();
     if (command < 0)
-        finish('F', errno);
+        finish(MARK_STARTER_FAILED, errno);
     if (command == 0) {
         execute(frame, path, input);
         error = errno;
@@ -74,7 +74,7 @@ pid_t start_command(const struct frame *frame, const char *path, int input)
     close(input);
     close(report[1]);
     if (read(report[0], &error, sizeof error) == sizeof error)
-        finish('N', error);
+        finish(MARK_NOT_EXECUTABLE, error);
     close(report[0]);
     return command;
 }

@@ -25,22 +25,22 @@ void write_all(int stream, const char *bytes, size_t count)
 }
 
 /* One write, so that a pipe keeps it in one piece, whoever else writes. */
-void write_mark(int stream, char kind, unsigned number)
+void write_mark(int stream, enum mark kind, unsigned number)
 {
     char mark[MARK_BYTES + 1];
     snprintf(mark, sizeof mark, "%.*s %c %08u\n", NONCE_BYTES, nonce, kind, number);
     write_all(stream, mark, MARK_BYTES);
 }
 
-static int exit_status(char kind, unsigned number)
+static int exit_status(enum mark kind, unsigned number)
 {
-    if (kind == 'X' || kind == 'O')
+    if (kind == MARK_EXITED || kind == MARK_OUT_OF_MEMORY)
         return number;
-    if (kind == 'S')
+    if (kind == MARK_KILLED)
         return 128 + number;
-    if (kind == 'P' || (kind == 'N' && number == ENOENT))
+    if (kind == MARK_NOT_FOUND || (kind == MARK_NOT_EXECUTABLE && number == ENOENT))
         return NOT_FOUND;
-    return kind == 'N' ? NOT_EXECUTABLE : NOT_STARTED;
+    return kind == MARK_NOT_EXECUTABLE ? NOT_EXECUTABLE : NOT_STARTED;
 }
 
 /* The end of a container costs its engine some 100 ms of work. It begins when the one who is attached
@@ -50,7 +50,7 @@ static void wait_to_be_let_go(void)
     poll(&(struct pollfd){STDIN_FILENO, POLLIN, 0}, 1, LET_GO_MS);
 }
 
-_Noreturn void finish(char kind, unsigned number)
+_Noreturn void finish(enum mark kind, unsigned number)
 {
     write_mark(STDOUT_FILENO, kind, number);
     write_mark(STDERR_FILENO, kind, number);

@@ -1,7 +1,7 @@
 /*
  * The first process of every container. It waits for one frame on its standard input, runs the
  * command that the frame names, and marks on the output streams where the call begins and ends.
- * docs/starter.md says why it is as it is; funcsvc/engine/protocol.py is the other side.
+ * docs/starter.md says why it is as it is; funcsvc/engine/containers/protocol.py is the other side.
  *
  *   frame   "FSV1" | length | nonce | flags | count | variables | count | words | length | payload
  *             4        4    |   32      4       4                   4               4            |
@@ -58,7 +58,7 @@ struct call {
 static void open_pipe(int ends[2])
 {
     if (pipe2(ends, O_CLOEXEC) != 0 || fcntl(ends[1], F_SETFL, O_NONBLOCK) != 0)
-        finish('F', errno);
+        finish(MARK_STARTER_FAILED, errno);
 }
 
 /* By the path, and not by TIOCGPTPEER, which not every runtime knows. */
@@ -68,10 +68,10 @@ static void open_terminal(int ends[2])
     char path[64];
     ends[1] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
     if (ends[1] < 0 || unlockpt(ends[1]) != 0 || ptsname_r(ends[1], path, sizeof path) != 0)
-        finish('F', errno);
+        finish(MARK_STARTER_FAILED, errno);
     ends[0] = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (ends[0] < 0 || ioctl(ends[1], TIOCSWINSZ, &size) != 0)
-        finish('F', errno);
+        finish(MARK_STARTER_FAILED, errno);
 }
 
 /* At a line's start one key ends the input; elsewhere the first one only sends the line off. */
@@ -195,8 +195,8 @@ static _Noreturn void finish_ended(int status, bool has_oom_struck)
     bool was_killed = WIFSIGNALED(status);
     unsigned number = was_killed ? WTERMSIG(status) : WEXITSTATUS(status);
     if (status != 0 && has_oom_struck)
-        finish('O', was_killed ? 128 + number : number);
-    finish(was_killed ? 'S' : 'X', number);
+        finish(MARK_OUT_OF_MEMORY, was_killed ? 128 + number : number);
+    finish(was_killed ? MARK_KILLED : MARK_EXITED, number);
 }
 
 static _Noreturn void run(struct frame *frame, int signals)
@@ -204,7 +204,7 @@ static _Noreturn void run(struct frame *frame, int signals)
     struct call call = {.frame = frame, .signals = signals, .master = -1};
     const char *path = find_command(frame->words[0], frame->environment);
     if (path == NULL)
-        finish('P', 0);
+        finish(MARK_NOT_FOUND, 0);
     long oom_kills = count_oom_kills();
     start(&call, path);
     write_payload(&call);
@@ -222,6 +222,6 @@ int main(void)
     int signals = watch_signals();
     read_frame(&frame, signals);
     parse_frame(&frame);
-    write_mark(STDOUT_FILENO, 'B', 0);
+    write_mark(STDOUT_FILENO, MARK_BEGUN, 0);
     run(&frame, signals);
 }

@@ -30,9 +30,20 @@ char **place_of(const char *variable, char **environment);
 
 enum { NOT_STARTED = 125 }; /* an exit status: the starter has run nothing */
 
+/* The kinds of marks, by the letter that stands in them; starter.c says what each means. */
+enum mark {
+    MARK_BEGUN = 'B',
+    MARK_EXITED = 'X',
+    MARK_KILLED = 'S',
+    MARK_OUT_OF_MEMORY = 'O',
+    MARK_NOT_FOUND = 'P',
+    MARK_NOT_EXECUTABLE = 'N',
+    MARK_STARTER_FAILED = 'F',
+};
+
 void write_all(int stream, const char *bytes, size_t count);
-void write_mark(int stream, char kind, unsigned number);
-_Noreturn void finish(char kind, unsigned number);
+void write_mark(int stream, enum mark kind, unsigned number);
+_Noreturn void finish(enum mark kind, unsigned number);
 _Noreturn void refuse(const char *why);
 
 /* signals.c */

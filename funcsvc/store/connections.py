@@ -12,9 +12,8 @@ from redis.retry import Retry
 from funcsvc.config import is_sentinel_url
 
 
-def make_pool(url: str, timeout_seconds: float, max_connections: int) -> redis.ConnectionPool:
-    """Return a bounded pool of connections that wait for half of the time, and never retry."""
-    command_seconds = timeout_seconds / 2
+def make_pool(url: str, command_seconds: float, max_connections: int) -> redis.ConnectionPool:
+    """Return a bounded pool of connections, on which a command has this time and no retries."""
     options: dict[str, Any] = {
         "max_connections": max_connections,
         "socket_timeout": command_seconds,

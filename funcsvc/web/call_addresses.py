@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hmac
-import json
 import re
 from threading import Lock
-from typing import Any
 
 from cachetools import LRUCache
 
-from funcsvc.model import max_running
+from funcsvc.model import Func
 from funcsvc.model.errors import CallNotFound, FuncNotFound
+from funcsvc.schemas import load_func
 from funcsvc.store import FuncStore
 
 MAX_KNOWN_FUNCS = 1024
@@ -19,12 +18,12 @@ MAX_KNOWN_FUNCS = 1024
 _CALL_ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 
 
-def find_func(funcs: FuncStore, name: str, uuid: str) -> dict[str, Any]:
-    """Return the definition at an address; a wrong UUID is FuncNotFound, as a wrong name is."""
-    definition: dict[str, Any] = json.loads(funcs.get_func(name))
-    if not _is_same(definition["UUID"], uuid):
+def find_func(funcs: FuncStore, name: str, uuid: str) -> Func:
+    """Return the func at an address. Raises FuncNotFound, for a wrong UUID as for a wrong name."""
+    func = load_func(funcs.get_func(name))
+    if not _is_same(func.uuid, uuid):
         raise FuncNotFound(name)
-    return definition
+    return func
 
 
 class CallLimits:
@@ -46,10 +45,10 @@ class CallLimits:
             known = self._known.get(name)
         if known and _is_same(known[0], uuid):
             return known[1]
-        definition = find_func(self._funcs, name, uuid)
-        limit = max_running(definition, self._max_running)
+        func = find_func(self._funcs, name, uuid)
+        limit = func.max_running(self._max_running)
         with self._lock:
-            self._known[name] = (definition["UUID"], limit)
+            self._known[name] = (func.uuid, limit)
         return limit
 
 

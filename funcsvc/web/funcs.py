@@ -18,17 +18,16 @@ from funcsvc.schemas import (
     load_listing,
     newest_first,
 )
-from funcsvc.store import CallStore, FuncStore
+from funcsvc.store import FuncStore, Stores
 from funcsvc.web.answers import Answer, ShortAnswer
 from funcsvc.web.bodies import read_json_object
 from funcsvc.web.call_addresses import check_call_id
 
 
-def make_blueprint(
-    policy: Policy, engine: WebEngine, store: FuncStore, calls: CallStore
-) -> Blueprint:
+def make_blueprint(policy: Policy, engine: WebEngine, stores: Stores) -> Blueprint:
     """Return the blueprint of /funcs over its parts."""
     blueprint = Blueprint("funcs", __name__)
+    store = stores.funcs
     schema, changes_schema = FuncSchema(policy), ChangesSchema()
 
     @blueprint.post("/funcs/create")
@@ -63,7 +62,7 @@ def make_blueprint(
 
     @blueprint.get("/funcs/call/<call_id>")
     def get_func_of_call(call_id: str) -> Response:
-        name = calls.get_func_name(check_call_id(call_id))
+        name = stores.calls.get_func_name(check_call_id(call_id))
         return ShortAnswer(store.get_func(name))
 
     return blueprint

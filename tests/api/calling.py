@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from flask.testing import FlaskClient
 
 from funcsvc.model import Failure, Outcome
-from tests.fake_calls import FakeCallStore
+from tests.fakes import FakeCallStore
 
 OTHER_UUID = "e62c014e-386c-42ea-8d07-41d44e98cc3d"
 NO_CALL = "218b7b10-0000-4000-8000-000000000000"

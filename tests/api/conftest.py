@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,9 +12,9 @@ from flask.testing import FlaskClient
 
 from funcsvc.config import load_settings
 from funcsvc.model import MEGABYTE, Capacity, Image
+from funcsvc.store import open_stores
 from funcsvc.web import create_app
-from tests.fake_calls import FakeCallStore
-from tests.fakes import FakeEngine, FakeFuncStore
+from tests.fakes import FakeCallStore, FakeEngine, FakeFuncStore
 
 
 @pytest.fixture
@@ -43,10 +44,12 @@ def client(store, engine, calls) -> FlaskClient:
 def make_client(
     store, engine, calls: FakeCallStore | None = None, **environment: str
 ) -> FlaskClient:
+    settings = load_settings(environment)
+    stores = open_stores(settings)
     if store is not None:  # else the test is of the real ones
         calls = calls or FakeCallStore(store)
-    settings, events = load_settings(environment), calls.events if calls else None
-    return create_app(settings, store, engine, calls, events).test_client()
+        stores = replace(stores, funcs=store, calls=calls, events=calls.events)
+    return create_app(settings, stores, engine).test_client()
 
 
 @pytest.fixture(scope="session")

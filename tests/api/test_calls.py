@@ -11,7 +11,7 @@ from funcsvc.model import MAX_PAYLOAD_BYTES
 from funcsvc.model.errors import StoreUnavailable
 from tests.api.calling import HELLO, NO_CALL, OTHER_UUID, make_func
 from tests.api.conftest import make_client
-from tests.fake_calls import FakeCallStore
+from tests.fakes import FakeCallStore
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from funcsvc.model import errors
-from funcsvc.store import AnswerLost
+from funcsvc.store.translation import AnswerLost
 
 HELLO = {"Name": "helloworld", "Config": {"Image": "ubuntu"}}
 SECRET = "secret-of-10.0.0.1"

@@ -13,7 +13,7 @@ from funcsvc.web.logs import stream as log_stream
 from tests import servers
 from tests.api.calling import FAILED, HELLO, NO_CALL, CalledFunc, make_func
 from tests.api.conftest import make_client
-from tests.fake_calls import FakeCallStore
+from tests.fakes import FakeCallStore
 
 
 @pytest.fixture

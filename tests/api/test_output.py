@@ -23,7 +23,7 @@ from tests.api.calling import (
     make_func,
 )
 from tests.api.conftest import make_client
-from tests.fake_calls import FakeCallStore
+from tests.fakes import FakeCallStore
 
 ENDS = [
     (HELLO, "200 OK", b"HelloWorld\n", "text/plain; charset=utf-8"),
@@ -79,7 +79,7 @@ def test_ended_call_is_answered_once(client, func, more, outcome, status, body, 
 
 @pytest.mark.parametrize(("outcome", "status", "body", "kind"), ENDS)
 def test_sync_call_is_answered_as_its_output_is(func, calls, outcome, status, body, kind):
-    calls.wait_for_call = lambda call_id, seconds: calls.end(call_id, outcome)
+    calls.wait_for_end = lambda call_id, seconds: calls.end(call_id, outcome)
     answer = func.client.post(func.path("call", "sync"))
     assert (answer.status, answer.data, answer.content_type) == (status, body, kind)
     assert func.client.get(func.path("output", calls.accepted[0].id)).status_code == 404
@@ -212,7 +212,7 @@ def test_wait_outlasts_a_redis_that_is_gone_for_a_while(func, calls, monkeypatch
             raise StoreUnavailable("it can't be reached")
         calls.end(call_id, HELLO)
 
-    calls.wait_for_call = fail_then_end
+    calls.wait_for_end = fail_then_end
     answer = func.client.post(func.path("call", "sync"))
     assert (answer.status_code, answer.data) == (200, b"HelloWorld\n")
     assert len(calls.accepted) == 1
@@ -226,7 +226,7 @@ def test_sync_is_told_its_call_where_redis_stays_away(store, engine, monkeypatch
     def fail(call_id: str, seconds: float) -> None:
         raise StoreUnavailable("it can't be reached")
 
-    calls.wait_for_call = fail
+    calls.wait_for_end = fail
     answer = func.client.post(func.path("call", "sync"))
     assert (answer.status_code, answer.get_json()["Status"]) == (202, "Pending")
 
@@ -236,7 +236,7 @@ def test_call_that_goes_while_it_is_waited_for_is_not_found(func, calls):
         calls.end(call_id, HELLO)
         calls.delete_call(call_id)
 
-    calls.wait_for_call = end_and_remove
+    calls.wait_for_end = end_and_remove
     assert func.client.post(func.path("call", "sync")).status_code == 404
 
 

@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from funcsvc.config import load_settings
-from funcsvc.store import FuncStore, RedisKeys
-from funcsvc.web.app import make_client as make_redis_client
+from funcsvc.store import open_stores
 from tests.api.conftest import make_client
 from tests.fakes import FakeEngine, FakeFuncStore
 
@@ -232,5 +231,5 @@ def test_definition_read_back_from_redis_equals_the_one_answered(real_client, do
 def real_client(redis_url, redis_prefix):
     """A client of the application over the real Redis, and its store."""
     environment = {"FUNCSVC_REDIS_URL": redis_url, "FUNCSVC_REDIS_PREFIX": redis_prefix}
-    store = FuncStore(make_redis_client(load_settings(environment)), RedisKeys(redis_prefix))
+    store = open_stores(load_settings(environment)).funcs
     return make_client(store, FakeEngine(has_every_image=True)), store

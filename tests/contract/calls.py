@@ -21,19 +21,14 @@ from funcsvc.model import (
     ReservedCall,
 )
 from funcsvc.model.errors import CallNotFound
-from funcsvc.store import (
-    BlockingClient,
-    CallQueue,
-    CallStore,
-    EventLog,
-    FuncStore,
-    RedisClient,
-    RedisKeys,
-)
-from tests.contract.stores import MAX_THREADS, new_func
+from funcsvc.store.calls import RedisCallStore
+from funcsvc.store.events import RedisEventLog
+from funcsvc.store.funcs import RedisFuncStore
+from funcsvc.store.keys import RedisKeys
+from funcsvc.store.queue import RedisCallQueue
+from tests.contract.stores import make_client, new_func
 from tests.contract.whole_state import CALL_OVERHEAD_BYTES
-from tests.fake_calls import FakeCallStore
-from tests.fakes import FakeFuncStore
+from tests.fakes import FakeCallStore, FakeFuncStore
 
 ENDED = Outcome(output=b"out")
 LATE = Outcome(output=b"late")
@@ -95,30 +90,31 @@ class FakeService(Service):
 class RealService(Service):
     """The stores over one Redis, and a worker on the engine `here`; settings may be any."""
 
-    def __init__(self, url: str, prefix: str, seconds: float = 10, **options) -> None:
+    def __init__(
+        self, url: str, prefix: str, seconds: float = 10, limits: dict | None = None, **options
+    ) -> None:
         self.settings = make_settings(url, prefix, redis_timeout_seconds=seconds, **options)
         self.keys = RedisKeys(prefix)
-        self.client = RedisClient(url, timeout_seconds=seconds, max_connections=MAX_THREADS)
-        self.blocking = BlockingClient(self.settings, MAX_THREADS)
-        self.funcs = FuncStore(self.client, self.keys)
-        self.calls = CallStore(self.client, self.blocking, self.settings)
-        self.events = EventLog(self.client, self.blocking, self.keys)
+        self.client = make_client(url, seconds, **limits or {})
+        self.funcs = RedisFuncStore(self.client, self.keys)
+        self.calls = RedisCallStore(self.client, self.settings)
+        self.events = RedisEventLog(self.client, self.keys)
         self.queue = self.new_queue()
         self._tokens: dict[str, str] = {}
 
-    def new_queue(self, engine: str = "here", **options) -> CallQueue:
+    def new_queue(self, engine: str = "here", **options) -> RedisCallQueue:
         """Return the queue of another worker; options are settings."""
-        return CallQueue(self.client, self.blocking, replace(self.settings, **options), engine)
+        return RedisCallQueue(self.client, replace(self.settings, **options), engine)
 
-    def reserve(self, queue: CallQueue | None = None) -> ReservedCall:
+    def reserve(self, queue: RedisCallQueue | None = None) -> ReservedCall:
         """Reserve the next call, which has to be there."""
         queue = queue or self.queue
         call = queue.reserve_call(queue.new_token())
         assert call is not None
         return call
 
-    def begin(self, queue: CallQueue | None = None) -> tuple[ReservedCall, str]:
-        """Reserve and begin the next call; return it with the name of its instance."""
+    def begin(self, queue: RedisCallQueue | None = None) -> tuple[ReservedCall, str]:
+        """Reserve and begin the next call; return it with the name of its container."""
         queue = queue or self.queue
         call = self.reserve(queue)
         instance = f"instance-of-{call.token}"
@@ -137,7 +133,7 @@ class RealService(Service):
             self.run(call_id)
         assert self.queue.end_call(self._tokens.pop(call_id), outcome)
 
-    def age(self, token: str, seconds: float, queue: CallQueue | None = None) -> None:
+    def age(self, token: str, seconds: float, queue: RedisCallQueue | None = None) -> None:
         """Make it that long since the lease of a hold, and of its worker, has ended."""
         queue = queue or self.queue
         older = self.new_queue(queue.engine, lease_seconds=-seconds)
@@ -147,7 +143,6 @@ class RealService(Service):
     def close(self) -> None:
         """Close every connection."""
         self.client.close()
-        self.blocking.close()
 
 
 def make_settings(url: str, prefix: str, **options) -> Settings:
@@ -196,7 +191,7 @@ def wait_until(condition, seconds: float = 10) -> None:
 
 def wait(service, call_id: str, seconds: float = 5) -> float:
     """Wait for a call; return at what time it was over."""
-    service.calls.wait_for_call(call_id, seconds)
+    service.calls.wait_for_end(call_id, seconds)
     return time.monotonic()
 
 

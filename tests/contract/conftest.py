@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import docker
 import pytest
 
-from funcsvc.store import FuncStore
+from funcsvc.store.funcs import RedisFuncStore
 from tests.contract.calls import FakeService, RealService
 from tests.contract.redis_proxy import RedisProxy
 from tests.contract.stores import PATIENCE_SECONDS, make_store, new_func
@@ -60,7 +60,7 @@ def image_without_command(make_image) -> str:
 
 
 @pytest.fixture
-def real_store(redis_url, redis_prefix) -> FuncStore:
+def real_store(redis_url, redis_prefix) -> RedisFuncStore:
     """A store over the real Redis; its keys are of this test alone."""
     return make_store(redis_url, redis_prefix)
 

@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 from funcsvc.model import Func
 from funcsvc.schemas import FuncSchema, func_document
-from funcsvc.store import FuncStore, RedisClient, RedisKeys
+from funcsvc.store.client import ClientLimits, RedisClient
+from funcsvc.store.funcs import RedisFuncStore
+from funcsvc.store.keys import RedisKeys
 
 FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 PATIENCE_SECONDS = 1.0
@@ -25,6 +27,11 @@ def new_func(
     return func, json.dumps(func_document(func), ensure_ascii=False)
 
 
-def make_store(url: str, prefix: str, seconds: float = 10) -> FuncStore:
-    client = RedisClient(url, timeout_seconds=seconds, max_connections=128)
-    return FuncStore(client, RedisKeys(prefix))
+def make_client(url: str, seconds: float = 10, **limits: float) -> RedisClient:
+    """Return a client that many threads may use; other limits may be given by name."""
+    given = {"max_threads": MAX_THREADS, "max_blocked": MAX_THREADS, **limits}
+    return RedisClient(url, ClientLimits(timeout_seconds=seconds, **given))
+
+
+def make_store(url: str, prefix: str, seconds: float = 10, **limits: float) -> RedisFuncStore:
+    return RedisFuncStore(make_client(url, seconds, **limits), RedisKeys(prefix))

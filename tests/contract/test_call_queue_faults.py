@@ -65,7 +65,7 @@ def test_begin_and_end_whose_answers_are_lost_are_made_once(
     call = fragile.reserve()
     proxy.fault = fault
     assert ask(lambda: fragile.queue.begin_call(call.token, "instance", "nonce"))
-    assert fragile.queue.get_instances_in_use(["instance"]) == {"instance"}
+    assert fragile.queue.get_containers_in_use(["instance"]) == {"instance"}
     proxy.fault = fault
     ended = ask(lambda: fragile.queue.end_call(call.token, ENDED))
     assert ended == (fault == "cut before")
@@ -128,7 +128,7 @@ def test_limit_holds_with_many_workers_while_calls_come_and_end(real, func, make
         while len(ended) < 120:
             call = service.queue.reserve_call(service.queue.new_token())
             if call is None:
-                service.queue.wait_for_call(0.1)
+                service.queue.wait_for_pending(0.1)
                 continue
             with lock:
                 running["hello"] += 1

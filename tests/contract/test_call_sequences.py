@@ -176,7 +176,7 @@ class CallMachine(RuleBasedStateMachine):
             del self.owners[token]
             return
         again = self.queues[engine].adopt_call(token)
-        assert (again.id, again.instance) == (found.id, found.instance)
+        assert (again.id, again.container) == (found.id, found.container)
 
     @precondition(lambda self: self.requests)
     @rule(data=st.data())

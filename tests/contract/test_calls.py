@@ -26,7 +26,7 @@ from tests.contract.calls import (
 )
 from tests.contract.stores import new_func
 from tests.contract.whole_state import CALL_OVERHEAD_BYTES
-from tests.fake_calls import CALL_OVERHEAD_BYTES as FAKE_OVERHEAD_BYTES
+from tests.fakes.calls import CALL_OVERHEAD_BYTES as FAKE_OVERHEAD_BYTES
 
 
 def test_accepted_call_is_pending_and_counted(service):

@@ -8,7 +8,10 @@ import pytest
 from limits import parse
 
 from funcsvc.model.errors import StoreUnavailable, TooManyAttempts
-from funcsvc.store import FailedAttempts, RedisKeys, make_pool
+from funcsvc.store import FailedAttempts
+from funcsvc.store.attempts import RedisFailedAttempts
+from funcsvc.store.connections import make_pool
+from funcsvc.store.keys import RedisKeys
 from tests.contract.stores import PATIENCE_SECONDS
 
 HOME, AWAY = "198.51.100.7", "2001:db8:2:3::"
@@ -19,8 +22,8 @@ def make_attempts(redis_url, redis_prefix):
     """Make counters, each with a client of its own, as each process has."""
 
     def make(limit: str, url: str = redis_url) -> FailedAttempts:
-        pool = make_pool(url, PATIENCE_SECONDS, max_connections=4)
-        return FailedAttempts(pool, RedisKeys(redis_prefix), parse(limit))
+        pool = make_pool(url, PATIENCE_SECONDS / 2, max_connections=4)
+        return RedisFailedAttempts(pool, RedisKeys(redis_prefix), parse(limit))
 
     return make
 

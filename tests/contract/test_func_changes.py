@@ -12,7 +12,7 @@ import pytest
 
 from funcsvc.model.errors import FuncNotFound, InvalidDefinition, StoreUnavailable
 from funcsvc.schemas import ChangesSchema
-from funcsvc.store import FuncStore, RedisClient, RedisKeys
+from funcsvc.store.keys import RedisKeys
 from funcsvc.store.scripts import get_script
 from tests.contract.stores import PATIENCE_SECONDS, make_store, new_func
 
@@ -216,9 +216,8 @@ def test_update_script_writes_only_over_what_was_read(redis_client, redis_prefix
 def test_change_that_is_late_again_is_reported_as_not_made(redis_url, redis_prefix, real_store):
     func, definition = new_func()
     real_store.create_func(func, definition)
-    client = RedisClient(redis_url, timeout_seconds=10, max_connections=1)
-    client._deadline_ms = -1000  # as if every command took longer than its time
-    late = FuncStore(client, RedisKeys(redis_prefix))
+    # as if every command took longer than its time
+    late = make_store(redis_url, redis_prefix, deadline_share=-0.2)
     for use in (
         lambda: late.update_func("hello", change(Timeout=5)),
         lambda: late.delete_func("hello"),

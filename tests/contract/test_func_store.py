@@ -9,7 +9,9 @@ import pytest
 
 from funcsvc.model import Func
 from funcsvc.model.errors import FuncExists, FuncNotFound, StoreUnavailable
-from funcsvc.store import FuncStore, RedisClient, RedisKeys
+from funcsvc.store.client import ClientLimits, RedisClient
+from funcsvc.store.funcs import RedisFuncStore
+from funcsvc.store.keys import RedisKeys
 from funcsvc.store.scripts import get_script
 from tests.contract.stores import PATIENCE_SECONDS, make_store, new_func
 
@@ -132,20 +134,23 @@ def run_script(redis_client, prefix: str, *, deadline_ms_from_now: int) -> bytes
 
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_create_works_also_when_the_clocks_have_moved_apart(redis_url, redis_prefix, hours):
-    client = RedisClient(redis_url, timeout_seconds=10, max_connections=1)
-    store = FuncStore(client, RedisKeys(redis_prefix))
+    jump_seconds = 0
+    client = RedisClient(
+        redis_url, ClientLimits(timeout_seconds=10), lambda: time.monotonic() + jump_seconds
+    )
+    store = RedisFuncStore(client, RedisKeys(redis_prefix))
     store.create_func(*new_func("before"))
-    client._clock_offset_ms += hours * 3600 * 1000
+    jump_seconds = hours * 3600
     func, definition = new_func()
     store.create_func(func, definition)
     assert store.get_func("hello") == definition
 
 
 def test_create_that_is_late_again_is_reported_as_not_stored(redis_url, redis_prefix, real_store):
-    client = RedisClient(redis_url, timeout_seconds=10, max_connections=1)
-    client._deadline_ms = -1000  # as if every command took longer than its time
+    # as if every command took longer than its time
+    late = make_store(redis_url, redis_prefix, deadline_share=-0.2)
     with pytest.raises(StoreUnavailable) as caught:
-        FuncStore(client, RedisKeys(redis_prefix)).create_func(*new_func())
+        late.create_func(*new_func())
     assert caught.value.message == "Redis can't be used: it did not answer in time."
     with pytest.raises(FuncNotFound):
         real_store.get_func("hello")

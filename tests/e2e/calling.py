@@ -6,14 +6,14 @@ import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import uuid4
 
 from funcsvc.config import Settings, load_settings
 from funcsvc.model import Outcome, ReservedCall
 from funcsvc.model.errors import StoreUnavailable
 from funcsvc.schemas import FuncSchema, func_text
-from funcsvc.store import BlockingClient, CallQueue, CallStore, FuncStore, RedisClient, RedisKeys
+from funcsvc.store import open_stores
 from tests import servers
 
 HELLO = Outcome(output=b"HelloWorld\n", short_stdout=b"HelloWorld\n")
@@ -25,17 +25,11 @@ class Calls:
     """The calls of one Redis, as a worker and as a test look at them."""
 
     settings: Settings
-    client: RedisClient = field(init=False)
-    blocking: BlockingClient = field(init=False)
 
     def __post_init__(self) -> None:
-        self.client = RedisClient(
-            self.settings.redis_url, timeout_seconds=10, max_connections=MAX_THREADS
-        )
-        self.blocking = BlockingClient(self.settings, MAX_THREADS)
-        self.store = CallStore(self.client, self.blocking, self.settings)
-        self.funcs = FuncStore(self.client, RedisKeys(self.settings.redis_prefix))
-        self.queue = CallQueue(self.client, self.blocking, self.settings, "engine-of-the-test")
+        self._stores = open_stores(self.settings, max_threads=MAX_THREADS, max_blocked=MAX_THREADS)
+        self.store, self.funcs = self._stores.calls, self._stores.funcs
+        self.queue = self._stores.open_queue("engine-of-the-test")
 
     def create_func(self, name: str) -> str:
         """Store a func, and return its UUID."""
@@ -60,14 +54,17 @@ class Calls:
 
     def close(self) -> None:
         """Close every connection."""
-        self.client.close()
-        self.blocking.close()
+        self._stores.close()
 
 
 @contextlib.contextmanager
 def calls_of(redis_url: str, redis_prefix: str = "funcsvc:") -> Iterator[Calls]:
     """Look at the calls of one Redis."""
-    settings = {"FUNCSVC_REDIS_URL": redis_url, "FUNCSVC_REDIS_PREFIX": redis_prefix}
+    settings = {
+        "FUNCSVC_REDIS_URL": redis_url,
+        "FUNCSVC_REDIS_PREFIX": redis_prefix,
+        "FUNCSVC_REDIS_TIMEOUT_SECONDS": "10",
+    }
     calls = Calls(load_settings(settings))
     try:
         yield calls
@@ -90,7 +87,7 @@ def worker(
                     calls.queue.begin_call(token, f"instance-{uuid4()}", "nonce")
                     calls.queue.end_call(token, run(call))
                 else:
-                    calls.queue.wait_for_call(0.1)
+                    calls.queue.wait_for_pending(0.1)
 
     thread = threading.Thread(target=work)
     thread.start()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from funcsvc.engine.containers.protocol import Ending, OutputReader, make_frame
+from funcsvc.engine.containers.protocol import Ending, Mark, OutputReader, make_frame
 
 STARTER = str(files("funcsvc.starter").joinpath("funcsvc-starter"))
 NONCE = "0123456789abcdef" * 2
@@ -162,14 +162,14 @@ def call_shell(
 
 def exited(status: int, stdout: bytes = b"", stderr: bytes = b"") -> Outcome:
     """Return the outcome of a command that exited."""
-    return Outcome(Ending("X", status), status, stdout, stderr)
+    return Outcome(Ending(Mark.EXITED, status), status, stdout, stderr)
 
 
 def killed(number: signal.Signals, stdout: bytes = b"") -> Outcome:
     """Return the outcome of a command that a signal killed."""
-    return Outcome(Ending("S", number), 128 + number, stdout, b"")
+    return Outcome(Ending(Mark.KILLED, number), 128 + number, stdout, b"")
 
 
-def not_run(kind: str, number: int, status: int) -> Outcome:
+def not_run(kind: Mark, number: int, status: int) -> Outcome:
     """Return the outcome of a command that was not run."""
     return Outcome(Ending(kind, number), status, b"", b"")

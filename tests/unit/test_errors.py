@@ -10,7 +10,7 @@ import pytest
 
 from funcsvc import engine
 from funcsvc.model import Failure, errors
-from funcsvc.store import AnswerLost
+from funcsvc.store.translation import AnswerLost
 from funcsvc.web.http_status import STATUS_OF_FAILURE, STATUS_OF_KIND, error_body, status_of
 
 assert engine  # its rooms may have errors of their own

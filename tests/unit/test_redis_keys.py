@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from funcsvc.store import RedisKeys
 from funcsvc.store import keys as redis_keys
+from funcsvc.store.keys import RedisKeys
 
 
 def every_key(keys: RedisKeys) -> list[str]:

@@ -13,21 +13,32 @@ from typing import Any
 
 import pytest
 
-from funcsvc.config import load_settings
-from funcsvc.engine.containers.containers import InstanceState
-from funcsvc.engine.containers.instance import StreamBroken
-from funcsvc.engine.containers.protocol import OutputReader
-from funcsvc.engine.containers.refusals import InstanceVanished
-from funcsvc.model import MAX_OUTPUT_BYTES, BegunCall, Failure, Image, Outcome, ReservedCall
+from funcsvc.engine import (
+    ContainerState,
+    InstanceVanished,
+    OutputReader,
+    StreamBroken,
+    make_frame,
+)
+from funcsvc.model import (
+    MAX_OUTPUT_BYTES,
+    BegunCall,
+    Failure,
+    Image,
+    InstanceKind,
+    Outcome,
+    ReservedCall,
+)
 from funcsvc.model.errors import EngineUnavailable, ImageGone, NotStarted, StoreUnavailable
 from funcsvc.schemas import FuncSchema, func_text
-from funcsvc.worker import runner as room
-from funcsvc.worker.runner import MAX_ATTEMPTS, MAX_INSTANCES, Runner
+from funcsvc.worker.following import Follower, FollowLimits
+from funcsvc.worker.runner import FailedAfterBegin, Runner, RunnerLimits
 
+MAX_ATTEMPTS, MAX_INSTANCES = RunnerLimits().max_attempts, RunnerLimits().max_instances
 TIMEOUT = 60
-LIVES = InstanceState(is_running=True, exit_code=0, out_of_memory=False)
-ENDED = InstanceState(is_running=False, exit_code=137, out_of_memory=False)
-WANTED_MEMORY = InstanceState(is_running=False, exit_code=137, out_of_memory=True)
+LIVES = ContainerState(is_running=True, exit_code=0, out_of_memory=False)
+ENDED = ContainerState(is_running=False, exit_code=137, out_of_memory=False)
+WANTED_MEMORY = ContainerState(is_running=False, exit_code=137, out_of_memory=True)
 NONCE = "0123456789abcdef" * 2
 
 Step = bytes | str | float | BaseException | tuple[bytes, str]
@@ -98,24 +109,27 @@ class Instance(Played):
     name: str = ""
     func: object = None
     image: Image = field(default_factory=lambda: Image("sha256:1", ["run"], []))
-    waited: bool = False
+    kind: InstanceKind = InstanceKind.NEW
     refuses: BaseException | None = None
+    frames: list[bytes] = field(default_factory=list)
 
-    def send(self, frame: bytes, deadline: object) -> None:
+    def send(self, frame: bytes, seconds: float) -> None:
         if self.refuses:
             raise self.refuses
+        self.frames.append(frame)
 
 
 class Stage:
     """A runner, and all that it meets: each list is what happens next, or what has happened."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, **fields: object) -> None:
+    def __init__(self, **fields: object) -> None:
         self.clock = Clock()
-        monkeypatch.setattr(room, "time", self.clock)
         self.func = new_func(**fields)
+        self.image = Image("sha256:1", ["run"], [])
+        self.frames: list[bytes] = []
         self.instances: list[list[Step] | BaseException] = []
         self.refusals: dict[str, BaseException] = {}
-        self.states: list[InstanceState | BaseException | None] = []
+        self.states: list[ContainerState | BaseException | None] = []
         self.replays: list[list[Step] | BaseException] = []
         self.begins: list[bool | BaseException] = []
         self.ends: list[bool | BaseException] = []
@@ -126,10 +140,9 @@ class Stage:
         self.stopped: list[str] = []
         self.left: list[str] = []
         self.removed: list[str] = []
-        settings = load_settings(
-            {"FUNCSVC_ENGINE_GONE_SECONDS": "20", "FUNCSVC_LEASE_SECONDS": "15"}
-        )
-        self.runner = Runner(self, self, settings, self)  # type: ignore[arg-type]
+        limits = FollowLimits(begin_seconds=15, engine_gone_seconds=20)
+        follower = Follower(self, limits, self.clock)
+        self.runner = Runner(self, self, self, follower, clock=self.clock)
 
     def run(self, attempt: int = 1) -> Outcome | None:
         """Have a call run; returns how it ended, if it did."""
@@ -159,10 +172,10 @@ class Stage:
         self.released.append(token)
         return True
 
-    # the supply
+    # the pool
 
     @contextmanager
-    def instance_for(self, func: object, definition: str) -> Iterator[Instance]:
+    def lend(self, func: object) -> Iterator[Instance]:
         number = len(self.removed) + len(self.left)
         steps = self.instances.pop(0)
         if isinstance(steps, BaseException):
@@ -172,7 +185,14 @@ class Stage:
         refuses = self.refusals.get(name)
         try:
             yield Instance(
-                self.clock, steps, lambda: self.nonce, name=name, func=func, refuses=refuses
+                self.clock,
+                steps,
+                lambda: self.nonce,
+                name=name,
+                func=func,
+                image=self.image,
+                refuses=refuses,
+                frames=self.frames,
             )
         finally:
             if name not in self.left:
@@ -186,7 +206,7 @@ class Stage:
 
     # the engine
 
-    def get_state(self, name: str) -> InstanceState | None:
+    def get_state(self, name: str) -> ContainerState | None:
         return _next(self.states, otherwise=LIVES)
 
     @contextmanager
@@ -211,8 +231,8 @@ def _next(planned: list[Any], otherwise: Any) -> Any:
 
 
 @pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
-    return Stage(monkeypatch)
+def stage() -> Stage:
+    return Stage()
 
 
 def engine_away() -> EngineUnavailable:
@@ -311,8 +331,8 @@ def test_engine_that_is_gone_for_too_long_has_lost_the_result(stage):
     assert stage.clock.now == pytest.approx(1000 + 20, abs=1)
 
 
-def test_timeout_is_kept_while_the_engine_is_gone(monkeypatch):
-    stage = Stage(monkeypatch, Timeout=10)
+def test_timeout_is_kept_while_the_engine_is_gone():
+    stage = Stage(Timeout=10)
     stage.instances = [["B", StreamBroken()]]
     stage.states = [engine_away() for _ in range(1000)]
     assert stage.run().failure is Failure.TIMED_OUT
@@ -399,7 +419,7 @@ def test_what_is_unexpected_before_the_frame_puts_the_call_back(stage):
 
 def test_what_is_unexpected_behind_the_frame_ends_the_call(stage):
     stage.instances = [["B", RuntimeError("a defect")]]
-    with pytest.raises(room.UnexpectedAfterBegin):
+    with pytest.raises(FailedAfterBegin):
         stage.run()
     assert stage.released == []
     assert [it.failure for it in stage.outcomes] == [Failure.FAILED]
@@ -429,30 +449,27 @@ def test_redis_that_is_away_is_waited_for(stage):
     assert len(stage.outcomes) == 1
 
 
-def test_ports_are_free_before_the_end_is_told(monkeypatch):
+def test_ports_are_free_before_the_end_is_told():
     ports = {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}
-    stage = Stage(monkeypatch, HostConfig={"PortBindings": ports})
+    stage = Stage(HostConfig={"PortBindings": ports})
     stage.replays = [["B", b"output", "X 0"]]
     assert stage.take_over().output == b"output"
     assert stage.stopped == ["old"]
 
 
-def test_image_that_says_no_longer_what_to_run_is_said(stage, monkeypatch):
-    monkeypatch.setattr(room, "command_of", lambda *_: [])
+def test_image_that_says_no_longer_what_to_run_is_said():
+    stage = Stage(Config={"Image": "i"})
+    stage.image = Image("sha256:1", [], [])
     stage.instances = [["B"]]
     assert "neither the function nor its image says what to run" in stage.run().message
 
 
 @pytest.mark.parametrize(("env", "terms"), [([], [b"TERM=xterm"]), (["TERM=vt100"], [])])
-def test_terminal_has_a_name(monkeypatch, env, terms):
-    frames = []
-    monkeypatch.setattr(
-        room, "make_frame", lambda *parts, **more: frames.append((parts[2], more)) or b""
-    )
-    stage = Stage(monkeypatch, Config={"Image": "i", "Cmd": "run", "Tty": True, "Env": env})
+def test_terminal_has_a_name(env, terms):
+    stage = Stage(Config={"Image": "i", "Cmd": "run", "Tty": True, "Env": env})
     stage.instances = [["B", "X 0"]]
     stage.run()
-    assert frames == [(terms, {"terminal": True})]
+    assert stage.frames == [make_frame(stage.nonce, ["run"], terms, b"", terminal=True)]
 
 
 def test_call_is_taken_over_from_its_beginning(stage):

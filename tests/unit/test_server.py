@@ -18,7 +18,7 @@ from gunicorn.http.errors import (
 )
 
 from funcsvc.web.gunicorn.logger import Logger, without_secrets
-from funcsvc.web.gunicorn.worker import Worker
+from funcsvc.web.gunicorn.worker import DeadlineWorker
 
 UUID = "e62c014e-386c-42ea-8d07-41d44e98cc3d"
 CALL_ID = "218b7b10-0000-4000-8000-000000000000"
@@ -167,7 +167,7 @@ class FakeLog:
 def handle(error: Exception, client: FakeClient, addr=("127.0.0.1", 1)) -> list[tuple[str, str]]:
     """Let a worker handle an error; returns what it logged."""
     log = FakeLog()
-    Worker.handle_error(SimpleNamespace(log=log), None, client, addr, error)
+    DeadlineWorker.handle_error(SimpleNamespace(log=log), None, client, addr, error)
     return log.lines
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from funcsvc.engine.containers.protocol import Ending
+from funcsvc.engine.containers.protocol import Ending, Mark
 from tests.unit.starter_process import (
     DEADLINE_SECONDS,
     IS_ROOT,
@@ -63,7 +63,7 @@ def test_background_process_is_not_waited_for():
         starter.begin(["sh", "-c", "sleep 60 & echo $!; exit 4"])
         outcome = starter.finish()
         os.kill(int(outcome.stdout), signal.SIGKILL)
-        assert (outcome.ending, outcome.status) == (Ending("X", 4), 4)
+        assert (outcome.ending, outcome.status) == (Ending(Mark.EXITED, 4), 4)
 
 
 def test_marks_are_whole_on_full_streams_that_the_command_made_non_blocking():
@@ -84,8 +84,11 @@ def test_marks_are_whole_on_full_streams_that_the_command_made_non_blocking():
 @pytest.mark.parametrize(
     ("script", "outcome"),
     [
-        ("echo oom_kill 3 >$F; kill -9 $$", Outcome(Ending("O", 137), 137, b"", b"")),
-        ("echo oom_kill 3 >$F; exit 5", Outcome(Ending("O", 5), 5, b"", b"")),
+        (
+            "echo oom_kill 3 >$F; kill -9 $$",
+            Outcome(Ending(Mark.OUT_OF_MEMORY, 137), 137, b"", b""),
+        ),
+        ("echo oom_kill 3 >$F; exit 5", Outcome(Ending(Mark.OUT_OF_MEMORY, 5), 5, b"", b"")),
         ("echo oom_kill 3 >$F; exit 0", exited(0)),
         ("kill -9 $$", killed(signal.SIGKILL)),
         ("rm $F; exit 5", exited(5)),
@@ -173,7 +176,7 @@ def test_only_the_starter_can_read_its_frame():
     with as_nobody() as starter:
         starter.begin(["sh", "-c", "cat /proc/$$/environ >/dev/null && cat /proc/$PPID/environ"])
         outcome = starter.finish()
-        assert outcome.ending == Ending("X", 1)
+        assert outcome.ending == Ending(Mark.EXITED, 1)
         assert b"Permission denied" in outcome.stderr
 
 

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 import docker
 
 from funcsvc.config import Settings
 from funcsvc.engine.connection import Deadline, EngineConnection, translated
-from funcsvc.engine.containers.instance import Instance
+from funcsvc.engine.containers.instance import AttachedInstance
 from funcsvc.engine.containers.options import Wanted, container_options
-from funcsvc.engine.containers.refusals import _explained
+from funcsvc.engine.containers.refusals import explained
 from funcsvc.engine.containers.replay import Replay
 from funcsvc.engine.containers.starter_volume import StarterVolume
+from funcsvc.engine.interfaces import ContainerState
 from funcsvc.model import Capacity, Func, Image
 
 SERVICE_LABEL = "funcsvc.service"
@@ -32,16 +31,7 @@ WORKER_LABEL = "funcsvc.worker"
 FUNC_LABEL = "funcsvc.func"
 
 
-@dataclass(frozen=True)
-class InstanceState:
-    """What the engine says of a container."""
-
-    is_running: bool
-    exit_code: int
-    out_of_memory: bool
-
-
-class Instances:
+class Containers:
     """The containers of one worker on one engine. Safe to share between threads."""
 
     def __init__(
@@ -56,18 +46,13 @@ class Instances:
         """Bring the starter to the engine; raises EngineUnavailable."""
         self._starter.install()
 
-    @staticmethod
-    def new_name() -> str:
-        """Return a name for an instance to come."""
-        return f"funcsvc-{uuid4().hex}"
-
-    def start(self, name: str, func: Func, image: Image, capacity: Capacity) -> Instance:
+    def start(self, name: str, func: Func, image: Image, capacity: Capacity) -> AttachedInstance:
         """Create, attach and start a container; it then waits for its frame.
 
         Raises NotStarted with the engine's own sentence, ImageGoneOnEngine, StarterGone,
         InstanceVanished and EngineUnavailable. What was made by then is to be removed by name.
         """
-        instance = Instance(name, func, image)
+        instance = AttachedInstance(name, func, image)
         wanted = Wanted(
             func=func,
             image=image,
@@ -78,7 +63,7 @@ class Instances:
         )
         deadline = Deadline(self._settings.engine_start_seconds)
         try:
-            with self._connection.client(deadline) as client, _explained(name):
+            with self._connection.client(deadline) as client, explained(name):
                 client.create_container_from_config(container_options(wanted), name)
                 instance.attach(self._connection.stream_client(deadline))
                 client.start(name)
@@ -87,14 +72,14 @@ class Instances:
             raise
         return instance
 
-    def get_state(self, name: str) -> InstanceState | None:
+    def get_state(self, name: str) -> ContainerState | None:
         """Return what the engine says of a container, or None when there is none of that name."""
         with self._client() as client:
             try:
                 state = client.inspect_container(name)["State"]
             except docker.errors.NotFound:
                 return None
-        return InstanceState(
+        return ContainerState(
             is_running=bool(state["Running"]),
             exit_code=int(state["ExitCode"]),
             out_of_memory=bool(state["OOMKilled"]),
@@ -134,7 +119,7 @@ class Instances:
                 if error.status_code not in (404, 409):
                     raise
 
-    def list_ours(self) -> list[tuple[str, str]]:
+    def list_containers(self) -> list[tuple[str, str]]:
         """Return name and worker of every container of this service on the engine."""
         label = f"{SERVICE_LABEL}={self._labels[SERVICE_LABEL]}"
         with self._client() as client:

@@ -9,6 +9,7 @@ import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 MAGIC = b"FSV1"
 MAX_FRAME_BYTES = 4 * 1024 * 1024
@@ -66,15 +67,30 @@ def _sized(part: bytes) -> bytes:
     return _NUMBER.pack(len(part)) + part
 
 
+class Mark(Enum):
+    """The kinds of marks, by the letter that stands in them; `starter.h` has the same."""
+
+    BEGUN = "B"
+    EXITED = "X"
+    KILLED = "S"
+    OUT_OF_MEMORY = "O"
+    NOT_FOUND = "P"
+    NOT_EXECUTABLE = "N"
+    STARTER_FAILED = "F"
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a command ended: `X` exited, `S` signal, `O` out of memory, `P` `N` `F` not run.
+    """How a command ended, as its final mark says.
 
     The number is an exit status, a signal or an errno, as docs/starter.md has it for each kind.
     """
 
-    kind: str
+    kind: Mark
     number: int
+
+
+_FINAL = "".join(mark.value for mark in Mark if mark is not Mark.BEGUN).encode()
 
 
 class OutputReader:
@@ -85,7 +101,7 @@ class OutputReader:
     """
 
     def __init__(self, nonce: str, max_output_bytes: int, short_bytes: int = 255) -> None:
-        self._first = f"{nonce} B {0:08d}\n".encode()
+        self._first = f"{nonce} {Mark.BEGUN.value} {0:08d}\n".encode()
         self._head = b""
         self._out = _Stream(nonce, max_output_bytes)
         self._err = _Stream(nonce, short_bytes)
@@ -139,8 +155,8 @@ class _Stream:
 
     def __init__(self, nonce: str, max_bytes: int) -> None:
         self._nonce = nonce.encode()
-        self._mark = re.compile(rb"%b ([XSOPNF]) ([0-9]{8})\n" % self._nonce)
-        self._example = f"{nonce} X {0:08d}\n".encode()
+        self._mark = re.compile(rb"%b ([%b]) ([0-9]{8})\n" % (self._nonce, _FINAL))
+        self._example = f"{nonce} {Mark.EXITED.value} {0:08d}\n".encode()
         self._max_bytes = max_bytes
         self._kept = bytearray()
         self._held_back = b""
@@ -160,7 +176,7 @@ class _Stream:
         at = window.find(self._nonce)  # several times as fast as the pattern, which is rarely there
         mark = self._mark.search(window, at) if at >= 0 else None
         if mark:
-            self.ending = Ending(mark[1].decode(), int(mark[2]))
+            self.ending = Ending(Mark(mark[1].decode()), int(mark[2]))
         end = mark.start() if mark else self._find_beginning(window)
         self._held_back = b"" if mark else window[end:]
         self._keep(window, end)

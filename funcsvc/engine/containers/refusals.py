@@ -35,7 +35,7 @@ class StarterGone(Exception):
 
 
 @contextmanager
-def _explained(name: str) -> Iterator[None]:
+def explained(name: str) -> Iterator[None]:
     """Turn what the engine says of a container that it won't make or start into errors of ours."""
     try:
         yield

@@ -11,7 +11,7 @@ from queue import Empty, Full, Queue
 import urllib3
 
 from funcsvc.engine.connection import StreamClient
-from funcsvc.engine.containers.instance import READ_BYTES, _keep_alive
+from funcsvc.engine.containers.instance import READ_BYTES, keep_alive
 from funcsvc.engine.containers.protocol import OutputReader
 from funcsvc.engine.containers.streams import LogMender
 
@@ -37,7 +37,7 @@ class Replay:
         params = {"stdout": 1, "stderr": 1, "follow": 1, "timestamps": 1}
         self._response = client._get(url, params=params, stream=True)
         client._raise_for_status(self._response)
-        _keep_alive(self._response.raw._fp.fp.raw._sock)
+        keep_alive(self._response.raw._fp.fp.raw._sock)
         self._frames = LogMender()
         self._parts: Queue[bytes] = Queue(MAX_PARTS)
         self._closing = threading.Event()

@@ -5,11 +5,11 @@
 -- ARGV[3]  the name of the container
 -- ARGV[4]  the nonce of the frame
 -- ARGV[5]  1 when the container had waited for a call, else 0
--- Returns  "begun" | "lost"
+-- Returns  "begun" | "not held"
 
 local id = held_by(ARGV[1])
 if not id then
-  return "lost"
+  return "not held"
 end
 allow_full_memory()
 local before = redis.call("HGET", CALL .. id, "instance")

@@ -6,11 +6,11 @@
 -- ARGV[5]  the kind of failure, or nothing
 -- ARGV[6]  the message of the failure, or nothing
 -- ARGV[7]  the bound of a func's outputs in bytes, ARGV[8] of its log
--- Returns  "ended" | "lost"; asked again after "ended" it is "lost", too
+-- Returns  "ended" | "not held"; repeated after "ended" it is "not held", too
 
 local id = held_by(ARGV[1])
 if not id then
-  return "lost"
+  return "not held"
 end
 end_call(id, {ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]}, tonumber(ARGV[7]), tonumber(ARGV[8]))
 return "ended"

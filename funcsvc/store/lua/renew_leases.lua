@@ -7,14 +7,14 @@
 
 allow_full_memory()
 local lease_end = NOW + tonumber(ARGV[2])
-local lost = {}
+local without_call = {}
 redis.call("ZADD", WORKERS, lease_end, ARGV[1])
 for index = 3, #ARGV do
   local id = held_by(ARGV[index])
   if id then
     redis.call("ZADD", RUNNING, lease_end, id)
   else
-    lost[#lost + 1] = ARGV[index]
+    without_call[#without_call + 1] = ARGV[index]
   end
 end
-return lost
+return without_call

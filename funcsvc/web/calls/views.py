@@ -12,7 +12,7 @@ from werkzeug.exceptions import MethodNotAllowed
 from funcsvc.config import Settings
 from funcsvc.model import MAX_PAYLOAD_BYTES, CallCounts, CallState, CallStatus, NewCall
 from funcsvc.schemas import call_document, counts_document, load_flag
-from funcsvc.store import CallStore, FuncStore
+from funcsvc.store import Stores
 from funcsvc.web.answers import Answer, ShortAnswer
 from funcsvc.web.bodies import read_body
 from funcsvc.web.call_addresses import CallLimits, check_call_id, find_func
@@ -25,9 +25,10 @@ from funcsvc.web.streaming import joined, streamed
 CALL_METHODS = ("GET", "POST", "PUT", "DELETE")
 
 
-def make_blueprint(settings: Settings, funcs: FuncStore, calls: CallStore) -> Blueprint:
+def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
     """Return the blueprint of calls over its parts; it needs no access key and has no version."""
     blueprint = Blueprint("calls", __name__)
+    funcs, calls = stores.funcs, stores.calls
     waits = CallWaits(calls, settings)
     limits = CallLimits(funcs, settings.max_running)
 

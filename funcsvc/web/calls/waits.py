@@ -49,7 +49,7 @@ class CallWaits:
     def _look(self, call: CallState, seconds: float) -> CallState:
         """Wait a while for the end; where Redis is gone, the call is as it was."""
         try:
-            self._calls.wait_for_call(call.id, seconds)
+            self._calls.wait_for_end(call.id, seconds)
             return self._calls.get_call(call.func_name, call.id)
         except StoreUnavailable:
             STOPPING.wait(PAUSE_SECONDS)

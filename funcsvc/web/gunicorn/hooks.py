@@ -10,8 +10,8 @@ from typing import Any
 
 from funcsvc.config import load_settings
 from funcsvc.model.errors import StoreUnavailable
-from funcsvc.web.app import make_client
-from funcsvc.web.gunicorn.worker import Worker
+from funcsvc.store import open_stores
+from funcsvc.web.gunicorn.worker import DeadlineWorker
 
 
 def check_address_is_free(server: Any) -> None:
@@ -33,7 +33,7 @@ def check_address_is_free(server: Any) -> None:
                 sys.exit(f"funcsvc can't listen at {address[0]}:{address[1]}: {error.strerror}.")
 
 
-def keep_early_signals(server: Any, worker: Worker) -> None:
+def keep_early_signals(server: Any, worker: DeadlineWorker) -> None:
     """Let a worker find the signals that come before its handlers (gunicorn's post_fork hook)."""
     worker.early_signals = server.SIG_QUEUE
 
@@ -47,6 +47,6 @@ def say_ready(server: Any) -> None:
     log = logging.getLogger("gunicorn.error")
     log.info("funcsvc listens at %s", ", ".join(server.cfg.settings["bind"].get()))
     try:
-        make_client(load_settings(os.environ)).check()
+        open_stores(load_settings(os.environ)).funcs.check()
     except StoreUnavailable as error:
         log.warning("%s", error.message)

@@ -31,7 +31,7 @@ With reuse_port there is no listener that outlives it: its successor must have o
 """
 
 
-class Worker(ThreadWorker):
+class DeadlineWorker(ThreadWorker):
     """gunicorn's thread worker, which gives up on clients that stand still and answers in JSON."""
 
     early_signals: SimpleQueue[int] | None = None

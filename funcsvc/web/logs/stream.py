@@ -10,7 +10,7 @@ from funcsvc.model import CallStatus, Event
 from funcsvc.model.errors import CallNotFound, FuncNotFound, OutputRotated, StoreUnavailable
 from funcsvc.process import STOPPING
 from funcsvc.schemas import LogQuery, event_line
-from funcsvc.store import CallStore, EventLog, FuncStore
+from funcsvc.store import Stores
 from funcsvc.web.call_addresses import find_func
 from funcsvc.web.calls.waits import LOOK_SECONDS, PAUSE_SECONDS
 from funcsvc.web.clients import ClientConnection
@@ -26,9 +26,7 @@ _ENDS = frozenset({CallStatus.FINISHED.upper(), CallStatus.FAILED.upper()})
 class LogStream:
     """What one request reads of a log; `position` is where it goes on."""
 
-    funcs: FuncStore
-    calls: CallStore
-    events: EventLog
+    stores: Stores
     name: str
     uuid: str
     query: LogQuery
@@ -42,7 +40,7 @@ class LogStream:
         """
         # asked before the log's end is: a call that had ended by then is in what is there
         follows = self.query.follow and not self._has_call_ended()
-        until = self.events.get_last_position(self.name)
+        until = self.stores.events.get_last_position(self.name)
         yield b""
         try:
             yield from joined(self._lines_until(until))
@@ -54,7 +52,7 @@ class LogStream:
 
     def _lines_until(self, until: str) -> Iterator[bytes]:
         query = self.query
-        for event in self.events.list_events(self.name, query.call_id, query.tail, until):
+        for event in self.stores.events.list_events(self.name, query.call_id, query.tail, until):
             self.position = event.position
             yield event_line(event)
         self.position = until
@@ -80,8 +78,10 @@ class LogStream:
 
     def _next_events(self) -> Sequence[Event]:
         """Wait a while for events; raises FuncNotFound when the func has gone meanwhile."""
-        events = self.events.wait_for_events(self.name, self.position, LOOK_SECONDS)
-        find_func(self.funcs, self.name, self.uuid)  # another of its name is none of this client's
+        events = self.stores.events.wait_for_events(self.name, self.position, LOOK_SECONDS)
+        find_func(
+            self.stores.funcs, self.name, self.uuid
+        )  # another of its name is none of this client's
         if events:
             self.position = events[-1].position
         return [event for event in events if self.query.call_id in ("", event.call_id)]
@@ -97,6 +97,6 @@ class LogStream:
         if not self.query.call_id:
             return False
         try:
-            return self.calls.get_call(self.name, self.query.call_id).status.has_ended
+            return self.stores.calls.get_call(self.name, self.query.call_id).status.has_ended
         except (CallNotFound, OutputRotated):
             return True

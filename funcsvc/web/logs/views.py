@@ -12,7 +12,7 @@ from werkzeug.wsgi import ClosingIterator
 
 from funcsvc.config import Settings
 from funcsvc.schemas import load_log_query
-from funcsvc.store import CallStore, EventLog, FuncStore
+from funcsvc.store import Stores
 from funcsvc.web.answers import Answer
 from funcsvc.web.call_addresses import find_func
 from funcsvc.web.clients import ClientConnection
@@ -24,18 +24,16 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 
-def make_blueprint(
-    settings: Settings, funcs: FuncStore, calls: CallStore, events: EventLog
-) -> Blueprint:
+def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
     """Return the blueprint of logs over its parts; it needs no access key and has no version."""
     blueprint = Blueprint("logs", __name__)
     places = Places("follow logs", settings.follow_threads)
 
     @blueprint.get("/logs/<name>/<uuid>")
     def get_logs(name: str, uuid: str) -> Response:
-        find_func(funcs, name, uuid)
+        find_func(stores.funcs, name, uuid)
         query, client = load_log_query(request.args), ClientConnection(request.environ)
-        stream = LogStream(funcs, calls, events, name, uuid, query, client)
+        stream = LogStream(stores, name, uuid, query, client)
         with ExitStack() as held:
             if query.follow:
                 held.enter_context(places.taken())

@@ -1,8 +1,4 @@
-"""Stand-ins for the store of calls and for their events, held to the real ones by tests/contract.
-
-They keep everything in memory, and may be used by many threads. A test plays the worker with `run`
-and `end`. `fail_with` makes the next and all later uses raise an error.
-"""
+"""A stand-in for the store of calls. A test plays the worker with `run` and `end`."""
 
 from __future__ import annotations
 
@@ -12,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from threading import Condition
+from typing import Any
 
 from funcsvc.model import (
     MEGABYTE,
@@ -19,73 +16,14 @@ from funcsvc.model import (
     CallCounts,
     CallState,
     CallStatus,
-    Event,
     NewCall,
     Outcome,
 )
 from funcsvc.model.errors import CallNotFound, FuncNotFound, OutputRotated, TooManyPending
-from tests.fakes import FakeFuncStore
+from tests.fakes.events import FakeEventLog
+from tests.fakes.funcs import FakeFuncStore
 
 CALL_OVERHEAD_BYTES = 1024
-
-
-class FakeEventLog:
-    """An EventLog in a list for each func; `add` is what the store does with each change."""
-
-    def __init__(self) -> None:
-        self.events: dict[str, list[Event]] = defaultdict(list)
-        self._added = 0
-        self._changed = Condition()
-        self._error: Exception | None = None
-
-    def fail_with(self, error: Exception | None) -> None:
-        """Raise the error from now on; None ends that."""
-        self._error = error
-
-    def add(self, func_name: str, name: str, call_id: str, **texts) -> None:
-        """Append an event; the texts are `short_stdin` and its like."""
-        with self._changed:
-            self._added += 1
-            event = Event(f"{self._added}-0", _now_ms(), name, call_id, **texts)
-            self.events[func_name].append(event)
-            self._changed.notify_all()
-
-    def remove(self, func_name: str) -> None:
-        """Forget the events of a func."""
-        with self._changed:
-            self.events.pop(func_name, None)
-
-    def get_last_position(self, func_name: str) -> str:
-        """Return the position of the newest event, `0-0` where there is none."""
-        events = self._events_of(func_name)
-        return events[-1].position if events else "0-0"
-
-    def list_events(
-        self, func_name: str, call_id: str = "", tail: int | None = None, until: str = "+"
-    ) -> Iterator[Event]:
-        """Yield events, the oldest first: those of one call or of all, the last `tail` or all."""
-        found = [
-            event
-            for event in self._events_of(func_name)
-            if call_id in ("", event.call_id)
-            and (until == "+" or _order(event.position) <= _order(until))
-        ]
-        yield from found if tail is None else found[len(found) - min(tail, len(found)) :]
-
-    def wait_for_events(self, func_name: str, after: str, seconds: float) -> list[Event]:
-        """Return the events after a position, waiting for one for `seconds` at the most."""
-
-        def found() -> list[Event]:
-            events = self._events_of(func_name)
-            return [event for event in events if _order(event.position) > _order(after)]
-
-        with self._changed:
-            return self._changed.wait_for(found, seconds)
-
-    def _events_of(self, func_name: str) -> list[Event]:
-        if self._error:
-            raise self._error
-        return list(self.events.get(func_name, ()))
 
 
 @dataclass
@@ -161,7 +99,7 @@ class FakeCallStore:
         with self._changed:
             return self._get(call_id).state.func_name
 
-    def wait_for_call(self, call_id: str, seconds: float) -> None:
+    def wait_for_end(self, call_id: str, seconds: float) -> None:
         """Return when a call has ended or is gone, or after `seconds` at the latest."""
         self._check()
         with self._changed:
@@ -268,7 +206,7 @@ class FakeCallStore:
             del self._calls[oldest]
             self._rotated[func_name].add(oldest)
 
-    def _log(self, call_id: str, name: str, **texts) -> None:
+    def _log(self, call_id: str, name: str, **texts: Any) -> None:
         self.events.add(self._get(call_id).state.func_name, name, call_id, **texts)
 
     def _is_alive(self, call_id: str) -> bool:
@@ -290,7 +228,3 @@ def _no_calls() -> dict[str, int]:
 
 def _now_ms() -> int:
     return int(time.time() * 1000)
-
-
-def _order(position: str) -> int:
-    return int(position.partition("-")[0])

@@ -1,0 +1,303 @@
+"""The pool: the one owner of a worker's containers, and the threads that make and remove them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from funcsvc.engine import Instance, InstanceVanished, WorkerEngine
+from funcsvc.model import Func
+from funcsvc.model.errors import CallFailed, EngineUnavailable, StoreUnavailable
+from funcsvc.schemas import load_func
+from funcsvc.worker.clock import Clock
+from funcsvc.worker.instances.demand import Demand, DemandLimits
+from funcsvc.worker.instances.limits import PoolLimits
+from funcsvc.worker.instances.table import Counts, Entry, State, Table, Version
+from funcsvc.worker.instances.waiting import WaitingInstances
+
+ReadDefinitions = Callable[[Sequence[str]], dict[str, str]]
+"""Returns the stored definitions of the funcs that exist among these names."""
+
+_log = logging.getLogger(__name__)
+
+
+class InstancePool:
+    """Lends instances to calls, and owns every container of its worker. Safe to share between
+    threads.
+
+    A call gets an instance that waits for it if there is one, else a new one. Making instances
+    ahead of calls yields to calls: none is made while one is made for a call, or while no slot is
+    free.
+    """
+
+    def __init__(
+        self, engine: WorkerEngine, limits: PoolLimits, demand: DemandLimits, clock: Clock = time
+    ) -> None:
+        self._engine = engine
+        self._limits = limits
+        self._clock = clock
+        self._table = Table()
+        self._waiting = WaitingInstances(self._table, Demand(demand), limits, self._discard)
+        self._makes_ahead = demand.per_func > 0
+        self._lent = 0
+        self._not_before = 0.0
+        self._is_closed = False
+        self._lock = threading.Lock()
+        self._may_make = threading.Condition(self._lock)
+        self._may_remove = threading.Condition(self._lock)
+
+    @contextmanager
+    def lend(self, func: Func) -> Iterator[Instance]:
+        """Give an instance for one call, and have it removed afterwards.
+
+        Raises NotStarted and ImageGone, the func's own failures, InstanceVanished, and
+        EngineUnavailable.
+        """
+        with self._counted_as_lent():
+            entry = self._take(Version(func, self._engine.get_image(func)))
+            try:
+                yield entry.instance or self._start(entry)
+            finally:
+                self._take_back(entry)
+
+    def leave(self, name: str) -> None:
+        """Leave a lent instance to others: whoever holds its call, or a sweep, removes it."""
+        with self._lock:
+            self._table.entries[name].state = State.LEFT
+
+    def remove(self, name: str) -> None:
+        """Have a container removed that another worker made."""
+        with self._lock:
+            if name in self._table.entries:
+                return  # it goes at the end of its own life
+            entry = self._table.add(State.REMOVING, name=name)
+            is_full = self._discard_unless_full(entry)
+        if is_full:
+            self._remove(entry, tries=1)
+
+    def has(self, name: str) -> bool:
+        """Tell whether a container is this pool's to remove, so that a sweep must leave it."""
+        with self._lock:
+            return name in self._table.entries
+
+    def counts(self) -> Counts:
+        """Return how many instances wait, and what has happened so far."""
+        with self._lock:
+            return self._table.counts()
+
+    def removals(self) -> int:
+        """Return how many containers are being removed, or are to be."""
+        with self._lock:
+            return self._table.removals()
+
+    def start(self, read_definitions: ReadDefinitions) -> None:
+        """Start the threads that make and remove."""
+        for _ in range(self._limits.removing_threads):
+            threading.Thread(target=self._remove_for_ever, daemon=True).start()
+        if self._makes_ahead:
+            making = threading.Thread(
+                target=self._make_for_ever, args=(read_definitions,), daemon=True
+            )
+            making.start()
+
+    def close(self) -> None:
+        """Have every waiting instance removed, and make no more."""
+        with self._lock:
+            self._is_closed = True
+            self._waiting.close()
+            self._may_make.notify()
+
+    def wait_until_idle(self, seconds: float) -> None:
+        """Return when nothing is made ahead of calls or removed any more, or after `seconds`."""
+        end = self._clock.monotonic() + seconds
+        while self._is_busy() and self._clock.monotonic() < end:
+            self._clock.sleep(0.02)
+
+    # the steps of the threads
+
+    def has_room(self) -> bool:
+        """Tell whether calls leave room for making an instance that is to wait."""
+        with self._lock:
+            return self._lent < self._limits.slots and not self._table.is_making(for_call=True)
+
+    def make_one(self) -> bool:
+        """Make the waiting instance that is needed most; return False if none is needed."""
+        with self._lock:
+            start = self._clock.monotonic()
+            may_make = not self._is_closed and start >= self._not_before
+            version = self._waiting.most_needed(start) if may_make else None
+            if version is None:
+                return False
+            entry = self._table.add(State.MAKING, version)
+        try:
+            instance = self._engine.start_instance(entry.name, version.func, version.image)
+        except Exception as error:
+            self._give_up(entry, error)
+            if not isinstance(error, CallFailed | InstanceVanished | EngineUnavailable):
+                raise
+            return True
+        with self._lock:
+            self._waiting.add(entry, instance, self._clock.monotonic() - start)
+        return True
+
+    def retire_stale(self, read_definitions: ReadDefinitions) -> None:
+        """Retire waiting instances that are too many, have ended, or are of an old version."""
+        with self._lock:
+            names = sorted({entry.func_name for entry in self._table.waiting()})
+            versions = [self._waiting.versions[name] for name in names]
+        current = read_definitions(names) if names else {}
+        for name, version in zip(names, versions, strict=True):
+            is_current = self._is_current(version, current.get(name))
+            with self._lock:
+                if self._waiting.versions.get(name) is version:
+                    self._waiting.trim(name, self._clock.monotonic(), is_current=is_current)
+
+    def remove_next(self) -> None:
+        """Wait for the container whose removal is due next, and remove it."""
+        with self._lock:
+            while not (entry := self._table.next_removal()):
+                self._may_remove.wait()
+            due, entry.due = entry.due, 0.0
+        self._clock.sleep(max(0.0, due - self._clock.monotonic()))
+        self._remove(entry, self._limits.max_removing_tries)
+
+    def _make_for_ever(self, read_definitions: ReadDefinitions) -> None:
+        checked_at = self._clock.monotonic()
+        while not self._is_closed:
+            try:
+                has_made = self.has_room() and self.make_one()
+                if self._clock.monotonic() > checked_at + self._limits.tick_seconds:
+                    with suppress(StoreUnavailable):  # a call compares versions itself
+                        self.retire_stale(read_definitions)
+                    checked_at = self._clock.monotonic()
+                if not has_made:
+                    self._wait_to_make()
+            except Exception:  # noqa: BLE001  # logged whole; the next step comes
+                _log.exception("making waiting instances failed unexpectedly")
+                self._clock.sleep(self._limits.pause_seconds)
+
+    def _remove_for_ever(self) -> None:
+        while True:
+            try:
+                self.remove_next()
+            except Exception:  # noqa: BLE001  # logged whole; a sweep finds the container
+                _log.exception("the removal of a container failed unexpectedly")
+
+    # lending
+
+    @contextmanager
+    def _counted_as_lent(self) -> Iterator[None]:
+        with self._lock:
+            self._lent += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._lent -= 1
+
+    def _take(self, version: Version) -> Entry:
+        """Return the entry for a call: of an instance that waits for it, or of one to be made."""
+        with self._lock:
+            met = None
+            if self._makes_ahead and version.func.may_wait and not self._is_closed:
+                met = self._waiting.meet(version, self._clock.monotonic())
+            entry = met or self._table.add(State.MAKING, version)
+            entry.is_lent = True
+        return entry
+
+    def _start(self, entry: Entry) -> Instance:
+        """Make the instance of an entry that is lent already."""
+        assert entry.version is not None
+        func, image = entry.version.func, entry.version.image
+        try:
+            instance = self._engine.start_instance(entry.name, func, image)
+        except EngineUnavailable:
+            self._pause()
+            raise
+        with self._lock:
+            entry.instance, entry.state = instance, State.RUNNING
+        return instance
+
+    def _take_back(self, entry: Entry) -> None:
+        """End a loan: its container has run its one call, or none, and goes."""
+        with self._lock:
+            is_left = entry.state is State.LEFT
+            if is_left:
+                del self._table.entries[entry.name]
+            is_full = not is_left and self._discard_unless_full(entry)
+        if is_left:
+            entry.close()
+        elif is_full:
+            self._remove(entry, tries=1)
+
+    # making ahead of calls
+
+    def _wait_to_make(self) -> None:
+        limits = self._limits
+        seconds = limits.tick_seconds if self.has_room() else limits.yield_seconds
+        with self._lock:
+            if not self._is_closed:
+                self._may_make.wait(seconds)
+
+    def _give_up(self, entry: Entry, error: Exception) -> None:
+        """Have what could not be made removed, and make no more of its func for a while."""
+        _log.warning("no instance of %s can wait: %s", entry.func_name, error)
+        if isinstance(error, EngineUnavailable):
+            self._pause()
+        with self._lock:
+            until = self._clock.monotonic() + self._limits.pause_seconds
+            self._waiting.pause(entry.func_name, until)
+            self._discard(entry)
+
+    def _pause(self) -> None:
+        """Make nothing ahead of calls for a while, on an engine that has just failed."""
+        with self._lock:
+            self._not_before = self._clock.monotonic() + self._limits.pause_seconds
+
+    def _is_current(self, version: Version, definition: str | None) -> bool:
+        """Tell whether a func is still defined so, and its image still named so."""
+        if definition is None or load_func(definition) != version.func:
+            return False
+        try:
+            return self._engine.has_image(version.func, version.image)
+        except EngineUnavailable:
+            return False
+
+    # removing
+
+    def _discard(self, entry: Entry) -> None:
+        """Have a container removed in a moment. The lock is held."""
+        entry.state = State.REMOVING
+        entry.due = self._clock.monotonic() + self._limits.settle_seconds
+        self._may_remove.notify()
+
+    def _discard_unless_full(self, entry: Entry) -> bool:
+        """Have a container removed; return True if the caller must do it. The lock is held."""
+        is_full = self._table.removals() >= self._limits.max_removing
+        if is_full:
+            entry.state = State.REMOVING
+        else:
+            self._discard(entry)
+        return is_full
+
+    def _remove(self, entry: Entry, tries: int) -> None:
+        """Detach from a container and remove it; a sweep finds what can't be removed."""
+        entry.close()
+        for attempt in range(tries):
+            if attempt:
+                self._clock.sleep(self._limits.removing_retry_seconds)
+            try:
+                self._engine.remove(entry.name)
+                break
+            except EngineUnavailable as error:
+                _log.warning("container %s can't be removed yet: %s", entry.name, error.message)
+        with self._lock:
+            self._table.entries.pop(entry.name, None)
+            self._may_make.notify()  # a good time to make the one that follows it
+
+    def _is_busy(self) -> bool:
+        with self._lock:
+            return self._table.removals() > 0 or self._table.is_making(for_call=False)

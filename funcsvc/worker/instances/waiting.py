@@ -1,0 +1,125 @@
+"""The instances that wait for calls: which are to be made, which a call meets, which must go.
+
+Whoever uses it holds the pool's lock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from funcsvc.engine import Instance
+from funcsvc.model import InstanceKind
+from funcsvc.worker.instances.demand import Demand
+from funcsvc.worker.instances.limits import PoolLimits
+from funcsvc.worker.instances.table import Entry, State, Table, Version
+
+
+class WaitingInstances:
+    """The waiting entries of a table; those of a func all have the version that `versions` has."""
+
+    def __init__(
+        self, table: Table, demand: Demand, limits: PoolLimits, discard: Callable[[Entry], None]
+    ) -> None:
+        self._table = table
+        self._demand = demand
+        self._limits = limits
+        self._discard = discard
+        self.versions: dict[str, Version] = {}
+
+    def meet(self, version: Version, now: float) -> Entry | None:
+        """Count a call, and return the instance of just this version that waits for it, if any."""
+        name = version.func.name
+        forgotten = self._demand.add_call(name, now)
+        if forgotten is not None:
+            self.forget(forgotten)
+        if self.versions.get(name) != version:
+            self._renew(version)
+        met = next(iter(self._living(name)), None)
+        self._table.counters["met" if met else "missed"] += 1
+        if met:
+            met.state = State.RUNNING
+        return met
+
+    def most_needed(self, now: float) -> Version | None:
+        """Return the version of the func that lacks most, if the bounds let it have one more."""
+        counts = Counter(entry.func_name for entry in self._table.waiting())
+        for name in self._demand.lacking(counts, now):
+            version = self.versions[name]
+            if self._fits(version) or self._make_way(version, now):
+                return version
+        return None
+
+    def add(self, entry: Entry, instance: Instance, seconds: float) -> None:
+        """Let a new instance wait, which took so long to make; not of an outdated version."""
+        assert entry.version is not None
+        self._demand.add_made(seconds)
+        self._table.counters["made"] += 1
+        entry.instance, entry.state = instance, State.WAITING
+        instance.kind = InstanceKind.WAITING
+        if self.versions.get(entry.func_name) is not entry.version:
+            self._retire(entry)
+
+    def pause(self, func_name: str, until: float) -> None:
+        """Make no instance of a func until a time."""
+        self._demand.pause(func_name, until)
+
+    def trim(self, func_name: str, now: float, *, is_current: bool) -> None:
+        """Retire what waits of a func beyond its demand; forget a func that has none."""
+        target = self._demand.target(func_name, now) if is_current else 0
+        living = self._living(func_name)
+        for entry in living[: max(0, len(living) - target)]:
+            self._retire(entry)
+        if not target:
+            self.forget(func_name)
+
+    def forget(self, func_name: str) -> None:
+        """Retire what waits of a func, and forget its calls."""
+        self._demand.forget(func_name)
+        self.versions.pop(func_name, None)
+        self._retire_all(func_name)
+
+    def close(self) -> None:
+        """Retire all that waits, and what is still being made once it is."""
+        self.versions.clear()
+        self._retire_all()
+
+    def _living(self, func_name: str) -> list[Entry]:
+        """Return what waits of a func; what has ended meanwhile is retired."""
+        waiting = self._table.waiting(func_name)
+        ended = [entry for entry in waiting if entry.has_ended()]
+        for entry in ended:
+            self._retire(entry)
+        return [entry for entry in waiting if entry not in ended]
+
+    def _renew(self, version: Version) -> None:
+        """Go on with a new version of a func."""
+        name = version.func.name
+        self.versions[name] = version
+        self._demand.pause(name, until=0)
+        self._retire_all(name)
+
+    def _fits(self, version: Version) -> bool:
+        waiting = self._table.waiting()
+        memory = sum(entry.memory_bytes for entry in waiting) + version.func.size.memory_bytes
+        return (
+            len(waiting) < self._limits.max_waiting
+            and memory <= self._limits.max_waiting_memory_bytes
+        )
+
+    def _make_way(self, version: Version, now: float) -> bool:
+        """Retire instances of funcs that were not called recently, until this one fits."""
+        for other in self._demand.yielding(version.func.name, now):
+            for entry in self._table.waiting(other):
+                self._retire(entry)
+                if self._fits(version):
+                    return True
+        return False
+
+    def _retire_all(self, func_name: str = "") -> None:
+        for entry in self._table.waiting(func_name):
+            self._retire(entry)
+
+    def _retire(self, entry: Entry) -> None:
+        self._table.counters["retired"] += 1
+        self._discard(entry)

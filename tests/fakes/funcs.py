@@ -1,0 +1,94 @@
+"""A stand-in for the store of funcs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from funcsvc.model import Func
+from funcsvc.model.errors import FuncBusy, FuncExists, FuncNotFound
+
+if TYPE_CHECKING:
+    from tests.fakes.calls import FakeCallStore
+
+
+class FakeFuncStore:
+    """A FuncStore in a dictionary: name to definition text, in the order of creation.
+
+    `calls` is the FakeCallStore over it, if there is one.
+    """
+
+    calls: FakeCallStore | None = None
+
+    def __init__(self) -> None:
+        self.definitions: dict[str, str] = {}
+        self.lock = Lock()
+        self._error: Exception | None = None
+
+    def fail_with(self, error: Exception | None) -> None:
+        """Raise the error from now on; None ends that."""
+        self._error = error
+
+    def create_func(self, func: Func, definition: str) -> None:
+        """Store a func that is not there yet; raises FuncExists."""
+        self.check()
+        with self.lock:
+            if func.name in self.definitions:
+                raise FuncExists(func.name)
+            self.definitions[func.name] = definition
+
+    def get_func(self, name: str) -> str:
+        """Return the definition of a func, as it was stored; raises FuncNotFound."""
+        self.check()
+        if name not in self.definitions:
+            raise FuncNotFound(name)
+        return self.definitions[name]
+
+    def get_funcs(self, names: Sequence[str]) -> list[str]:
+        """Return the definitions of those of the names that are there, in that order."""
+        self.check()
+        return [self.definitions[name] for name in names if name in self.definitions]
+
+    def list_funcs(self, before: str | None = None, page_funcs: int = 500) -> Iterator[list[str]]:
+        """Yield the definitions, newest first, in pages; raises FuncNotFound for `before`."""
+        self.check()
+        if before is not None and before not in self.definitions:
+            raise FuncNotFound(before)
+        return self._pages(_age(self.definitions[before]) if before else None, page_funcs)
+
+    def update_func(self, name: str, change: Callable[[str], str]) -> str:
+        """Put what `change` makes of a definition in its place; raises FuncNotFound."""
+        with self.lock:
+            self.definitions[name] = change(self.get_func(name))
+            return self.definitions[name]
+
+    def delete_func(self, name: str) -> None:
+        """Remove a func and its calls; raises FuncNotFound, or FuncBusy while one is to end."""
+        with self.lock:
+            self.get_func(name)
+            if self.calls and not self.calls.remove_func(name):
+                raise FuncBusy(name)
+            del self.definitions[name]
+
+    def _pages(self, last: tuple[str, str] | None, page_funcs: int) -> Iterator[list[str]]:
+        while True:
+            self.check()
+            newest = sorted(self.definitions.values(), key=_age, reverse=True)
+            page = [text for text in newest if last is None or _age(text) < last][:page_funcs]
+            if not page:
+                return
+            yield page
+            last = _age(page[-1])
+
+    def check(self) -> None:
+        """Raise what it was told to raise."""
+        if self._error:
+            raise self._error
+
+
+def _age(definition: str) -> tuple[str, str]:
+    """Return what definitions are listed by: when they were created, then the name."""
+    document = json.loads(definition)
+    return document["Created"], document["Name"]
