@@ -9,19 +9,35 @@ from flask import Blueprint, Response, request
 
 from funcsvc.engine import WebEngine
 from funcsvc.model import Policy
-from funcsvc.model.errors import FuncNotFound, InvalidQuery
+from funcsvc.model.errors import FuncBusy, FuncExists, FuncNotFound, InvalidQuery
 from funcsvc.schemas import (
+    FILTERS_JSON_SCHEMA,
+    MAX_LIMIT,
     ChangesSchema,
     FuncSchema,
     Listing,
     func_text,
     load_listing,
     newest_first,
+    reference,
 )
 from funcsvc.store import FuncStore, Stores
 from funcsvc.web.answers import Answer, ShortAnswer
 from funcsvc.web.bodies import read_json_object
 from funcsvc.web.call_addresses import check_call_id
+from funcsvc.web.openapi import (
+    Errors,
+    answer,
+    header,
+    json_answer,
+    json_body,
+    json_content,
+    named_schema,
+    operation,
+    query,
+)
+from funcsvc.web.openapi.answers import NO_CALL, NO_FUNC, PULLS_ARE_BUSY, TOO_LARGE
+from funcsvc.web.openapi.examples import CHANGES, CLEARED_ENV, FULL_NEW_FUNC, FUNC, NEW_FUNC
 
 
 def make_blueprint(policy: Policy, engine: WebEngine, stores: Stores) -> Blueprint:
@@ -31,6 +47,13 @@ def make_blueprint(policy: Policy, engine: WebEngine, stores: Stores) -> Bluepri
     schema, changes_schema = FuncSchema(policy), ChangesSchema()
 
     @blueprint.post("/funcs/create")
+    @operation(
+        "Define a function.",
+        description=_HOW_IT_IS_CREATED,
+        body=json_body(reference("NewFunc"), helloworld=NEW_FUNC, full=FULL_NEW_FUNC),
+        answers={201: json_answer("The definition.", reference("Func"), FUNC, _LOCATION)},
+        errors=_NAME_IS_TAKEN | TOO_LARGE | PULLS_ARE_BUSY,
+    )
     def create_func() -> Response:
         func = schema.load_new(read_json_object(request))
         engine.check_func(func)
@@ -40,15 +63,28 @@ def make_blueprint(policy: Policy, engine: WebEngine, stores: Stores) -> Bluepri
         return ShortAnswer(definition, status=201, headers={"Location": location})
 
     @blueprint.get("/funcs")
+    @operation(
+        "List definitions, newest first.",
+        query=[_FILTERS, _LIMIT, _BEFORE],
+        answers={200: json_answer("The definitions.", _FUNCS, [FUNC])},
+    )
     def list_funcs() -> Response:
         listing = load_listing(request.args)
         return Answer(_json_list(_find_funcs(store, listing)))
 
     @blueprint.get("/funcs/<name>")
+    @operation("Inspect a function.", answers={200: _FUNC}, errors=NO_FUNC)
     def get_func(name: str) -> Response:
         return ShortAnswer(store.get_func(name))
 
     @blueprint.put("/funcs/<name>")
+    @operation(
+        "Change a function.",
+        description=_WHAT_CAN_CHANGE,
+        body=json_body(reference("ChangedFunc"), refresh=CHANGES, clear_env=CLEARED_ENV),
+        answers={200: json_answer("The new definition.", reference("Func"), FUNC)},
+        errors=NO_FUNC | TOO_LARGE,
+    )
     def update_func(name: str) -> Response:
         changes = changes_schema.load_changes(read_json_object(request))
         if changes.size:
@@ -56,11 +92,17 @@ def make_blueprint(policy: Policy, engine: WebEngine, stores: Stores) -> Bluepri
         return ShortAnswer(store.update_func(name, changes.apply_to))
 
     @blueprint.delete("/funcs/<name>")
+    @operation(
+        "Remove a function, with its calls, outputs and logs.",
+        answers={204: answer("It is gone.")},
+        errors=NO_FUNC | _HAS_CALLS,
+    )
     def delete_func(name: str) -> Response:
         store.delete_func(name)
         return Answer(status=204)
 
     @blueprint.get("/funcs/call/<call_id>")
+    @operation("Inspect the function that a call belongs to.", answers={200: _FUNC}, errors=NO_CALL)
     def get_func_of_call(call_id: str) -> Response:
         name = stores.calls.get_func_name(check_call_id(call_id))
         return ShortAnswer(store.get_func(name))
@@ -97,3 +139,41 @@ def _json_list(definitions: Iterator[str]) -> Iterator[str]:
         yield separator + definition
         separator = ", "
     yield "[]" if separator == "[" else "]"
+
+
+_FUNC = json_answer("The definition.", reference("Func"), FUNC)
+_FUNCS = {"type": "array", "items": reference("Func")}
+_LOCATION = header(
+    "Location",
+    {"type": "string", "pattern": "^/funcs/[-a-z0-9]+$"},
+    description="The path of the new function.",
+)
+_NAME_IS_TAKEN: Errors = {FuncExists("helloworld"): "A function of that name exists."}
+_HAS_CALLS: Errors = {FuncBusy("helloworld"): "A call of it is pending or running."}
+
+_FILTERS = {
+    "name": "filters",
+    "in": "query",
+    "description": "JSON. One value of a key is enough, but every label must be there.",
+    "content": json_content(
+        named_schema("Filters", FILTERS_JSON_SCHEMA),
+        object={"name": {"helloworld": True}},
+        list={"name": ["helloworld"], "label": ["team", "team=images"]},
+    ),
+}
+_LIMIT = query("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}, "At most.")
+_BEFORE = query(
+    "before",
+    {"type": "string"},
+    "Only functions older than the one of this name, which must be there; empty: all.",
+)
+
+_HOW_IT_IS_CREATED = (
+    "The image is looked up on the engine, and pulled where it is missing, unless the operator "
+    "said never. Of several clients that create one name at the same moment exactly one gets 201."
+)
+_WHAT_CAN_CHANGE = (
+    "ContainerSize, Timeout, Config.Env (a list replaces it; absent or null leaves it) and, with "
+    "`Refresh`, the UUID: the old call address is dead at once. A field that can't change is 400, "
+    "except where the value equals today's or is empty."
+)

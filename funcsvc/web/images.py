@@ -8,9 +8,26 @@ import json
 from flask import Blueprint, Response, request
 
 from funcsvc.engine import WebEngine
-from funcsvc.model import ImageReference, InvalidReference, Policy, parse_image_reference
-from funcsvc.model.errors import InvalidDefinition, InvalidQuery
+from funcsvc.model import (
+    REFERENCE_PATTERN,
+    VERSION_PATTERN,
+    ImageReference,
+    InvalidReference,
+    Policy,
+    parse_image_reference,
+)
+from funcsvc.model.errors import ImageMissing, InvalidDefinition, InvalidQuery
+from funcsvc.schemas import matching
 from funcsvc.web.answers import Answer
+from funcsvc.web.openapi import (
+    Errors,
+    answer,
+    json_answer,
+    named_schema,
+    operation,
+    query,
+)
+from funcsvc.web.openapi.answers import PULLS_ARE_BUSY
 
 
 def make_blueprint(policy: Policy, engine: WebEngine) -> Blueprint:
@@ -18,16 +35,28 @@ def make_blueprint(policy: Policy, engine: WebEngine) -> Blueprint:
     blueprint = Blueprint("images", __name__)
 
     @blueprint.get("/images/<path:name>/json")
+    @operation(
+        "Inspect an image.",
+        path={"name": ("A reference or an id; slashes stand as they are.", "ubuntu")},
+        answers={200: _IMAGE},
+        errors=_NO_IMAGE,
+    )
     def get_image(name: str) -> Response:
         return Answer(json.dumps(engine.inspect_image(name)))
 
     @blueprint.post("/images/create")
+    @operation(
+        "Pull an image.",
+        query=[_FROM_IMAGE, _TAG],
+        answers={200: _PROGRESS},
+        errors=_NO_IMAGE | PULLS_ARE_BUSY,
+    )
     def pull_image() -> Response:
         progress = engine.pull_progress(_reference(policy))
         first = next(progress, b"")  # so that an error is still an answer of its own
-        answer = Answer(itertools.chain([first], progress))
-        answer.call_on_close(progress.close)
-        return answer
+        response = Answer(itertools.chain([first], progress))
+        response.call_on_close(progress.close)
+        return response
 
     return blueprint
 
@@ -52,3 +81,38 @@ def _parse(option: str, value: str, rule: str, before: str = "") -> ImageReferen
         return parse_image_reference(before + value)
     except InvalidReference as error:
         raise InvalidQuery(option, value, f"{rule}, and {error}") from None
+
+
+_IMAGE = json_answer(
+    "The image.",
+    named_schema(
+        "Image",
+        {
+            "type": "object",
+            "description": "The Docker Engine's own inspection of an image.",
+            "properties": {"Id": {"type": "string"}, "Config": {"type": ["object", "null"]}},
+            "required": ["Id"],
+            "additionalProperties": True,
+        },
+    ),
+    {"Id": f"sha256:{'0' * 64}", "Config": {"Cmd": ["bash"]}},
+)
+_PROGRESS = answer(
+    "The engine's own progress, one JSON object a line, streamed as it comes. A late failure "
+    "stands in it, under `error`.",
+    {
+        "application/json": {
+            "example": '{"status":"Pulling from library/ubuntu","id":"latest"}\r\n'
+            '{"status":"Pull complete"}\r\n'
+        }
+    },
+)
+_NO_IMAGE: Errors = {ImageMissing("ubuntu"): "There is no such image."}
+_FROM_IMAGE = query(
+    "fromImage",
+    matching(REFERENCE_PATTERN),
+    "An image reference.",
+    required=True,
+    example="ubuntu",
+)
+_TAG = query("tag", matching(VERSION_PATTERN), "A tag or a digest, in place of fromImage's.")

@@ -11,13 +11,17 @@ from flask import Blueprint, Response, request
 from werkzeug.wsgi import ClosingIterator
 
 from funcsvc.config import Settings
-from funcsvc.schemas import load_log_query
+from funcsvc.model.errors import TooManyWaits
+from funcsvc.schemas import FLAG_VALUES, TAIL_PATTERN, load_log_query, matching
 from funcsvc.store import Stores
 from funcsvc.web.answers import Answer
 from funcsvc.web.call_addresses import find_func
 from funcsvc.web.clients import ClientConnection
 from funcsvc.web.concurrency import Places
 from funcsvc.web.logs.stream import LogStream
+from funcsvc.web.openapi import Errors, answer, operation, query
+from funcsvc.web.openapi.answers import NO_FUNC, NO_REDIS
+from funcsvc.web.openapi.examples import CALL_ID
 from funcsvc.web.streaming import streamed
 
 if TYPE_CHECKING:
@@ -30,6 +34,12 @@ def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
     places = Places("follow logs", settings.follow_threads)
 
     @blueprint.get("/logs/<name>/<uuid>")
+    @operation(
+        "Read a function's events, or follow them.",
+        query=[_CALL_ID, _TAIL, _FOLLOW],
+        answers={101: _UPGRADED, 200: _EVENTS},
+        errors=NO_FUNC | NO_REDIS | _NO_PLACE,
+    )
     def get_logs(name: str, uuid: str) -> Response:
         find_func(stores.funcs, name, uuid)
         query, client = load_log_query(request.args), ClientConnection(request.environ)
@@ -38,9 +48,9 @@ def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
             if query.follow:
                 held.enter_context(places.taken())
             lines = streamed(stream.lines())
-            answer = _upgraded(lines, client) if _wants_upgrade(client) else _answer(lines)
-            answer.call_on_close(held.pop_all().close)
-        return answer
+            response = _upgraded(lines, client) if _wants_upgrade(client) else _answer(lines)
+            response.call_on_close(held.pop_all().close)
+        return response
 
     return blueprint
 
@@ -97,3 +107,28 @@ def _wants_upgrade(client: ClientConnection) -> bool:
 
 def _words(header: str) -> list[str]:
     return [word.strip().lower() for word in request.headers.get(header, "").split(",")]
+
+
+_UPGRADED = answer(
+    "To `Connection: Upgrade` and `Upgrade: tcp`: the lines follow over the bare connection."
+)
+_EVENTS = answer(
+    "Events, one JSON object a line, the oldest first.",
+    {
+        "application/x-ndjson": {
+            "schema": {"type": "string"},
+            "example": '{"Time": "2017-03-16T07:05:24.473Z", "Event": "FINISHED", '
+            f'"CallId": "{CALL_ID}", "ShortStdout": "HelloWorld\\n"}}\n',
+        }
+    },
+)
+_NO_PLACE: Errors = {
+    TooManyWaits("follow logs", 3): "The limit of requests that follow logs is reached."
+}
+_CALL_ID = query("callid", {"type": "string"}, "Only the events of this call.")
+_TAIL = query("tail", matching(TAIL_PATTERN), "Only the last so many of them.")
+_FOLLOW = query(
+    "follow",
+    {"type": "string", "enum": [*FLAG_VALUES]},
+    "Whether to go on with events as they come; with `callid`, until the call's end.",
+)

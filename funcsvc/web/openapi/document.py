@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from flask import Flask
+
 from funcsvc import __version__
-from funcsvc.web.openapi import components
-from funcsvc.web.openapi.call_operations import call_paths
-from funcsvc.web.openapi.operations import paths
+from funcsvc.web.openapi.func_schemas import func_schemas
+from funcsvc.web.openapi.parts import Component, Json
+from funcsvc.web.openapi.paths import TAGS, make_paths
+from funcsvc.web.openapi.security import SECURITY_SCHEMES
 
 _DESCRIPTION = """\
 A self-hosted function service: any Docker image is a function.
@@ -28,9 +32,17 @@ operator forbids.
 """
 
 
-def make_document(*, needs_keys: bool) -> dict[str, Any]:
-    """Return the OpenAPI document; `needs_keys` is whether access keys are configured."""
-    either: list[dict[str, list[str]]] = [{name: []} for name in components.SECURITY_SCHEMES]
+class NameTaken(Exception):
+    """Raised when views name two different parts of the document alike."""
+
+
+def make_document(app: Flask, *, needs_keys: bool) -> Json:
+    """Return the OpenAPI document; `needs_keys` is whether access keys are configured.
+
+    Raises Undescribed when a view of the application has no description, and NameTaken.
+    """
+    paths = make_paths(app)
+    either: list[dict[str, list[str]]] = [{name: []} for name in SECURITY_SCHEMES]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -40,18 +52,31 @@ def make_document(*, needs_keys: bool) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/", "description": "This service, without a version prefix."}],
-        "tags": [
-            {"name": "funcs", "description": "Functions."},
-            {"name": "calls", "description": "Calls. The UUID in their path is the key."},
-            {"name": "images", "description": "Images, as the engine itself speaks of them."},
-            {"name": "system", "description": "The service itself."},
-        ],
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         **({"security": either} if needs_keys else {}),
-        "paths": {**paths(), **call_paths()},
-        "components": {
-            "schemas": components.schemas(),
-            "responses": components.ANSWERS,
-            "headers": components.HEADERS,
-            "securitySchemes": components.SECURITY_SCHEMES,
-        },
+        "paths": paths,
+        "components": _components(paths),
     }
+
+
+def _components(paths: Json) -> Json:
+    """Return what the paths refer to, by kind; raises NameTaken."""
+    components: Json = {"schemas": func_schemas(), "securitySchemes": SECURITY_SCHEMES}
+    for component in _referred(paths):
+        alike = components.setdefault(component.kind, {})
+        if alike.setdefault(component.name, component.content) != component.content:
+            raise NameTaken(f"Two {component.kind} are named {component.name}.")
+    return components
+
+
+def _referred(part: Any) -> Iterator[Component]:
+    """Yield every component below a part, and those below them."""
+    if isinstance(part, Component):
+        yield part
+        yield from _referred(part.content)
+    elif isinstance(part, dict):
+        for below in part.values():
+            yield from _referred(below)
+    elif isinstance(part, list):
+        for below in part:
+            yield from _referred(below)

@@ -9,9 +9,12 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, Response, abort, current_app, request
 
+from funcsvc.model.errors import NotFound
+from funcsvc.web.openapi.description import operation
 from funcsvc.web.openapi.document import make_document
+from funcsvc.web.openapi.parts import answer, header, json_answer
 
 _PAGE = "docs.html"
 _TYPES = {"css": "text/css", "js": "text/javascript", "html": "text/html", "txt": "text/plain"}
@@ -45,18 +48,29 @@ class _Asset:
 def make_blueprint(*, needs_keys: bool) -> Blueprint:
     """Return the blueprint of the description; `needs_keys` is whether the API asks for keys."""
     blueprint = Blueprint("docs", __name__)
-    document = _asset(_json(make_document(needs_keys=needs_keys)), "application/json")
     assets = _read_assets()
 
+    @cache  # made of what the whole application serves, which is known only after this
+    def document() -> _Asset:
+        return _asset(_json(make_document(current_app, needs_keys=needs_keys)), "application/json")
+
     @blueprint.get("/openapi.json")
+    @operation("This description.", answers={200: _DESCRIPTION})
     def get_openapi() -> Response:
-        return document.answer()
+        return document().answer()
 
     @blueprint.get("/docs")
+    @operation("This description, for people.", answers={200: _DOCS})
     def get_docs() -> Response:
         return assets[_PAGE].answer()
 
     @blueprint.get("/docs/<asset>")
+    @operation(
+        "What the page is made of.",
+        path={"asset": ("The name of a file.", "swagger-ui.css")},
+        answers={200: _PART},
+        errors={NotFound("There is nothing at this path."): "There is nothing there."},
+    )
     def get_docs_asset(asset: str) -> Response:
         return assets[asset].answer() if asset in assets and asset != _PAGE else abort(404)
 
@@ -79,3 +93,21 @@ def _read_assets() -> dict[str, _Asset]:
         for file in folder.iterdir()
         if file.name.rpartition(".")[2] in _TYPES
     }
+
+
+_ETAG = header("ETag", {"type": "string"}, description="Names the content, for If-None-Match.")
+_CACHE_CONTROL = header("Cache-Control", {"type": "string"})
+_DESCRIPTION = json_answer("OpenAPI 3.1.", {"type": "object"}, {"openapi": "3.1.0"}, _ETAG)
+_DOCS = answer(
+    "A page that shows this description.",
+    {"text/html": {"schema": {"type": "string"}}},
+    _ETAG,
+    _CACHE_CONTROL,
+    header("Content-Security-Policy", {"type": "string"}),
+)
+_PART = answer(
+    "Style, script or licence of the page.",
+    {f"text/{kind}": {"schema": {"type": "string"}} for kind in ("css", "javascript", "plain")},
+    _ETAG,
+    _CACHE_CONTROL,
+)

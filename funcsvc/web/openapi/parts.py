@@ -1,0 +1,161 @@
+"""What descriptions are made of: objects, headers, parameters, bodies, answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from funcsvc.model.errors import Busy, FuncsvcError, InvalidParameter, Limited, Unauthorized
+from funcsvc.web.answers import REQUEST_ID
+from funcsvc.web.http_status import error_body, status_of
+
+Json = dict[str, Any]
+Errors = dict[FuncsvcError, str]
+"""Examples of errors, each with the sentence that says when it is raised."""
+
+
+class Component(dict[str, Any]):
+    """A reference to a named part of the document; `content` is the part itself."""
+
+    def __init__(self, kind: str, name: str, content: Json) -> None:
+        super().__init__({"$ref": f"#/components/{kind}/{name}"})
+        self.kind = kind
+        self.name = name
+        self.content = content
+
+
+def named_schema(name: str, content: Json) -> Component:
+    """Return a schema that the document names."""
+    return Component("schemas", name, content)
+
+
+def closed_object(*optional: str, **properties: Json) -> Json:
+    """Return the schema of an object of these properties alone, required but for those named."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if name not in optional],
+        "additionalProperties": False,
+    }
+
+
+def header(name: str, schema: Json, **more: Any) -> Component:
+    """Return a header that is always there in the answers that name it."""
+    return Component("headers", name, {**more, "required": True, "schema": schema})
+
+
+def path_parameter(name: str, description: str, example: str) -> Json:
+    """Return a parameter that is a part of the path, and is not empty."""
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": description,
+        "schema": {"type": "string", "minLength": 1},
+        "example": example,
+    }
+
+
+def query(name: str, schema: Json, description: str, **more: Any) -> Json:
+    """Return a parameter of the query."""
+    return {"name": name, "in": "query", "description": description, "schema": schema, **more}
+
+
+def json_content(schema: Json, **examples: Any) -> Json:
+    """Return content in JSON; of several examples each has its name in the document."""
+    shown = {"examples": {name: {"value": value} for name, value in examples.items()}}
+    if len(examples) == 1:
+        shown = {"example": next(iter(examples.values()))}
+    return {"application/json": {"schema": schema, **shown}}
+
+
+def json_body(schema: Json, **examples: Any) -> Json:
+    """Return a request's body in JSON."""
+    return {"required": True, "content": json_content(schema, **examples)}
+
+
+def answer(description: str, content: Json | None = None, *headers: Component) -> Json:
+    """Return an answer with content by its type, and with X-Request-Id besides its own headers."""
+    return {
+        "description": description,
+        "headers": {one.name: one for one in (_REQUEST_ID, *headers)},
+        **({"content": content} if content else {}),
+    }
+
+
+def json_answer(description: str, schema: Json, example: Any, *headers: Component) -> Json:
+    """Return an answer in JSON."""
+    return answer(description, json_content(schema, example=example), *headers)
+
+
+def error_answers(errors: Errors) -> dict[int, Json]:
+    """Return the answers to errors, each under the status of its kind."""
+    by_status: dict[int, Errors] = {}
+    for error, sentence in errors.items():
+        by_status.setdefault(status_of(error), {})[error] = sentence
+    return {status: error_answer(alike) for status, alike in by_status.items()}
+
+
+def error_answer(errors: Errors) -> Json:
+    """Return the one answer to errors that have a status in common."""
+    examples = {type(error).__name__: _body_of(error) for error in errors}
+    headers = [
+        each for kind, each in _HEADER_OF_KIND.items() if any(isinstance(e, kind) for e in errors)
+    ]
+    return answer(_any_of([*errors.values()]), json_content(ERROR, **examples), *headers)
+
+
+def _body_of(error: FuncsvcError) -> Json:
+    field_errors = error.field_errors if isinstance(error, InvalidParameter) else None
+    body: Json = json.loads(error_body(error.message, field_errors))
+    return body
+
+
+def _any_of(sentences: Sequence[str]) -> str:
+    """Return one sentence as it is, and several as a list (CommonMark, as OpenAPI has it)."""
+    return sentences[0] if len(sentences) == 1 else "\n".join(f"- {one}" for one in sentences)
+
+
+ERROR = named_schema(
+    "Error",
+    {
+        "description": "The one shape of every error.",
+        **closed_object(
+            "errors",
+            message={
+                "type": "string",
+                "minLength": 1,
+                "description": "One sentence that names the field, the value and the rule.",
+            },
+            errors={
+                "type": "object",
+                "description": "Every wrong field at once, each under its dotted path.",
+                "minProperties": 1,
+                "additionalProperties": {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {"type": "string", "minLength": 1},
+                },
+            },
+        ),
+    },
+)
+
+_REQUEST_ID = header(
+    REQUEST_ID,
+    {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+    description="The request's id: the one that the request brought, or a new one.",
+)
+_RETRY_AFTER = header(
+    "Retry-After",
+    {"type": "integer", "minimum": 0},
+    description="After how many seconds to try again.",
+)
+_HEADER_OF_KIND: Mapping[type[FuncsvcError], Component] = {
+    Busy: _RETRY_AFTER,
+    Limited: _RETRY_AFTER,
+    Unauthorized: header(
+        "WWW-Authenticate", {"type": "string"}, description="The ways to show an access key."
+    ),
+}
