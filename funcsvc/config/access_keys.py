@@ -15,6 +15,6 @@ def parse_access_keys(lines: Iterable[str]) -> dict[str, str]:
         if not access_key or not secret:
             raise ValueError(f"Entry {number} must be <key>:<secret>.")
         if access_key in secrets:
-            raise ValueError(f"Entry {number} names a key that is there already.")
+            raise ValueError(f"Entry {number} names a key that is already there.")
         secrets[access_key] = secret
     return secrets

@@ -34,7 +34,11 @@ class EngineCapacity:
 def check_size(size: Size, capacity: Capacity, *, cap_cpus: bool) -> None:
     """Raise SizeTooLarge unless a container of the size fits the capacity."""
     if size.cpus > capacity.cpus and not cap_cpus:
-        raise SizeTooLarge(size.name, f"it needs {size.cpus} CPUs, of {capacity.cpus} there")
+        raise SizeTooLarge(
+            size.name, f"it needs {size.cpus} CPUs, and the engine has {capacity.cpus}"
+        )
     if size.memory_bytes > capacity.memory_bytes:
         wanted, there = size.memory_bytes // MEGABYTE, capacity.memory_bytes // MEGABYTE
-        raise SizeTooLarge(size.name, f"it needs {wanted} MB of memory, of {there} MB there")
+        raise SizeTooLarge(
+            size.name, f"it needs {wanted} MB of memory, and the engine has {there} MB"
+        )

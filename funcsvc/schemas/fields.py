@@ -278,9 +278,9 @@ class _PortMap(Ruled[Any]):
         key, entry = pair
         port = normalise_port(key)
         if port is None:
-            raise ValidationError(f"is no port: a key must be {self.key_rule}.")
+            raise ValidationError(f"is not a port: a key must be {self.key_rule}.")
         if port in taken:
-            raise ValidationError(f"is given twice: {port} is there already.")
+            raise ValidationError(f"is given twice: {port} is already there.")
         taken.add(port)
         try:
             return port, self.parse_entry(entry)
@@ -333,7 +333,7 @@ class PortBindings(_PortMap):
 class EndpointsConfig(Ruled[None]):
     """The endpoints in user-defined networks, of which there are none."""
 
-    rule = "null or {}, for there are no user-defined networks"
+    rule = "null or {}, since there are no user-defined networks"
     json_schema = _EMPTY_OBJECT
     answer_schema = NULL
     is_shown_empty = True

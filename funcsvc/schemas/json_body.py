@@ -60,8 +60,8 @@ def _check_depth(text: str) -> None:
             depth += 1
             if depth > MAX_DEPTH:
                 raise MalformedBody(
-                    f"The body nests too deep: at most {MAX_DEPTH} objects and lists "
-                    "may lie in one another."
+                    "The body is nested too deeply: at most "
+                    f"{MAX_DEPTH} levels of objects and lists are allowed."
                 )
         elif character in "}]":
             depth -= 1
@@ -83,7 +83,9 @@ def _outside_strings(text: str) -> Iterator[str]:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) != len(pairs):
-        raise MalformedBody(f"The key {_show_key(_first_repeated(pairs))} is twice in one object.")
+        raise MalformedBody(
+            f"The key {_show_key(_first_repeated(pairs))} appears twice in one object."
+        )
     if None in document.values():
         return {key: value for key, value in pairs if value is not None}
     return document
@@ -103,27 +105,27 @@ def _integer(digits: str) -> int:
         value = int(digits)
         if MIN_INTEGER <= value <= MAX_INTEGER:
             return value
-    raise MalformedBody(f"The number {_cut(digits)} is beyond 64 bits.")
+    raise MalformedBody(f"The number {_cut(digits)} doesn't fit in 64 bits.")
 
 
 def _float(digits: str) -> float:
     value = float(digits)
     if math.isinf(value):
-        raise MalformedBody(f"The number {_cut(digits)} is beyond 64 bits.")
+        raise MalformedBody(f"The number {_cut(digits)} doesn't fit in 64 bits.")
     return value
 
 
 def _constant(name: str) -> None:
-    raise MalformedBody(f"The body holds {name}, which is not a JSON value.")
+    raise MalformedBody(f"The body contains {name}, which is not a JSON value.")
 
 
 def _check_characters(document: dict[str, Any]) -> None:
     errors: dict[str, list[str]] = {}
     for path, text in _strings(document):
         if "\0" in text:
-            errors[path] = [f"{path} holds a NUL character, which no string may hold."]
+            errors[path] = [f"{path} contains a NUL character, which is not allowed."]
         elif not _encodable(text):
-            errors[path] = [f"{path} holds a lone surrogate, which is no character."]
+            errors[path] = [f"{path} contains a lone surrogate, which is not a character."]
     if errors:
         raise InvalidDefinition(errors)
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from funcsvc.model import InvalidReference, parse_image_reference
-from funcsvc.model.errors import InvalidQuery, MalformedBody
+from funcsvc.model.errors import InvalidQuery, MalformedBody, UnknownOption
 from funcsvc.schemas.json_body import parse_json_object
 from funcsvc.schemas.json_schema import TEXT, JsonSchema, list_of, map_of
 
 MAX_LIMIT = 10_000
+OPTIONS = ("filters", "limit", "before")
 _KEYS = ("name", "image", "size", "label")
 
 FILTERS_JSON_SCHEMA: JsonSchema = {
@@ -59,8 +60,8 @@ class Listing:
 def load_listing(query: Mapping[str, str]) -> Listing:
     """Return the listing that a query asks for; raises InvalidQuery."""
     for option in query:
-        if option not in ("filters", "limit", "before"):
-            raise InvalidQuery(option, query[option], "left out: known are filters, limit, before")
+        if option not in OPTIONS:
+            raise UnknownOption(option, OPTIONS)
     return Listing(
         limit=_limit(query.get("limit")),
         before=query.get("before") or None,
@@ -93,7 +94,7 @@ def _filters(text: str | None) -> dict[str, list[str]]:
     filters = {}
     for key, values in given.items():
         if key not in _KEYS:
-            raise InvalidQuery("filters", text, f"made of the keys {', '.join(_KEYS)}")
+            raise InvalidQuery("filters", text, f"an object whose keys are {', '.join(_KEYS)}")
         if not _is_set_of_strings(values):
             raise InvalidQuery("filters", text, rule)
         if values:

@@ -225,7 +225,7 @@ def _sentence(path: str, message: str, value: Any) -> str:
 def _unknown_field(path: str, key: str, schema: Schema | None) -> str:
     known = _known(schema)
     near = difflib.get_close_matches(key[:100], known, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
+    hint = f"did you mean {near[0]}?" if near else f"the fields are {', '.join(known)}."
     return f"{path} is not a known field: {hint}"
 
 

@@ -91,7 +91,7 @@ class RedisClient:
         """Return the string at a key, and set it first if there is none."""
         found = self.get(key)  # a Redis whose memory is full refuses every SET, with NX too
         if found is None:
-            self.read(lambda client: client.set(key, value, nx=True))
+            self._repeatable(lambda client: client.set(key, value, nx=True))
             found = self.get(key)
         return str(found)
 
@@ -121,16 +121,8 @@ class RedisClient:
         return int(seconds) * 1000 + int(microseconds) // 1000
 
     def read(self, command: Callable[[redis.Redis], Any]) -> Any:
-        """Return what a command returns that may be repeated; its texts are bytes.
-
-        It is repeated once, on a new connection, where the old one was dead.
-        """
-        try:
-            return self._call(command)
-        except AnswerLost as error:
-            if error.timed_out:
-                raise
-            return self._call(command)
+        """Return what a command reads; its texts are bytes."""
+        return self._repeatable(command)
 
     def wait(self, command: Callable[[redis.Redis, float], Any], seconds: float) -> Any:
         """Return what a read that blocks returns; `command` is told for how many seconds."""
@@ -142,7 +134,7 @@ class RedisClient:
 
     def run(self, script: Script, args: Sequence[Argument]) -> Any:
         """Return what a script returns that may be repeated."""
-        return self.read(lambda client: script.run(client, args))
+        return self._repeatable(lambda client: script.run(client, args))
 
     def write(self, script: Script, args: Sequence[Argument]) -> str:
         """Run a script that must not be repeated, and return its verdict.
@@ -189,6 +181,15 @@ class RedisClient:
             )
         )
         return [(_text(member), at) for member, at in page]
+
+    def _repeatable(self, command: Callable[[redis.Redis], Any]) -> Any:
+        """Return what a command returns; if its connection was dead, run it again on a new one."""
+        try:
+            return self._call(command)
+        except AnswerLost as error:
+            if error.timed_out:
+                raise
+            return self._call(command)
 
     def _call(self, command: Callable[[redis.Redis], Any]) -> Any:
         with translated():

@@ -17,7 +17,7 @@ from funcsvc.store.client import RedisClient
 from funcsvc.store.keys import RedisKeys
 from funcsvc.store.scripts import Argument, get_script
 
-ENGINE_GONE = "The engine that ran the function is gone, and nobody can say how it ended."
+ENGINE_GONE = "The engine that ran the function is gone, so it isn't known how the function ended."
 
 
 class RedisCallQueue:

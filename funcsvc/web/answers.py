@@ -111,7 +111,7 @@ def _answer_undecodable(error: UnicodeDecodeError) -> Answer:
 
 def _answer_bug(error: Exception) -> Answer:
     _log.error("request %s failed", request_id(), exc_info=error)
-    return _error(500, "The service failed in a way it did not expect; its log says more.")
+    return _error(500, "The service failed unexpectedly; its log says more.")
 
 
 def _error(status: int, message: str, field_errors: FieldErrors | None = None) -> Answer:

@@ -1,4 +1,4 @@
-"""Places for requests that take long, so that short ones always find a thread."""
+"""Limits on requests that take long, so that short ones always find a thread."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from threading import Semaphore
 from funcsvc.model.errors import TooManyWaits
 
 
-class Places:
-    """How many requests of this process may do one thing at once; `what` they do, for messages."""
+class ConcurrencyLimit:
+    """How many requests of this process may do one thing at once: `what` they do, for messages."""
 
     def __init__(self, what: str, most: int) -> None:
         self._what = what
@@ -18,8 +18,8 @@ class Places:
         self._free = Semaphore(most)
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Hold a place; raises TooManyWaits where none is free."""
+    def held(self) -> Iterator[None]:
+        """Be one of them. Raises TooManyWaits if the limit is reached."""
         if not self._free.acquire(blocking=False):
             raise TooManyWaits(self._what, self._most)
         try:

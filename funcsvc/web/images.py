@@ -16,7 +16,7 @@ from funcsvc.model import (
     Policy,
     parse_image_reference,
 )
-from funcsvc.model.errors import ImageMissing, InvalidDefinition, InvalidQuery
+from funcsvc.model.errors import ImageMissing, InvalidDefinition, InvalidQuery, UnknownOption
 from funcsvc.schemas import matching
 from funcsvc.web.answers import Answer
 from funcsvc.web.openapi import (
@@ -28,6 +28,8 @@ from funcsvc.web.openapi import (
     query,
 )
 from funcsvc.web.openapi.answers import PULLS_ARE_BUSY
+
+_OPTIONS = ("fromImage", "tag")
 
 
 def make_blueprint(policy: Policy, engine: WebEngine) -> Blueprint:
@@ -64,8 +66,8 @@ def make_blueprint(policy: Policy, engine: WebEngine) -> Blueprint:
 def _reference(policy: Policy) -> ImageReference:
     """Return what a query asks to pull; raises InvalidQuery."""
     for option in request.args:
-        if option not in ("fromImage", "tag"):
-            raise InvalidQuery(option, request.args[option], "left out: known are fromImage, tag")
+        if option not in _OPTIONS:
+            raise UnknownOption(option, _OPTIONS)
     reference = _parse("fromImage", request.args.get("fromImage", ""), "an image reference")
     tag = request.args.get("tag")
     if tag:  # in the place of the one that fromImage may have, as at the engine

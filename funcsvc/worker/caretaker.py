@@ -60,7 +60,7 @@ class Caretaker:
         self._limits = limits
         self._stopping = stopping
         self._clock = clock
-        self._free_places = threading.BoundedSemaphore(limits.max_taken_over)
+        self._free_follows = threading.BoundedSemaphore(limits.max_taken_over)
         self._has_left = threading.Event()
         self._store_failed_at = self._logged_at = -math.inf
         self._logged = pool.counts()
@@ -90,10 +90,10 @@ class Caretaker:
         """Take over what there is; not just after Redis was away, when every lease looks over."""
         if self._clock.monotonic() < self._store_failed_at + self._limits.lease_seconds:
             return
-        while not self._stopping.is_set() and self._free_places.acquire(blocking=False):
+        while not self._stopping.is_set() and self._free_follows.acquire(blocking=False):
             call = self._adopt()
             if call is None:
-                self._free_places.release()
+                self._free_follows.release()
                 return
             threading.Thread(target=self._follow, args=(call,), daemon=True).start()
 
@@ -145,7 +145,7 @@ class Caretaker:
     def _follow(self, call: BegunCall) -> None:
         with self._holds.ending(call):
             self._runner.take_over(call)
-        self._free_places.release()
+        self._free_follows.release()
 
     def _log_counts(self) -> None:
         """Log what waits, and how many calls met an instance, when that has changed."""

@@ -19,7 +19,7 @@ CHALLENGES = [
     'HYPER-HMAC-SHA256 realm="funcsvc"',
 ]
 NO_KEY = "An access key is needed: Authorization must be Basic or HYPER-HMAC-SHA256."
-UNKNOWN, WRONG_SECRET = "The access key is not known.", "The secret key is wrong."
+UNKNOWN, WRONG_SECRET = "The access key is unknown.", "The secret key is wrong."
 WRONG = "The signature is wrong."
 MANAGED = [
     ("POST", "/funcs/create"), ("GET", "/funcs"), ("GET", "/funcs/hello"), ("PUT", "/funcs/hello"),

@@ -80,8 +80,8 @@ def test_environment_that_is_too_large_is_refused(client, func, calls, more):
     answer = client.post(func.path("call", *more), headers={"X-Large": "x" * 65536})
     assert answer.status_code == 413
     assert answer.get_json() == {
-        "message": "The request's query and header fields are too large: at most 65536 bytes of "
-        "them become the function's environment."
+        "message": "The request's query and header fields are too large for the function's "
+        "environment: at most 65536 bytes are allowed."
     }
     assert calls.accepted == []
 
@@ -136,7 +136,7 @@ def test_func_with_too_many_pending_calls_is_busy(store, engine, more):
     answer = func.client.post(func.path("call", *more))
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert answer.get_json() == {
-        "message": "1 calls of this function are pending, which is the most that may be: "
+        "message": "This function already has 1 pending calls, the maximum: "
         "try again in a few seconds."
     }
     assert len(calls.accepted) == 1
@@ -215,8 +215,8 @@ def test_func_with_calls_is_not_removed_until_they_have_ended(client, func, call
         assert (answer.status_code, answer.get_json()) == (
             409,
             {
-                "message": 'The function "hello" can\'t be removed: calls of it are pending or '
-                "running."
+                "message": 'The function "hello" can\'t be removed while it has pending or '
+                "running calls."
             },
         )
         assert "hello" in store.definitions

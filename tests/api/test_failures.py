@@ -12,7 +12,7 @@ from funcsvc.store.translation import AnswerLost
 
 HELLO = {"Name": "helloworld", "Config": {"Image": "ubuntu"}}
 SECRET = "secret-of-10.0.0.1"
-BUG = {"message": "The service failed in a way it did not expect; its log says more."}
+BUG = {"message": "The service failed unexpectedly; its log says more."}
 
 
 def create(client):
@@ -79,7 +79,7 @@ def test_busy_service_says_when_to_try_again(client, store, engine):
     answer = create(client)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert answer.get_json() == {
-        "message": "The image must be pulled, but 4 requests wait for pulls already: "
+        "message": "The image must be pulled, but 4 requests are already waiting for pulls: "
         "try again in a few seconds."
     }
     assert store.definitions == {}

@@ -272,8 +272,7 @@ def test_more_followers_than_may_be_are_busy(store, engine):
     answer = func.client.get(func.path("logs") + "?follow=1")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert answer.get_json() == {
-        "message": "1 requests follow logs already, which is the most that may: "
-        "try again in a few seconds."
+        "message": "1 requests already follow logs, the maximum: try again in a few seconds."
     }
     assert events(func) == life(call_id)  # to read what is there is no following
     first.close()

@@ -115,7 +115,7 @@ def test_page_after_page_has_every_func(client, store):
         ("limit=0", 'limit is "0", but must be a whole number from 1 to 10000.'),
         ("limit=x", 'limit is "x", but must be a whole number from 1 to 10000.'),
         ("before=nope", 'before is "nope", but must be the name of a function.'),
-        ("all=1", 'all is "1", but must be left out: known are filters, limit, before.'),
+        ("all=1", "all is not a known option: the options are filters, limit and before."),
         (
             "filters=x",
             'filters is "x", but must be a JSON object such as {"name": ["x"]} or '
@@ -123,7 +123,8 @@ def test_page_after_page_has_every_func(client, store):
         ),
         (
             "filters={%22id%22:[]}",
-            'filters is "{\\"id\\":[]}", but must be made of the keys name, image, size, label.',
+            'filters is "{\\"id\\":[]}", but must be an object whose keys are '
+            "name, image, size, label.",
         ),
     ],
 )

@@ -257,8 +257,8 @@ def test_more_waits_than_may_be_are_busy_and_store_nothing(store, engine):
         answer = client.open(path, method=method)
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
         assert answer.get_json() == {
-            "message": "1 requests wait for the end of a call already, which is the most that "
-            "may: try again in a few seconds."
+            "message": "1 requests already wait for the end of a call, the maximum: "
+            "try again in a few seconds."
         }
     assert len(calls.accepted) == 2
     assert client.get(func.path("output", pending)).status_code == 202

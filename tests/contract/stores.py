@@ -13,7 +13,7 @@ from funcsvc.store.funcs import RedisFuncStore
 from funcsvc.store.keys import RedisKeys
 
 FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
-PATIENCE_SECONDS = 1.0
+PATIENCE_SECONDS = 2.0  # a loaded machine needs some of it
 MAX_THREADS = 128  # each has a connection of its own
 
 

@@ -8,7 +8,7 @@ import warnings
 import pytest
 
 from funcsvc.config import load_settings
-from funcsvc.engine import WebEngine
+from funcsvc.engine import DockerWebEngine
 from funcsvc.model import SIZES, Capacity, Func, Image, parse_image_reference
 from funcsvc.model.errors import (
     EngineUnavailable,
@@ -30,9 +30,9 @@ def new_func(image: str, size: str = "s1", **config) -> Func:
     )
 
 
-def real_engine(docker_host: str, **settings: str) -> WebEngine:
+def real_engine(docker_host: str, **settings: str) -> DockerWebEngine:
     environment = {f"FUNCSVC_{name.upper()}": value for name, value in settings.items()}
-    return WebEngine(
+    return DockerWebEngine(
         load_settings({"DOCKER_HOST": docker_host, "FUNCSVC_PULL_POLICY": "never", **environment})
     )
 
@@ -91,8 +91,8 @@ def test_func_of_an_unknown_image_is_refused_where_nothing_is_pulled(engine, ima
         engine.check_func(new_func(unknown))
     assert caught.value.field_errors == {
         "Config.Image": [
-            f'Config.Image is "{unknown}", but no such image: '
-            "the engine lacks it, and pulling is off."
+            f'Config.Image is "{unknown}", but there is no such image: '
+            "the engine doesn't have it, and pulls are turned off."
         ]
     }
 

@@ -35,7 +35,7 @@ def test_create_func_with_taken_name_conflicts_and_changes_nothing(store):
     with pytest.raises(FuncExists) as caught:
         store.create_func(*new_func(cmd="other"))
     assert caught.value.message == (
-        'Name is "hello", but a function of that name exists already: names are unique.'
+        'Name is "hello", but a function with that name already exists.'
     )
     assert store.get_func("hello") == definition
 

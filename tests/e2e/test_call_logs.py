@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from funcsvc.store import RedisKeys
+from funcsvc.store.keys import RedisKeys
 from tests import servers
 from tests.e2e import calling
 from tests.e2e.raw_http import RawClient

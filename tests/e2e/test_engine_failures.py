@@ -209,7 +209,9 @@ def test_size_that_the_engine_cannot_hold_is_refused_unless_the_operator_caps_cp
     web: servers.Service, engine: servers.EngineServer, own_redis: servers.RedisServer
 ) -> None:
     answer = web.create("large", IMAGE, ContainerSize="m2")
-    sentence = 'ContainerSize is "m2", but must fit the engine: it needs 2 CPUs, of 1 there.'
+    sentence = (
+        'ContainerSize is "m2", but must fit the engine: it needs 2 CPUs, and the engine has 1.'
+    )
     assert (answer.status, answer.json) == (
         400,
         {"message": sentence, "errors": {"ContainerSize": [sentence]}},

@@ -208,7 +208,7 @@ def test_output_over_the_limit_is_509_at_once(run: Functions, name: str, script:
     answer = run.run(name, script)
     assert answer.status == 509
     assert answer.json == {
-        "message": "The function's output is larger than 1048576 bytes, and so it was killed."
+        "message": "The function printed more than 1048576 bytes of output and was killed."
     }
     assert answer.seconds < 20
 

@@ -11,7 +11,7 @@ import docker
 import pytest
 import redis
 
-from funcsvc.store import RedisKeys
+from funcsvc.store.keys import RedisKeys
 from tests import servers
 from tests.e2e.raw_http import RawClient
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from funcsvc.store import RedisKeys
+from funcsvc.store.keys import RedisKeys
 from tests import servers
 
 KEYS = RedisKeys("funcsvc:")

@@ -37,7 +37,7 @@ def pushed(
 
 def assert_no_such_image(answer: servers.Answer, name: str, reason: str) -> None:
     """Hold an answer to the 400 of an image that isn't to be had."""
-    sentence = f'Config.Image is "{name}", but no such image: {reason}.'
+    sentence = f'Config.Image is "{name}", but there is no such image: {reason}.'
     assert (answer.status, answer.json) == (
         400,
         {"message": sentence, "errors": {"Config.Image": [sentence]}},
@@ -50,7 +50,7 @@ def assert_nothing_stored(own_redis: servers.RedisServer) -> None:
 
 
 def refused(domain: str) -> str:
-    return f"{domain} doesn't have it, or this service has no right to it"
+    return f"{domain} doesn't have it, or denies access to it"
 
 
 def test_missing_image_is_pulled(start, pushed, module_engine: servers.EngineServer) -> None:
@@ -122,7 +122,7 @@ def test_pull_policy_never_refuses_a_missing_image_and_takes_a_present_one(
 ) -> None:
     name = pushed("never")
     web = start(pull_policy="never", engine_remember_seconds=0)
-    reason = "the engine lacks it, and pulling is off"
+    reason = "the engine doesn't have it, and pulls are turned off"
     assert_no_such_image(web.create("never", name), name, reason)
     assert not images.has_image(module_engine.host, name)
     with images.imported(module_engine.host, name):

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from funcsvc.store import RedisKeys
+from funcsvc.store.keys import RedisKeys
 from tests import servers
 
 KEYS = RedisKeys("funcsvc:")

@@ -82,8 +82,8 @@ def write_helper(folder: Path, domain: str, text: str) -> None:
 def assert_refused(answer: servers.Answer, name: str, registry: servers.RegistryServer) -> None:
     """Hold an answer to the 400 of an image that the registry doesn't give to us."""
     sentence = (
-        f'Config.Image is "{name}", but no such image: '
-        f"{registry.domain} doesn't have it, or this service has no right to it."
+        f'Config.Image is "{name}", but there is no such image: '
+        f"{registry.domain} doesn't have it, or denies access to it."
     )
     assert (answer.status, answer.json) == (
         400,

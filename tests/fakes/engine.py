@@ -61,7 +61,9 @@ class FakeEngine:
         if image is None and self._has_every_image:
             image = Image(id="sha256:every", cmd=["sh"], entrypoint=[])
         if image is None:
-            raise ImageNotFound(func.config.image.text, "the engine lacks it, and pulling is off")
+            raise ImageNotFound(
+                func.config.image.text, "the engine doesn't have it, and pulls are turned off"
+            )
         check_command(func.config, image)
 
     def check_size(self, size: Size) -> None:

@@ -77,7 +77,7 @@ def test_key_that_is_in_both_places_is_refused(tmp_path):
     file = tmp_path / "keys"
     file.write_text("mykey:hunter2\n")
     assert refusal(FUNCSVC_ACCESS_KEYS="mykey:x", FUNCSVC_ACCESS_KEYS_FILE=str(file)) == (
-        "The access keys are not valid: Entry 2 names a key that is there already."
+        "The access keys are not valid: Entry 2 names a key that is already there."
     )
 
 

@@ -170,19 +170,19 @@ def test_what_the_service_gives_is_ignored_in_a_request(field, value):
         ("HostConfig.Network", "did you mean NetworkMode?"),
         ("HostConfig.PublishAllPort", "did you mean PublishAllPorts?"),
         ("NetworkingConfig.EndpointConfig", "did you mean EndpointsConfig?"),
-        ("NetworkingConfig.zzz", "known are EndpointsConfig."),
+        ("NetworkingConfig.zzz", "the fields are EndpointsConfig."),
         (
             "HostConfig.zzz",
-            "known are NetworkMode, PortBindings, VolumesFrom, Links, PublishAllPorts.",
+            "the fields are NetworkMode, PortBindings, VolumesFrom, Links, PublishAllPorts.",
         ),
         (
             "zzz",
-            "known are Name, ContainerSize, Timeout, UUID, Created, Config, HostConfig, "
+            "the fields are Name, ContainerSize, Timeout, UUID, Created, Config, HostConfig, "
             "NetworkingConfig.",
         ),
         (
             "Config.zzz",
-            "known are ExposedPorts, Tty, Env, Cmd, Image, WorkingDir, Entrypoint, Labels, "
+            "the fields are ExposedPorts, Tty, Env, Cmd, Image, WorkingDir, Entrypoint, Labels, "
             "StopSignal.",
         ),
     ],

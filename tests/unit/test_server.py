@@ -183,13 +183,13 @@ def handle(error: Exception, client: FakeClient, addr=("127.0.0.1", 1)) -> list[
         (
             UnsupportedTransferCoding("gzip"),
             501,
-            "The request's Transfer-Encoding is not known here.",
+            "The request's Transfer-Encoding is not supported.",
         ),
         (InvalidRequestLine("<b>"), 400, "The request is not valid HTTP."),
         (
             RuntimeError("secret"),
             500,
-            "The service failed in a way it did not expect; its log says more.",
+            "The service failed unexpectedly; its log says more.",
         ),
     ],
 )

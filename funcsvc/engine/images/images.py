@@ -70,7 +70,9 @@ class Images:
         if image:
             return image
         if self._settings.pull_policy == "never":
-            raise ImageNotFound(reference.text, "the engine lacks it, and pulling is off")
+            raise ImageNotFound(
+                reference.text, "the engine doesn't have it, and pulls are turned off"
+            )
         if not self._pulls.acquire(blocking=False):
             raise TooManyPulls(self._settings.max_pulls)
         try:
@@ -145,7 +147,7 @@ class Images:
         except TimeoutError:
             raise self._not_in_time(reference) from None
         if image is None:
-            raise ImageNotFound(reference.text, "it was pulled, and is gone again")
+            raise ImageNotFound(reference.text, "it was pulled, and has been removed since")
         return image
 
     def _pull(self, reference: ImageReference, deadline: Deadline) -> None:
@@ -199,9 +201,7 @@ def _pull_error(reference: ImageReference, words: str) -> FuncsvcError:
         return EngineUnavailable("its disk is full")
     if _REFUSED.search(words):
         registry = reference.domain
-        return ImageNotFound(
-            reference.text, f"{registry} doesn't have it, or this service has no right to it"
-        )
+        return ImageNotFound(reference.text, f"{registry} doesn't have it, or denies access to it")
     return RegistryUnavailable(reference.domain, reference.text, "it can't be reached, or failed")
 
 

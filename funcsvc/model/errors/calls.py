@@ -25,26 +25,25 @@ class EnvironmentTooLarge(TooLarge):
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(
-            f"The request's query and header fields are too large: at most {max_bytes} bytes of "
-            "them become the function's environment."
+            "The request's query and header fields are too large for the function's environment: "
+            f"at most {max_bytes} bytes are allowed."
         )
 
 
 class TooManyPending(Busy):
-    """Raised when as many calls of a func are pending as may."""
+    """Raised when a func has reached the maximum of pending calls."""
 
     def __init__(self, max_pending: int) -> None:
         super().__init__(
-            f"{max_pending} calls of this function are pending, which is the most that may be: "
+            f"This function already has {max_pending} pending calls, the maximum: "
             "try again in a few seconds."
         )
 
 
 class TooManyWaits(Busy):
-    """Raised when as many requests wait for calls, or follow logs, as may."""
+    """Raised when the maximum of requests that wait for calls, or follow logs, is reached."""
 
     def __init__(self, what: str, most: int) -> None:
         super().__init__(
-            f"{most} requests {what} already, which is the most that may: "
-            "try again in a few seconds."
+            f"{most} requests already {what}, the maximum: try again in a few seconds."
         )

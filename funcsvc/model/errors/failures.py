@@ -31,7 +31,7 @@ class OutputTooLarge(CallFailed):
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(
-            f"The function's output is larger than {max_bytes} bytes, and so it was killed."
+            f"The function printed more than {max_bytes} bytes of output and was killed."
         )
 
 

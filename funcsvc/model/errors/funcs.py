@@ -19,9 +19,7 @@ class FuncExists(Conflict):
     """Raised when the name of a new func is taken."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(
-            f'Name is "{name}", but a function of that name exists already: names are unique.'
-        )
+        super().__init__(f'Name is "{name}", but a function with that name already exists.')
 
 
 class FuncNotFound(NotFound):
@@ -32,11 +30,11 @@ class FuncNotFound(NotFound):
 
 
 class FuncBusy(Conflict):
-    """Raised when a func is to be removed while calls of it are pending or running."""
+    """Raised when a func can't be removed because it has pending or running calls."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"The function {show(name)} can't be removed: calls of it are pending or running."
+            f"The function {show(name)} can't be removed while it has pending or running calls."
         )
 
 

@@ -15,16 +15,20 @@ class ImageMissing(NotFound):
 
 
 class ImageNotFound(InvalidDefinition):
-    """Raised when an image is neither on the engine nor to be had from its registry."""
+    """Raised when neither the engine nor the registry has an image."""
 
     def __init__(self, reference: str, reason: str) -> None:
         super().__init__(
-            {"Config.Image": [f'Config.Image is "{reference}", but no such image: {reason}.']}
+            {
+                "Config.Image": [
+                    f'Config.Image is "{reference}", but there is no such image: {reason}.'
+                ]
+            }
         )
 
 
 class PullForbidden(InvalidParameter):
-    """Raised when a pull is asked for, and the operator said that none is made."""
+    """Raised when a client asks for a pull, and the operator forbids pulls."""
 
     def __init__(self, reference: str) -> None:
         super().__init__(f"fromImage is {show(reference)}, but the operator forbids pulls.")
@@ -38,10 +42,10 @@ class RegistryUnavailable(Unavailable):
 
 
 class TooManyPulls(Busy):
-    """Raised when as many requests wait for pulls as may."""
+    """Raised when the maximum of requests that wait for pulls is reached."""
 
     def __init__(self, max_pulls: int) -> None:
         super().__init__(
-            f"The image must be pulled, but {max_pulls} requests wait for pulls already: "
+            f"The image must be pulled, but {max_pulls} requests are already waiting for pulls: "
             "try again in a few seconds."
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from funcsvc.model.errors.kinds import InvalidParameter, Limited, TooLarge
 from funcsvc.model.errors.wording import path_below, show
 
@@ -18,7 +20,7 @@ class BodyNotReceived(InvalidParameter):
     """Raised when a body breaks off, is no valid HTTP, or doesn't arrive in its time."""
 
     def __init__(self) -> None:
-        super().__init__("The request body did not arrive whole, or not in time.")
+        super().__init__("The request body was incomplete, or did not arrive in time.")
 
 
 class BodyTooLarge(TooLarge):
@@ -43,7 +45,7 @@ class WrongOrigin(InvalidParameter):
 
     def __init__(self, origin: str) -> None:
         super().__init__(
-            f"Origin is {show(origin)}, but pages of other sites may not send requests here."
+            f"Origin is {show(origin)}, but pages of other sites can't send requests here."
         )
 
 
@@ -56,6 +58,17 @@ class TooManyAttempts(Limited):
             f"try again in {retry_after_seconds} seconds."
         )
         self.retry_after_seconds = retry_after_seconds
+
+
+class UnknownOption(InvalidParameter):
+    """Raised when a request's query has an option that doesn't exist."""
+
+    def __init__(self, option: str, known: Sequence[str]) -> None:
+        path = path_below("", option)
+        *others, last = known
+        options = f"{', '.join(others)} and {last}"
+        sentence = f"{path} is not a known option: the options are {options}."
+        super().__init__(sentence, {path: [sentence]})
 
 
 class InvalidQuery(InvalidParameter):

@@ -26,7 +26,7 @@ class AccessKeys:
     def get_secret(self, access_key: str) -> str:
         """Return the secret of a key; raises Unauthorized."""
         if access_key not in self._secrets:
-            raise Unauthorized("The access key is not known.")
+            raise Unauthorized("The access key is unknown.")
         return self._secrets[access_key]
 
     def check_basic(self, credentials: str) -> None:
@@ -39,6 +39,6 @@ class AccessKeys:
         known = self._secrets.get(access_key, _NO_SECRET)
         matches = hmac.compare_digest(known.encode(), secret.encode())
         if access_key not in self._secrets:
-            raise Unauthorized("The access key is not known.")
+            raise Unauthorized("The access key is unknown.")
         if not matches:
             raise Unauthorized("The secret key is wrong.")

@@ -103,7 +103,7 @@ def _check_date(date: str, scope_date: str, now: datetime) -> str:
             raise ValueError
         time = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
-        raise Unauthorized("X-Hyper-Date is not a time such as 20060102T150405Z.") from None
+        raise Unauthorized("X-Hyper-Date is not in the form 20060102T150405Z.") from None
     if abs(now - time) > MAX_SKEW:
         raise Unauthorized("X-Hyper-Date is more than five minutes off.")
     if not date.startswith(scope_date):

@@ -85,7 +85,7 @@ def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
     )
     def call_func_sync(name: str, uuid: str) -> Response:
         call, client = _read_call(limits, name, uuid), ClientConnection(request.environ)
-        with waits.place():
+        with waits.limited():
             calls.create_call(call)
             ended = waits.wait_for_end(_pending(call), client)
         return answer_call(ended, calls, client)
@@ -116,7 +116,7 @@ def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
             ClientConnection(request.environ),
         )
         if not call.status.has_ended:
-            with waits.place():
+            with waits.limited():
                 call = waits.wait_for_end(call, client)
         return answer_call(call, calls, client)
 

@@ -11,7 +11,7 @@ from funcsvc.model.errors import StoreUnavailable
 from funcsvc.process import STOPPING
 from funcsvc.store import CallStore
 from funcsvc.web.clients import ClientConnection
-from funcsvc.web.concurrency import Places
+from funcsvc.web.concurrency import ConcurrencyLimit
 
 LOOK_SECONDS = 2
 """How long Redis is waited for at a time; then the client and the process are looked after."""
@@ -26,11 +26,11 @@ class CallWaits:
     def __init__(self, calls: CallStore, settings: Settings) -> None:
         self._calls = calls
         self._max_seconds = settings.max_wait_seconds
-        self._places = Places("wait for the end of a call", settings.wait_threads)
+        self._limit = ConcurrencyLimit("wait for the end of a call", settings.wait_threads)
 
-    def place(self) -> AbstractContextManager[None]:
-        """Hold a place among those who wait; raises TooManyWaits."""
-        return self._places.taken()
+    def limited(self) -> AbstractContextManager[None]:
+        """Be one of the requests that wait. Raises TooManyWaits if the limit is reached."""
+        return self._limit.held()
 
     def wait_for_end(self, call: CallState, client: ClientConnection) -> CallState:
         """Return a call as it has ended.

@@ -144,7 +144,7 @@ def _parse_failure(exc: BaseException) -> tuple[int, str]:
     if isinstance(exc, LimitRequestHeaders):
         return 431, "The request's header fields are too many or too long."
     if isinstance(exc, UnsupportedTransferCoding):
-        return 501, "The request's Transfer-Encoding is not known here."
+        return 501, "The request's Transfer-Encoding is not supported."
     if type(exc).__module__.startswith("gunicorn.http"):
         return 400, "The request is not valid HTTP."
-    return 500, "The service failed in a way it did not expect; its log says more."
+    return 500, "The service failed unexpectedly; its log says more."

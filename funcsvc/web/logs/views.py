@@ -17,7 +17,7 @@ from funcsvc.store import Stores
 from funcsvc.web.answers import Answer
 from funcsvc.web.call_addresses import find_func
 from funcsvc.web.clients import ClientConnection
-from funcsvc.web.concurrency import Places
+from funcsvc.web.concurrency import ConcurrencyLimit
 from funcsvc.web.logs.stream import LogStream
 from funcsvc.web.openapi import Errors, answer, operation, query
 from funcsvc.web.openapi.answers import NO_FUNC, NO_REDIS
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
     """Return the blueprint of logs over its parts; it needs no access key and has no version."""
     blueprint = Blueprint("logs", __name__)
-    places = Places("follow logs", settings.follow_threads)
+    limit = ConcurrencyLimit("follow logs", settings.follow_threads)
 
     @blueprint.get("/logs/<name>/<uuid>")
     @operation(
         "Read a function's events, or follow them.",
         query=[_CALL_ID, _TAIL, _FOLLOW],
         answers={101: _UPGRADED, 200: _EVENTS},
-        errors=NO_FUNC | NO_REDIS | _NO_PLACE,
+        errors=NO_FUNC | NO_REDIS | _LIMIT_REACHED,
     )
     def get_logs(name: str, uuid: str) -> Response:
         find_func(stores.funcs, name, uuid)
@@ -46,7 +46,7 @@ def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
         stream = LogStream(stores, name, uuid, query, client)
         with ExitStack() as held:
             if query.follow:
-                held.enter_context(places.taken())
+                held.enter_context(limit.held())
             lines = streamed(stream.lines())
             response = _upgraded(lines, client) if _wants_upgrade(client) else _answer(lines)
             response.call_on_close(held.pop_all().close)
@@ -122,7 +122,7 @@ _EVENTS = answer(
         }
     },
 )
-_NO_PLACE: Errors = {
+_LIMIT_REACHED: Errors = {
     TooManyWaits("follow logs", 3): "The limit of requests that follow logs is reached."
 }
 _CALL_ID = query("callid", {"type": "string"}, "Only the events of this call.")
