@@ -190,7 +190,7 @@ class Env(Strings):
 
     rule = "a list of VAR=value"
     item_rule = "VAR=value, with VAR not empty"
-    is_shown_empty = True
+    always_shown = True
     pattern = re.compile(r"[^=\x00]+=[^\x00]*")
     json_schema = list_of(matching(pattern.pattern))
 
@@ -336,7 +336,7 @@ class EndpointsConfig(Ruled[None]):
     rule = "null or {}, since there are no user-defined networks"
     json_schema = _EMPTY_OBJECT
     answer_schema = NULL
-    is_shown_empty = True
+    always_shown = True
 
     def parse(self, value: Any) -> None:
         if _a(dict, value):

@@ -34,7 +34,7 @@ from funcsvc.schemas.combinations import (
     broken_together,
 )
 from funcsvc.schemas.json_body import parse_json_object
-from funcsvc.schemas.strict import Always, Ignored, StrictSchema
+from funcsvc.schemas.strict import Always, Given, StrictSchema
 
 MAX_CACHED_FUNCS = 512
 MAX_CACHED_CHARACTERS = 16 * 1024
@@ -93,8 +93,8 @@ class FuncSchema(StrictSchema):
     timeout_seconds = fields.TimeoutSeconds(
         data_key="Timeout", load_default=DEFAULT_TIMEOUT_SECONDS
     )
-    uuid: Field[Any] = Ignored({"type": "string", "format": "uuid"}, data_key="UUID")
-    created: Field[Any] = Ignored(
+    uuid: Field[Any] = Given({"type": "string", "format": "uuid"}, data_key="UUID")
+    created: Field[Any] = Given(
         {"type": "string", "format": "date-time"}, write=format_time, data_key="Created"
     )
     config = Always(ConfigSchema, data_key="Config")

@@ -12,7 +12,7 @@ from typing import Any
 
 from marshmallow.fields import Field, Nested
 
-from funcsvc.schemas.strict import Always, Ruled, StrictSchema
+from funcsvc.schemas.strict import Always, Given, Ruled, StrictSchema
 
 JsonSchema = dict[str, Any]
 
@@ -102,6 +102,13 @@ def answer_schemas(
     return {name: made} | _below(
         schema, lambda key, nested: answer_schemas(nested, key, emptiest[key])
     )
+
+
+def answer_schema(schema: StrictSchema) -> JsonSchema:
+    """Return the schema of an answer whose fields the service gives."""
+    given = {key: field for key, field in _fields(schema) if isinstance(field, Given)}
+    properties = {key: field.answer_schema for key, field in given.items()}
+    return _object(properties, [key for key in given if given[key].always_shown], False)
 
 
 def _object(properties: JsonSchema, required: list[str], others: Any) -> JsonSchema:

@@ -27,8 +27,8 @@ class Ruled(fields.Field[T]):
     rule: str
     json_schema: dict[str, Any]
     answer_schema: dict[str, Any] | None = None
-    is_shown_empty = False
-    """Whether an answer shows it although it is empty."""
+    always_shown = False
+    """Whether answers show it even when it is empty."""
 
     default_error_messages = {"required": "is missing, but is required: {rule}."}
 
@@ -57,22 +57,24 @@ def broken(value: Any, rule: str) -> str:
     return f"is {show(value)}, but must be {rule}."
 
 
-class Ignored(fields.Field[Any]):
-    """A field that clients send and the service gives: any value is accepted and dropped.
+class Given(fields.Field[Any]):
+    """A field that the service gives; in a request any value is accepted and dropped.
 
-    `answer_schema` is the JSON Schema of what the service gives.
+    `answer_schema` is the JSON Schema of what is given, `write` makes it from the model's value.
     """
 
     def __init__(
         self,
         answer_schema: dict[str, Any],
         *,
+        data_key: str,
         write: Callable[[Any], Any] = str,
-        **options: Any,
+        always_shown: bool = False,
     ) -> None:
-        super().__init__(**options)
+        super().__init__(data_key=data_key)
         self.answer_schema = answer_schema
         self.write = write
+        self.always_shown = always_shown
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -115,9 +117,9 @@ class StrictSchema(Schema):
         An option that the model doesn't have is written as None.
         """
         document = {}
-        for key, name, write, is_shown_empty in self._writers:
+        for key, name, write, always_shown in self._writers:
             value = getattr(model, name, None)
-            if value or is_shown_empty:
+            if value or always_shown:
                 document[key] = write(value)
         return document
 
@@ -166,7 +168,7 @@ def _writer(field: fields.Field[Any]) -> tuple[Callable[[Any], Any], bool]:
         nested: Any = field.schema
         return nested.write, True
     written: Any = field
-    return written.write, getattr(field, "is_shown_empty", False)
+    return written.write, getattr(field, "always_shown", False)
 
 
 def _speaks_when_absent(field: fields.Field[Any]) -> bool:

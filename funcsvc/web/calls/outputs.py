@@ -5,7 +5,6 @@ A call that has ended is removed, but only once its answer was sent whole.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -14,6 +13,7 @@ from flask import Response
 
 from funcsvc.model import CallState, CallStatus
 from funcsvc.model.errors import StoreUnavailable
+from funcsvc.schemas import unended_call_text
 from funcsvc.store import CallStore
 from funcsvc.web.answers import Answer
 from funcsvc.web.clients import ClientConnection
@@ -32,8 +32,7 @@ _STATUS_OF_UNENDED = {
 def answer_call(call: CallState, calls: CallStore, client: ClientConnection) -> Response:
     """Return the answer to whoever asks for a call's output."""
     if not call.status.has_ended:
-        document = {"CallId": call.id, "Status": str(call.status)}
-        return Answer(json.dumps(document), status=_STATUS_OF_UNENDED[call.status])
+        return Answer(unended_call_text(call), status=_STATUS_OF_UNENDED[call.status])
     if call.failure is None:
         status, body, mimetype = "200 OK", call.output, output_type(call.output)
     else:

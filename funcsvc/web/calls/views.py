@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from uuid import uuid4
 
 from flask import Blueprint, Response, request
@@ -13,7 +11,6 @@ from funcsvc.config import Settings
 from funcsvc.model import (
     MAX_OUTPUT_BYTES,
     MAX_PAYLOAD_BYTES,
-    CallCounts,
     CallState,
     CallStatus,
     NewCall,
@@ -29,7 +26,17 @@ from funcsvc.model.errors import (
     TooManyPending,
     TooManyWaits,
 )
-from funcsvc.schemas import FLAG_VALUES, call_document, counts_document, load_flag
+from funcsvc.schemas import (
+    FLAG_VALUES,
+    FuncStatusSchema,
+    NewCallSchema,
+    UnendedCallSchema,
+    answer_schema,
+    counts_text,
+    load_flag,
+    new_call_text,
+    status_pieces,
+)
 from funcsvc.store import Stores
 from funcsvc.web.answers import Answer, ShortAnswer
 from funcsvc.web.bodies import read_body
@@ -41,7 +48,6 @@ from funcsvc.web.clients import ClientConnection
 from funcsvc.web.openapi import (
     Errors,
     answer,
-    closed_object,
     header,
     json_answer,
     named_schema,
@@ -73,7 +79,7 @@ def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
     def call_func(name: str, uuid: str) -> Response:
         call = _read_call(limits, name, uuid)
         calls.create_call(call)
-        return ShortAnswer(f'{{"CallId": "{call.id}"}}')
+        return ShortAnswer(new_call_text(call))
 
     @blueprint.route("/call/<name>/<uuid>/sync", methods=CALL_METHODS)
     @operation(
@@ -81,7 +87,7 @@ def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
         description=f"{_WHAT_IT_GETS} {_HOW_LONG_IT_WAITS} {_WHEN_IT_IS_REMOVED}",
         body=_PAYLOAD,
         answers=_ANSWERS_OF_A_CALL,
-        errors=NO_FUNC | _REFUSALS | _NO_PLACE | _FAILURES,
+        errors=NO_FUNC | _REFUSALS | _LIMIT_REACHED | _FAILURES,
     )
     def call_func_sync(name: str, uuid: str) -> Response:
         call, client = _read_call(limits, name, uuid), ClientConnection(request.environ)
@@ -107,7 +113,7 @@ def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
         "Wait for a call's end, and ask for its output.",
         description=f"{_HOW_LONG_IT_WAITS} {_WHEN_IT_IS_REMOVED}",
         answers=_ANSWERS_OF_A_CALL,
-        errors=NO_FUNC | NO_CALL | _NO_PLACE | _FAILURES,
+        errors=NO_FUNC | NO_CALL | _LIMIT_REACHED | _FAILURES,
     )
     def wait_for_output(name: str, uuid: str, call_id: str) -> Response:
         find_func(funcs, name, uuid)
@@ -131,8 +137,8 @@ def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
         find_func(funcs, name, uuid)
         counts = calls.get_counts(name)
         if not load_flag(request.args, "list"):
-            return Answer(json.dumps(counts_document(counts)))
-        return Answer(streamed(joined(_status_with_list(counts, calls.list_calls(name)))))
+            return Answer(counts_text(counts))
+        return Answer(streamed(joined(status_pieces(counts, calls.list_calls(name)))))
 
     return blueprint
 
@@ -162,15 +168,6 @@ def _pending(call: NewCall) -> CallState:
     return CallState(call.id, call.func_name, created_ms=0, status=CallStatus.PENDING)
 
 
-def _status_with_list(counts: CallCounts, calls: Iterator[CallState]) -> Iterator[bytes]:
-    """Yield the counts, and the calls one at a time."""
-    separator = json.dumps(counts_document(counts))[:-1] + ', "List": ['
-    for call in calls:
-        yield (separator + json.dumps(call_document(call), ensure_ascii=False)).encode()
-        separator = ", "
-    yield (separator if separator != ", " else "").encode() + b"]}"
-
-
 _WHAT_IT_GETS = (
     f"The body, of at most {MAX_PAYLOAD_BYTES} bytes and any type, becomes the function's standard "
     "input, and the request its environment, as CGI (RFC 3875) has it: `REQUEST_METHOD`, "
@@ -186,16 +183,13 @@ _WHEN_IT_IS_REMOVED = (
     "whole: asked again, 404."
 )
 
-_CALL_ID = {"type": "string", "format": "uuid"}
 _PAYLOAD = {"required": False, "content": {"application/octet-stream": {}}}
 _ACCEPTED = json_answer(
     "It is stored and queued.",
-    named_schema("NewCall", closed_object(CallId=_CALL_ID)),
+    named_schema("NewCall", answer_schema(NewCallSchema())),
     {"CallId": CALL_ID},
 )
-_CALL_PLACE = named_schema(
-    "CallPlace", closed_object(CallId=_CALL_ID, Status={"enum": ["Pending", "Running"]})
-)
+_UNENDED_CALL = named_schema("UnendedCall", answer_schema(UnendedCallSchema()))
 _ANSWERS_OF_A_CALL = {
     200: answer(
         "The function's standard output, byte for byte.",
@@ -205,8 +199,8 @@ _ANSWERS_OF_A_CALL = {
         },
         header("X-Content-Type-Options", {"const": "nosniff"}),
     ),
-    201: json_answer("It runs.", _CALL_PLACE, {"CallId": CALL_ID, "Status": "Running"}),
-    202: json_answer("It is pending.", _CALL_PLACE, {"CallId": CALL_ID, "Status": "Pending"}),
+    201: json_answer("It runs.", _UNENDED_CALL, {"CallId": CALL_ID, "Status": "Running"}),
+    202: json_answer("It is pending.", _UNENDED_CALL, {"CallId": CALL_ID, "Status": "Pending"}),
 }
 _FAILURES: Errors = {
     OutputRotated(CALL_ID): "Its output was rotated away by newer ones.",
@@ -222,7 +216,7 @@ _REFUSALS: Errors = {
     f"{MAX_ENVIRONMENT_BYTES} bytes in all.",
     TooManyPending(200_000): "The limit of the function's pending calls is reached.",
 }
-_NO_PLACE: Errors = {
+_LIMIT_REACHED: Errors = {
     TooManyWaits("wait for the end of a call", 3): "The limit of requests that wait for the end of "
     "a call is reached."
 }
@@ -232,30 +226,9 @@ _LIST = query(
     {"type": "string", "enum": [*FLAG_VALUES]},
     "Whether to list the calls that are stored, too.",
 )
-_COUNT = {"type": "integer", "minimum": 0}
-_LISTED_CALL = closed_object(
-    "Message",
-    "Instance",
-    CallId=_CALL_ID,
-    Created={"type": "string", "format": "date-time"},
-    Status={"enum": [str(status) for status in CallStatus]},
-    Message={"type": "string", "minLength": 1},
-    Instance={"enum": ["waiting", "new"]},
-)
 _COUNTS = json_answer(
     "The counts.",
-    named_schema(
-        "FuncStatus",
-        closed_object(
-            "List",
-            Total=_COUNT,
-            Pending=_COUNT,
-            Running=_COUNT,
-            Finished=_COUNT,
-            Failed=_COUNT,
-            List={"type": "array", "items": _LISTED_CALL},
-        ),
-    ),
+    named_schema("FuncStatus", answer_schema(FuncStatusSchema())),
     {
         "Total": 2,
         "Pending": 0,
