@@ -24,10 +24,15 @@ _MALLOC_OPTIONS = (
 )
 
 
+def read_settings() -> Settings:
+    """Return the settings of this process's environment. Raises InvalidSettings."""
+    return load_settings(os.environ)
+
+
 def settings_or_exit() -> Settings:
-    """Return the settings of the environment, or exit with a sentence that says what is wrong."""
+    """Return the settings, or exit with a sentence that says what is wrong with them."""
     try:
-        return load_settings(os.environ)
+        return read_settings()
     except InvalidSettings as error:
         sys.exit(f"funcsvc can't start: {error}")
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 from flask import Flask
 
-from funcsvc.config import Settings, load_settings
+from funcsvc.config import Settings
 from funcsvc.engine import DockerWebEngine, WebEngine
+from funcsvc.process import read_settings
 from funcsvc.store import Stores, open_stores
 from funcsvc.web import answers, blueprints, funcs, images, system
 from funcsvc.web.access.doorkeeper import Doorkeeper
@@ -25,7 +24,7 @@ def create_app(
 
     Raises InvalidSettings when the environment holds a setting that can't be used.
     """
-    settings = settings or load_settings(os.environ)
+    settings = settings or read_settings()
     stores = stores or open_stores(
         settings,
         max_threads=settings.threads,

@@ -8,8 +8,8 @@ import socket
 import sys
 from typing import Any
 
-from funcsvc.config import load_settings
 from funcsvc.model.errors import StoreUnavailable
+from funcsvc.process import read_settings
 from funcsvc.store import open_stores
 from funcsvc.web.gunicorn.worker import DeadlineWorker
 
@@ -47,6 +47,6 @@ def say_ready(server: Any) -> None:
     log = logging.getLogger("gunicorn.error")
     log.info("funcsvc listens at %s", ", ".join(server.cfg.settings["bind"].get()))
     try:
-        open_stores(load_settings(os.environ)).funcs.check()
+        open_stores(read_settings()).funcs.check()
     except StoreUnavailable as error:
         log.warning("%s", error.message)

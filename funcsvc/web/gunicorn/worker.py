@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import selectors
 import signal
 import threading
@@ -19,8 +18,7 @@ from gunicorn.http.errors import (
 )
 from gunicorn.workers.gthread import ThreadWorker
 
-from funcsvc.config import load_settings
-from funcsvc.process import STOPPING, set_from_handler
+from funcsvc.process import STOPPING, read_settings, set_from_handler
 from funcsvc.web.gunicorn.connection import Connection
 from funcsvc.web.http_status import error_body
 
@@ -53,7 +51,7 @@ class DeadlineWorker(ThreadWorker):
 
     def init_process(self) -> None:
         """Read how long a request may take to arrive, in the worker's own process."""
-        self.request_seconds = load_settings(os.environ).body_timeout_seconds
+        self.request_seconds = read_settings().body_timeout_seconds
         super().init_process()
 
     def accept(self, listener: Any) -> bool:
