@@ -39,8 +39,9 @@ class InstancePool:
         self._engine = engine
         self._limits = limits
         self._clock = clock
-        self._table = Table()
-        self._waiting = WaitingInstances(self._table, Demand(demand), limits, self._discard)
+        self._table = Table(limits.settle_seconds)
+        self._demand = Demand(demand)
+        self._waiting = WaitingInstances(self._table, self._demand, limits)
         self._makes_ahead = demand.per_func > 0
         self._lent = 0
         self._not_before = 0.0
@@ -70,7 +71,7 @@ class InstancePool:
 
     def remove(self, name: str) -> None:
         """Have a container removed that another worker made."""
-        with self._lock:
+        with self._changing():
             if name in self._table.entries:
                 return  # it goes at the end of its own life
             entry = self._table.add(State.REMOVING, name=name)
@@ -105,9 +106,9 @@ class InstancePool:
 
     def close(self) -> None:
         """Have every waiting instance removed, and make no more."""
-        with self._lock:
+        with self._changing() as now:
             self._is_closed = True
-            self._waiting.close()
+            self._waiting.close(now)
             self._may_make.notify()
 
     def wait_until_idle(self, seconds: float) -> None:
@@ -125,8 +126,7 @@ class InstancePool:
 
     def make_one(self) -> bool:
         """Make the waiting instance that is needed most; return False if none is needed."""
-        with self._lock:
-            start = self._clock.monotonic()
+        with self._changing() as start:
             may_make = not self._is_closed and start >= self._not_before
             version = self._waiting.most_needed(start) if may_make else None
             if version is None:
@@ -139,8 +139,9 @@ class InstancePool:
             if not isinstance(error, CallFailed | InstanceVanished | EngineUnavailable):
                 raise
             return True
-        with self._lock:
-            self._waiting.add(entry, instance, self._clock.monotonic() - start)
+        with self._changing() as now:
+            self._demand.add_made(now - start)
+            self._waiting.add(entry, instance, now)
         return True
 
     def retire_stale(self, read_definitions: ReadDefinitions) -> None:
@@ -151,9 +152,9 @@ class InstancePool:
         current = read_definitions(names) if names else {}
         for name, version in zip(names, versions, strict=True):
             is_current = self._is_current(version, current.get(name))
-            with self._lock:
+            with self._changing() as now:
                 if self._waiting.versions.get(name) is version:
-                    self._waiting.trim(name, self._clock.monotonic(), is_current=is_current)
+                    self._waiting.trim(name, now, is_current=is_current)
 
     def remove_next(self) -> None:
         """Wait for the container whose removal is due next, and remove it."""
@@ -186,6 +187,14 @@ class InstancePool:
             except Exception:  # noqa: BLE001  # logged whole; a sweep finds the container
                 _log.exception("the removal of a container failed unexpectedly")
 
+    @contextmanager
+    def _changing(self) -> Iterator[float]:
+        """Hold the lock, at this time; then wake the threads for what is to be removed."""
+        with self._lock:
+            yield self._clock.monotonic()
+            if self._table.next_removal():
+                self._may_remove.notify_all()
+
     # lending
 
     @contextmanager
@@ -200,10 +209,10 @@ class InstancePool:
 
     def _take(self, version: Version) -> Entry:
         """Return the entry for a call: of an instance that waits for it, or of one to be made."""
-        with self._lock:
+        with self._changing() as now:
             met = None
             if self._makes_ahead and version.func.may_wait and not self._is_closed:
-                met = self._waiting.meet(version, self._clock.monotonic())
+                met = self._waiting.meet(version, now)
             entry = met or self._table.add(State.MAKING, version)
             entry.is_lent = True
         return entry
@@ -223,7 +232,7 @@ class InstancePool:
 
     def _take_back(self, entry: Entry) -> None:
         """End a loan: its container has run its one call, or none, and goes."""
-        with self._lock:
+        with self._changing():
             is_left = entry.state is State.LEFT
             if is_left:
                 del self._table.entries[entry.name]
@@ -247,10 +256,9 @@ class InstancePool:
         _log.warning("no instance of %s can wait: %s", entry.func_name, error)
         if isinstance(error, EngineUnavailable):
             self._pause()
-        with self._lock:
-            until = self._clock.monotonic() + self._limits.pause_seconds
-            self._waiting.pause(entry.func_name, until)
-            self._discard(entry)
+        with self._changing() as now:
+            self._demand.pause(entry.func_name, now + self._limits.pause_seconds)
+            self._table.discard(entry, now)
 
     def _pause(self) -> None:
         """Make nothing ahead of calls for a while, on an engine that has just failed."""
@@ -268,19 +276,13 @@ class InstancePool:
 
     # removing
 
-    def _discard(self, entry: Entry) -> None:
-        """Have a container removed in a moment. The lock is held."""
-        entry.state = State.REMOVING
-        entry.due = self._clock.monotonic() + self._limits.settle_seconds
-        self._may_remove.notify()
-
     def _discard_unless_full(self, entry: Entry) -> bool:
         """Have a container removed; return True if the caller must do it. The lock is held."""
         is_full = self._table.removals() >= self._limits.max_removing
         if is_full:
             entry.state = State.REMOVING
         else:
-            self._discard(entry)
+            self._table.discard(entry, self._clock.monotonic())
         return is_full
 
     def _remove(self, entry: Entry, tries: int) -> None:

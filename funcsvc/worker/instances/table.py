@@ -83,6 +83,8 @@ class Counts:
 class Table:
     """All entries, the oldest first, and what has happened to entries."""
 
+    settle_seconds: float
+    """How long a removal waits, so that the answer of its call goes out first."""
     entries: dict[str, Entry] = field(default_factory=dict)
     counters: Counter[str] = field(default_factory=Counter)
 
@@ -99,6 +101,11 @@ class Table:
             for entry in self.entries.values()
             if entry.state is State.WAITING and func_name in ("", entry.func_name)
         ]
+
+    def discard(self, entry: Entry, now: float) -> None:
+        """Have a container removed in a moment."""
+        entry.state = State.REMOVING
+        entry.due = now + self.settle_seconds
 
     def removals(self) -> int:
         """Return how many containers are being removed, or are to be."""

@@ -6,7 +6,6 @@ Whoever uses it holds the pool's lock.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 
 from funcsvc.engine import Instance
 from funcsvc.model import InstanceKind
@@ -18,13 +17,10 @@ from funcsvc.worker.instances.table import Entry, State, Table, Version
 class WaitingInstances:
     """The waiting entries of a table; those of a func all have the version that `versions` has."""
 
-    def __init__(
-        self, table: Table, demand: Demand, limits: PoolLimits, discard: Callable[[Entry], None]
-    ) -> None:
+    def __init__(self, table: Table, demand: Demand, limits: PoolLimits) -> None:
         self._table = table
         self._demand = demand
         self._limits = limits
-        self._discard = discard
         self.versions: dict[str, Version] = {}
 
     def meet(self, version: Version, now: float) -> Entry | None:
@@ -32,10 +28,10 @@ class WaitingInstances:
         name = version.func.name
         forgotten = self._demand.add_call(name, now)
         if forgotten is not None:
-            self.forget(forgotten)
+            self.forget(forgotten, now)
         if self.versions.get(name) != version:
-            self._renew(version)
-        met = next(iter(self._living(name)), None)
+            self._renew(version, now)
+        met = next(iter(self._living(name, now)), None)
         self._table.counters["met" if met else "missed"] += 1
         if met:
             met.state = State.RUNNING
@@ -50,54 +46,48 @@ class WaitingInstances:
                 return version
         return None
 
-    def add(self, entry: Entry, instance: Instance, seconds: float) -> None:
-        """Let a new instance wait, which took so long to make; not of an outdated version."""
-        assert entry.version is not None
-        self._demand.add_made(seconds)
+    def add(self, entry: Entry, instance: Instance, now: float) -> None:
+        """Let an instance wait that has been made, unless its version is outdated by now."""
         self._table.counters["made"] += 1
         entry.instance, entry.state = instance, State.WAITING
         instance.kind = InstanceKind.WAITING
         if self.versions.get(entry.func_name) is not entry.version:
-            self._retire(entry)
-
-    def pause(self, func_name: str, until: float) -> None:
-        """Make no instance of a func until a time."""
-        self._demand.pause(func_name, until)
+            self._retire(entry, now)
 
     def trim(self, func_name: str, now: float, *, is_current: bool) -> None:
         """Retire what waits of a func beyond its demand; forget a func that has none."""
         target = self._demand.target(func_name, now) if is_current else 0
-        living = self._living(func_name)
+        living = self._living(func_name, now)
         for entry in living[: max(0, len(living) - target)]:
-            self._retire(entry)
+            self._retire(entry, now)
         if not target:
-            self.forget(func_name)
+            self.forget(func_name, now)
 
-    def forget(self, func_name: str) -> None:
+    def forget(self, func_name: str, now: float) -> None:
         """Retire what waits of a func, and forget its calls."""
         self._demand.forget(func_name)
         self.versions.pop(func_name, None)
-        self._retire_all(func_name)
+        self._retire_all(func_name, now)
 
-    def close(self) -> None:
+    def close(self, now: float) -> None:
         """Retire all that waits, and what is still being made once it is."""
         self.versions.clear()
-        self._retire_all()
+        self._retire_all("", now)
 
-    def _living(self, func_name: str) -> list[Entry]:
+    def _living(self, func_name: str, now: float) -> list[Entry]:
         """Return what waits of a func; what has ended meanwhile is retired."""
         waiting = self._table.waiting(func_name)
         ended = [entry for entry in waiting if entry.has_ended()]
         for entry in ended:
-            self._retire(entry)
+            self._retire(entry, now)
         return [entry for entry in waiting if entry not in ended]
 
-    def _renew(self, version: Version) -> None:
+    def _renew(self, version: Version, now: float) -> None:
         """Go on with a new version of a func."""
         name = version.func.name
         self.versions[name] = version
         self._demand.pause(name, until=0)
-        self._retire_all(name)
+        self._retire_all(name, now)
 
     def _fits(self, version: Version) -> bool:
         waiting = self._table.waiting()
@@ -111,15 +101,15 @@ class WaitingInstances:
         """Retire instances of funcs that were not called recently, until this one fits."""
         for other in self._demand.yielding(version.func.name, now):
             for entry in self._table.waiting(other):
-                self._retire(entry)
+                self._retire(entry, now)
                 if self._fits(version):
                     return True
         return False
 
-    def _retire_all(self, func_name: str = "") -> None:
+    def _retire_all(self, func_name: str, now: float) -> None:
         for entry in self._table.waiting(func_name):
-            self._retire(entry)
+            self._retire(entry, now)
 
-    def _retire(self, entry: Entry) -> None:
+    def _retire(self, entry: Entry, now: float) -> None:
         self._table.counters["retired"] += 1
-        self._discard(entry)
+        self._table.discard(entry, now)
