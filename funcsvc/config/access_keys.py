@@ -1,4 +1,4 @@
-"""Access keys and their secrets, as the operator writes them down."""
+"""Access keys and their secrets, as operators write them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Iterable
 
 
 def parse_access_keys(lines: Iterable[str]) -> dict[str, str]:
-    """Return secrets by key, of lines `<key>:<secret>`; raises ValueError that shows no secret."""
+    """Return the secrets by key, from lines of `<key>:<secret>`.
+
+    Blank lines and lines that start with # are skipped. Raises ValueError, which shows no secret.
+    """
     secrets: dict[str, str] = {}
     for number, line in enumerate((line.strip() for line in lines), start=1):
         if not line or line.startswith("#"):

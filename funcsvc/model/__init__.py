@@ -1,7 +1,4 @@
-"""What funcsvc stores and moves between rooms: plain values.
-
-Nothing here reads, writes, waits or knows JSON, HTTP, Redis or Docker.
-"""
+"""The plain values that funcsvc stores and passes between rooms. Nothing here does any I/O."""
 
 from funcsvc.model.calls import (
     MAX_OUTPUT_BYTES,

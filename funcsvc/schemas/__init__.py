@@ -1,4 +1,4 @@
-"""JSON to models and back: every syntax rule of the contract is a field or a validator here."""
+"""Turns JSON into models and back. Every syntax rule is a field or validator here."""
 
 from funcsvc.schemas.call_queries import (
     FLAG_VALUES,

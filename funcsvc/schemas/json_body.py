@@ -1,7 +1,7 @@
-"""A request body to a JSON object, strictly: what two readers could read differently is refused.
+"""Parses JSON strictly: whatever two parsers could read differently is refused.
 
-RFC 8259 leaves duplicate names, NaN, lone surrogates and huge numbers to the reader; here they are
-errors. null is taken out of objects, for in a request null means absent.
+RFC 8259 leaves duplicate names, NaN, lone surrogates and huge numbers to the parser; here they are
+errors. Nulls are removed from objects, since in a request null means absent.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from funcsvc.model.errors import InvalidDefinition, MalformedBody, path_below
 MAX_DEFINITION_BYTES = 256 * 1024
 
 MAX_DEPTH = 32
-"""How many objects and lists may lie in one another; the deepest definition has five."""
+"""How deep objects and lists may be nested. The deepest valid definition has five levels."""
 
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
 _MAX_DIGITS = 20
 
 
 def parse_json_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object that `body` holds, without nulls; raises MalformedBody.
+    """Return the JSON object in `body`, without nulls. Raises MalformedBody.
 
-    A NUL character or a lone surrogate in a string raises InvalidDefinition, with its path.
+    Raises InvalidDefinition for strings with a NUL character or a lone surrogate, with their paths.
     """
     text = _decode(body)
     if text.isspace() or not text:
@@ -39,7 +39,7 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
         ) from None
     if not isinstance(document, dict):
         raise MalformedBody(f"The body is {_kind(document)}, but must be a JSON object.")
-    if "\\u" in text:  # only an escape can bring in what UTF-8 and JSON themselves refuse
+    if "\\u" in text:  # without escapes, UTF-8 and JSON rule these out
         _check_characters(document)
     return document
 
@@ -131,7 +131,7 @@ def _check_characters(document: dict[str, Any]) -> None:
 
 
 def _strings(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every string below `value`, keys too, with its dotted path made printable."""
+    """Yield every string in `value`, including keys, with its dotted path made printable."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The query of a listing: filters, as the Docker Engine reads them, and paging."""
+"""The query of a listing: paging, and filters as the Docker Engine reads them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FILTERS_JSON_SCHEMA: JsonSchema = {
 
 @dataclass(frozen=True)
 class Listing:
-    """What is listed: at most `limit` funcs, older than `before`, that the filters let by."""
+    """What to list: at most `limit` funcs that are older than `before` and match the filters."""
 
     limit: int | None
     before: str | None
@@ -37,13 +37,13 @@ class Listing:
 
     @property
     def names(self) -> Sequence[str] | None:
-        """The names that are asked for, None where every name is."""
+        """The names that are asked for, or None for all names."""
         return self.filters.get("name")
 
     def has(self, definition: str) -> bool:
-        """Tell whether the filters let a stored definition by.
+        """Tell whether a stored definition matches the filters.
 
-        One value of a key is enough, but a func must have every label, as at the engine.
+        It must match one value of each key, but every label, as in the Docker Engine.
         """
         if not self.filters:
             return True
@@ -58,7 +58,7 @@ class Listing:
 
 
 def load_listing(query: Mapping[str, str]) -> Listing:
-    """Return the listing that a query asks for; raises InvalidQuery."""
+    """Return the listing that a query asks for. Raises UnknownOption or InvalidQuery."""
     for option in query:
         if option not in OPTIONS:
             raise UnknownOption(option, OPTIONS)
@@ -70,7 +70,7 @@ def load_listing(query: Mapping[str, str]) -> Listing:
 
 
 def newest_first(definitions: Iterable[str]) -> list[str]:
-    """Return stored definitions in the order of a listing."""
+    """Return stored definitions, sorted from newest to oldest."""
     return sorted(definitions, key=lambda text: str(json.loads(text)["Created"]), reverse=True)
 
 
@@ -83,7 +83,7 @@ def _limit(text: str | None) -> int | None:
 
 
 def _filters(text: str | None) -> dict[str, list[str]]:
-    """Read `{"name": ["x"]}` and `{"name": {"x": true}}`; a key without values filters nothing."""
+    """Parse `{"name": ["x"]}` or `{"name": {"x": true}}`. A key without values is ignored."""
     if not text:
         return {}
     rule = 'a JSON object such as {"name": ["x"]} or {"name": {"x": true}}'

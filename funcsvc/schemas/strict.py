@@ -1,4 +1,4 @@
-"""What all schemas share: strict fields, unknown fields refused by name, dotted error paths."""
+"""The base of all schemas: strict fields, unknown fields refused, dotted paths in errors."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _NOT_AN_OBJECT = "must be an object"
 
 
 class Ruled(fields.Field[T]):
-    """A field of one rule. A subclass says the rule, and `parse` raises ValueError against it.
+    """A field with one rule. A subclass states it, and `parse` raises ValueError if it is broken.
 
-    The text of that ValueError, where it has one, is put in the place of the rule. `json_schema` is
-    the rule as JSON Schema, `answer_schema` what an answer has where that is less.
+    If that ValueError has a text, the text replaces the rule in the message. `json_schema` is the
+    rule as JSON Schema; `answer_schema` is for answers, if they are more limited than requests.
     """
 
     rule: str
@@ -36,11 +36,11 @@ class Ruled(fields.Field[T]):
         return super().make_error(key, rule=self.rule, **kwargs)
 
     def parse(self, value: Any) -> T:
-        """Return the value as the model has it."""
+        """Return the model's value. Raises ValueError or ValidationError."""
         raise NotImplementedError
 
     def write(self, value: T) -> Any:
-        """Return the model's value as an answer has it."""
+        """Return the model's value as an answer shows it."""
         return value
 
     def _deserialize(
@@ -53,7 +53,7 @@ class Ruled(fields.Field[T]):
 
 
 def broken(value: Any, rule: str) -> str:
-    """Return the predicate that says how a value breaks a rule, to be read after its path."""
+    """Return a predicate that says how a value breaks a rule. It follows the field's path."""
     return f"is {show(value)}, but must be {rule}."
 
 
@@ -83,21 +83,21 @@ class Given(fields.Field[Any]):
 
 
 class Always(fields.Nested):
-    """A nested schema that is read also when its key is absent, so that its own rules speak."""
+    """A nested schema that is also loaded if its key is absent, to report its required fields."""
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         return super().deserialize({} if value is missing else value, *args, **kwargs)
 
 
 class StrictSchema(Schema):
-    """A schema that refuses unknown fields and knows what they should have been called."""
+    """A schema that refuses unknown fields and suggests what they should be called."""
 
     class Meta:
         unknown = RAISE
 
     error_messages = {"unknown": _UNKNOWN, "type": _NOT_AN_OBJECT}
     json_rules: dict[str, Any] = {}
-    """What the fields together must obey, as JSON Schema."""
+    """The rules for combinations of fields, as JSON Schema."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -112,9 +112,9 @@ class StrictSchema(Schema):
         ]
 
     def write(self, model: Any) -> dict[str, Any]:
-        """Return a model as an answer shows it: keys in the fields' order, no empty options.
+        """Return a model as an answer shows it, with its keys in the order of the fields.
 
-        An option that the model doesn't have is written as None.
+        Empty options are left out unless `always_shown`; those that the model lacks are empty.
         """
         document = {}
         for key, name, write, always_shown in self._writers:
@@ -124,10 +124,10 @@ class StrictSchema(Schema):
         return document
 
     def _deserialize(self, data: Any, *, error_store: ErrorStore, **options: Any) -> Any:
-        """Read one object as marshmallow does, but look only at the fields that are there.
+        """Load one object like marshmallow, but skip absent fields that need no attention.
 
-        marshmallow goes over all fields, and makes a closure for each; a definition has few of
-        them, and this halves the time that a create spends in its schemas.
+        marshmallow visits every field and makes a closure for each. A definition has few of them,
+        so this halves the time that a create spends in its schemas.
         """
         if not isinstance(data, dict) or options.get("partial") or options.get("many"):
             return super()._deserialize(data, error_store=error_store, **options)
@@ -148,14 +148,14 @@ class StrictSchema(Schema):
         return read
 
     def load_strictly(self, document: Mapping[str, Any], *, partial: bool | None = None) -> Any:
-        """Return the model of `document`; raises InvalidDefinition with every wrong field.
+        """Return the model of `document`. Raises InvalidDefinition with every wrong field.
 
-        `partial` requires nothing, sets no defaults, and gives a dict instead of a model.
+        With `partial`, nothing is required, no defaults are set, and the result is a dict.
         """
         try:
             return self.load(document, partial=partial)
         except ValidationError as error:
-            messages = error.normalized_messages()  # type: ignore[no-untyped-call]  # marshmallow's gap
+            messages = error.normalized_messages()  # type: ignore[no-untyped-call]  # untyped in marshmallow
             field_errors: dict[str, list[str]] = {}
             for path, sentences in _sentences(messages, self, document, ""):
                 field_errors.setdefault(path, []).extend(sentences)
@@ -163,7 +163,7 @@ class StrictSchema(Schema):
 
 
 def _writer(field: fields.Field[Any]) -> tuple[Callable[[Any], Any], bool]:
-    """Return how a field is written, and whether it is although it is empty."""
+    """Return how a field is written, and whether it is written even if it is empty."""
     if isinstance(field, fields.Nested):
         nested: Any = field.schema
         return nested.write, True
@@ -172,17 +172,17 @@ def _writer(field: fields.Field[Any]) -> tuple[Callable[[Any], Any], bool]:
 
 
 def _speaks_when_absent(field: fields.Field[Any]) -> bool:
-    """Tell whether a field has a default or an error for an object that lacks it."""
+    """Tell whether a field sets a default or reports an error if it is absent."""
     return field.required or field.load_default is not missing or isinstance(field, Always)
 
 
 def check_items(items: Sequence[Any], parse: Callable[[Any], T], rule: str) -> list[T]:
-    """Return each item parsed; raises ValidationError with every wrong one under its index."""
+    """Return the parsed items. Raises ValidationError with every wrong one under its index."""
     return list(_check(enumerate(items), parse, rule).values())
 
 
 def check_entries(entries: Mapping[str, Any], parse: Callable[[Any], T], rule: str) -> dict[str, T]:
-    """Return each value parsed; raises ValidationError with every wrong one under its key."""
+    """Return the parsed values. Raises ValidationError with every wrong one under its key."""
     return _check(entries.items(), parse, rule)
 
 
@@ -204,7 +204,7 @@ def _check(pairs: Any, parse: Callable[[Any], T], rule: str) -> dict[Any, T]:
 def _sentences(
     messages: Any, schema: Schema | None, document: Any, path: str
 ) -> Iterator[tuple[str, list[str]]]:
-    """Yield each wrong field's dotted path with its sentences, each starting with the path."""
+    """Yield the dotted path of each wrong field, with its sentences, which start with the path."""
     if isinstance(messages, list):
         yield path, [_sentence(path, message, document) for message in messages]
         return

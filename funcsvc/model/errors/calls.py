@@ -1,4 +1,4 @@
-"""Errors of calling a func, and of asking for a call."""
+"""Errors in calling a func and in looking up calls."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from funcsvc.model.errors.wording import show
 
 
 class CallNotFound(NotFound):
-    """Raised when no call has an id."""
+    """Raised when no call has the given id."""
 
     def __init__(self, call_id: str) -> None:
         super().__init__(f"There is no call {show(call_id)}.")
 
 
 class OutputRotated(Gone):
-    """Raised when a call ended, and its output had to go for newer ones."""
+    """Raised when a call's output has been dropped to make room for newer ones."""
 
     def __init__(self, call_id: str) -> None:
         super().__init__(f"The output of the call {show(call_id)} was rotated away by newer ones.")
 
 
 class EnvironmentTooLarge(TooLarge):
-    """Raised when what a request says of itself is too much for a function's environment."""
+    """Raised when a request's query and headers don't fit in the function's environment."""
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(
@@ -31,7 +31,7 @@ class EnvironmentTooLarge(TooLarge):
 
 
 class TooManyPending(Busy):
-    """Raised when a func has reached the maximum of pending calls."""
+    """Raised when a func has reached its limit of pending calls."""
 
     def __init__(self, max_pending: int) -> None:
         super().__init__(
@@ -41,7 +41,7 @@ class TooManyPending(Busy):
 
 
 class TooManyWaits(Busy):
-    """Raised when the maximum of requests that wait for calls, or follow logs, is reached."""
+    """Raised when the limit of requests that wait for calls, or that follow logs, is reached."""
 
     def __init__(self, what: str, most: int) -> None:
         super().__init__(
