@@ -141,7 +141,7 @@ def peer(docker_client, image, run_id):
 
 @pytest.fixture
 def verdicts(docker_client, image, peer, run_id):
-    """Return the verdicts of the schema (True or its errors) and of the engine (True or its words)."""
+    """Return two verdicts: the schema's (True or its errors), the engine's (True or its words)."""
 
     def both(config: dict, host_config: dict) -> tuple:
         text = json.dumps({"Config": {"Image": "{image}", **config}, "HostConfig": host_config})

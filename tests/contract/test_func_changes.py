@@ -230,7 +230,7 @@ def test_change_that_is_late_again_is_reported_as_not_made(redis_url, redis_pref
 
 @pytest.fixture
 def known(fragile_store, real_store):
-    """The definition of a stored func. The fragile store behind the proxy has its scripts loaded."""
+    """The definition of a stored func. Through the fragile store, Redis has the scripts loaded."""
     fragile_store.update_func("warm-up", change(Timeout=1))
     fragile_store.delete_func("warm-up")
     func, definition = new_func()
