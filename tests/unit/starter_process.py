@@ -94,7 +94,7 @@ class Starter:
                 self._read(key)
 
     def finish(self) -> Outcome:
-        """Read to the final marks or the end of the streams. Close the input; return the outcome."""
+        """Read to the final marks or the ends of the streams. Return how the call ended."""
         self.read_until(lambda: self._reader.ending)
         self.end_input()
         status = self.process.wait(DEADLINE_SECONDS)

@@ -34,7 +34,7 @@ main(["worker"], standalone_mode=False)
 
 
 def count_faults(start: str) -> int:
-    """Return the page faults of allocating 15 times 4 MiB, in a process that starts with `start`."""
+    """Return the page faults of 15 times 4 MiB, in a process that starts with `start`."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(start=start)],
         cwd=servers.ROOT,
