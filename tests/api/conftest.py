@@ -1,4 +1,4 @@
-"""The application over fakes, and a client of it."""
+"""The application over fakes, and a client for it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def store() -> FakeFuncStore:
 
 @pytest.fixture
 def engine() -> FakeEngine:
-    """The engine behind the client: it has every image, and holds every size."""
+    """The engine behind the client. It has every image and can hold every size."""
     return FakeEngine(has_every_image=True)
 
 
@@ -46,7 +46,7 @@ def make_client(
 ) -> FlaskClient:
     settings = load_settings(environment)
     stores = open_stores(settings)
-    if store is not None:  # else the test is of the real ones
+    if store is not None:  # else the test uses the real ones
         calls = calls or FakeCallStore(store)
         stores = replace(stores, funcs=store, calls=calls, events=calls.events)
     return create_app(settings, stores, engine).test_client()
@@ -54,7 +54,7 @@ def make_client(
 
 @pytest.fixture(scope="session")
 def app() -> Flask:
-    """The application over fakes; for tests that leave nothing behind."""
+    """The application over fakes, for tests that change nothing."""
     return make_client(FakeFuncStore(), FakeEngine(has_every_image=True)).application
 
 
@@ -66,7 +66,7 @@ def document(app: Flask) -> dict[str, Any]:
 
 @pytest.fixture
 def small(store):
-    """A client of an engine that has one image and the memory of a small machine."""
+    """A client of an engine that has one image and little memory."""
     engine = FakeEngine(
         {
             "ubuntu": Image("sha256:1", cmd=["bash"], entrypoint=[]),

@@ -1,4 +1,4 @@
-"""Calling a func: what is accepted and stored, what is refused with nothing stored."""
+"""Calling a func: what is accepted and stored, and what is refused and stores nothing."""
 
 from __future__ import annotations
 

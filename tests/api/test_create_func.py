@@ -1,4 +1,4 @@
-"""POST /funcs/create: status and whole body, and nothing written where it fails."""
+"""POST /funcs/create: the status, the whole body, and nothing stored on failure."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ HELLO_ANSWER = (
 
 
 def create(client, document, path: str = "/funcs/create", **options):
-    """Post a document, or a body as it is."""
+    """Post a document as JSON, or a body unchanged."""
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
     return client.post(path, data=body, **{"content_type": "application/json", **options})
 
 
 def refused(answer, status: int) -> dict:
-    """Return the body of an error, checked for its one shape."""
+    """Return the body of an error, and check its shape."""
     assert (answer.status_code, answer.content_type) == (status, "application/json")
     body = answer.get_json()
     assert set(body) in ({"message"}, {"message", "errors"})
@@ -41,7 +41,7 @@ def refused(answer, status: int) -> dict:
 
 
 def hello_of(size: int) -> bytes:
-    """Return the example, made `size` bytes long by a label."""
+    """Return the example as JSON, padded to `size` bytes with a label."""
 
     def body(filler: str) -> bytes:
         config = {**HELLO["Config"], "Labels": {"x": filler}}
@@ -176,7 +176,7 @@ def test_body_that_breaks_off_is_refused(client, store):
 
 
 class BrokenStream:
-    """A request body that fails to arrive."""
+    """A request body that never arrives."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error

@@ -1,4 +1,4 @@
-"""Each view is described beside itself: what is missing, or said twice, is found."""
+"""Views with a missing or duplicate OpenAPI description are detected."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MORE = operation("More.", answers={200: answer("More.")})
 
 
 def make_app(path: str, view: Callable[..., str]) -> Flask:
-    """Return the application with one more view."""
+    """Return the application with an additional view."""
     app = make_client(FakeFuncStore(), FakeEngine()).application
     app.add_url_rule(path, "system.get_more", view)
     return app

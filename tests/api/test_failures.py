@@ -1,4 +1,4 @@
-"""What the service answers when its parts fail: named, without insides, nothing stored."""
+"""Failures of Redis and the engine: answers name them, leak nothing, and nothing is stored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def create(client):
 
 
 def caused(error: Exception) -> Exception:
-    """Return an error that has a cause with a secret in it."""
+    """Return an error whose cause has a secret in its message."""
     error.__cause__ = RuntimeError(SECRET)
     return error
 

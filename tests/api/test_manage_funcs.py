@@ -1,4 +1,4 @@
-"""GET, PUT and DELETE of funcs: status and whole body, and nothing changed where it fails."""
+"""GET, PUT and DELETE of funcs: status, whole body, and nothing changed on failure."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def refused(answer, status: int) -> dict:
 
 @pytest.fixture
 def three(client, store) -> list[str]:
-    """The definitions of three funcs, the newest first."""
+    """The definitions of three funcs, newest first."""
     for number, name in enumerate(("first", "second", "third")):
         create(client, name, Config={"Labels": {"n": str(number), name: ""}})
         created = f"2026-01-01T00:00:00.00{number}Z"

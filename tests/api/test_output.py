@@ -1,4 +1,4 @@
-"""Asking for a call's output: every status, and what is removed by it."""
+"""The output of a call: each status, and which answers remove the call."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def func(client, calls) -> CalledFunc:
 
 @pytest.fixture(params=[[], ["wait"]], ids=["output", "wait"])
 def more(request) -> list[str]:
-    """What stands behind the call's id."""
+    """The path segments after the call's id."""
     return request.param
 
 
@@ -263,7 +263,7 @@ def test_more_waits_than_may_be_are_busy_and_store_nothing(store, engine):
     assert len(calls.accepted) == 2
     assert client.get(func.path("output", pending)).status_code == 202
     other = make_func_path(store, "other", ended)
-    assert client.get(other).status_code == 200  # what has ended isn't waited for
+    assert client.get(other).status_code == 200  # an ended call isn't waited for
     calls.end(pending, HELLO)
     waiter.join()
     free = func.call()

@@ -1,4 +1,4 @@
-"""Any body at all is answered in JSON and never with 500; what is stored is what is answered."""
+"""Any body gets JSON that isn't a 500, and what is stored equals what was answered."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ VALID = st.fixed_dictionaries(
 
 @st.composite
 def mutated(draw) -> dict:
-    """A valid definition in which one to three values were replaced, added or taken away."""
+    """Generate a valid definition with one to three values replaced, added or removed."""
     document = copy.deepcopy(draw(VALID))
     for _ in range(draw(st.integers(1, 3))):
         place = document
@@ -111,7 +111,7 @@ def mutated(draw) -> dict:
 
 @st.composite
 def damaged(draw) -> bytes:
-    """The bytes of a valid definition, of which a piece was replaced."""
+    """Generate the bytes of a valid definition with one piece replaced."""
     body = json.dumps(draw(VALID), ensure_ascii=draw(st.booleans())).encode(
         "utf-8", "surrogatepass"
     )
@@ -122,7 +122,7 @@ def damaged(draw) -> bytes:
 
 @pytest.fixture(scope="module")
 def client():
-    """One client for all examples: a name that is taken is a 409, and is counted out below."""
+    """One client for all examples. Its store forgets each func, so that no name is ever taken."""
     return make_client(FreshStore(), FakeEngine(has_every_image=True))
 
 
@@ -215,7 +215,7 @@ def test_every_valid_definition_is_created_and_defines_itself_again(client, docu
 @settings(
     max_examples=150,
     deadline=None,
-    # the prefix is the test's and not the example's: each example has a name of its own
+    # the prefix is per test, not per example, so each example uses a new name
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(document=VALID)

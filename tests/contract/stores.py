@@ -1,4 +1,4 @@
-"""How the contract's tests make stores, and funcs to put into them."""
+"""How the contract tests make stores, and funcs to put into them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from funcsvc.store.funcs import RedisFuncStore
 from funcsvc.store.keys import RedisKeys
 
 FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
-PATIENCE_SECONDS = 2.0  # a loaded machine needs some of it
-MAX_THREADS = 128  # each has a connection of its own
+PATIENCE_SECONDS = 2.0  # enough for a loaded machine
+MAX_THREADS = 128  # each has its own connection
 
 
 def new_func(
     name: str = "hello", cmd: str = "echo", created_ms: int | None = None
 ) -> tuple[Func, str]:
-    """Return a func with its definition; `created_ms` counts from the first day of 2026."""
+    """Return a func and its definition. `created_ms` counts from 1 January 2026."""
     func = FuncSchema().load_new({"Name": name, "Config": {"Image": "ubuntu", "Cmd": cmd}})
     if created_ms is not None:
         func = replace(func, created=FIRST_DAY + timedelta(milliseconds=created_ms))
@@ -28,7 +28,7 @@ def new_func(
 
 
 def make_client(url: str, seconds: float = 10, **limits: float) -> RedisClient:
-    """Return a client that many threads may use; other limits may be given by name."""
+    """Return a client for many threads, with other limits given by name."""
     given = {"max_threads": MAX_THREADS, "max_blocked": MAX_THREADS, **limits}
     return RedisClient(url, ClientLimits(timeout_seconds=seconds, **given))
 

@@ -189,7 +189,7 @@ def test_late_owner_changes_nothing(real, func, whole_state, change, now):
     before = whole_state()
     assert not change(late, token)
     after = whole_state()
-    workers = {"workers": None}  # a worker itself may come, be renewed and go
+    workers = {"workers": None}  # workers can come, renew their leases and leave
     assert {**after.keys, **workers} == {**before.keys, **workers}
 
 
@@ -209,7 +209,7 @@ def test_tokens_are_never_the_same(real):
 
 
 def wait(queue, seconds: float = 5) -> float:
-    """Wait for a call; return for how long that was."""
+    """Wait for a pending call and return how many seconds that took."""
     begin = time.monotonic()
     queue.wait_for_pending(seconds)
     return time.monotonic() - begin

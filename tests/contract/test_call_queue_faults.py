@@ -1,4 +1,4 @@
-"""The queue of calls with answers that are lost, and with many workers at once."""
+"""The queue of calls with lost answers, and with many workers at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.contract.stores import PATIENCE_SECONDS
 
 @pytest.fixture
 def fragile(make_real, real, func, proxy) -> RealService:
-    """The stores behind the proxy, connected and with their scripts known; hello is there."""
+    """The stores behind the proxy, connected and with scripts loaded. The func hello exists."""
     service = make_real(proxy.url, seconds=PATIENCE_SECONDS)
     real.call(func)
     token = service.reserve().token
@@ -39,7 +39,7 @@ def fragile(make_real, real, func, proxy) -> RealService:
 
 
 def ask(action):
-    """Do something to the queue, and once more when it was unavailable, as a worker does."""
+    """Do something to the queue. Repeat it if the store was unavailable, as a worker does."""
     try:
         return action()
     except StoreUnavailable:

@@ -1,4 +1,4 @@
-"""One suite for the fake store of calls and the real one."""
+"""One suite for the fake and the real store of calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Redis holds of calls, and what becomes of them where it fails."""
+"""What Redis holds of calls, and what happens to calls when Redis fails."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_wait_longer_than_a_read_may_block_is_over_sooner(make_real):
     begin = time.monotonic()
     real.calls.wait_for_end(call_id, 600)
     real.events.wait_for_events("hello", real.events.get_last_position("hello"), 600)
-    real.queue.wait_for_pending(600)  # for the call that was accepted
+    real.queue.wait_for_pending(600)  # returns for the accepted call
     real.queue.wait_for_pending(600)
     assert 0.8 < time.monotonic() - begin < 3
 
@@ -170,7 +170,7 @@ def test_ended_call_counts_for_about_as_much_memory_as_it_takes(real, redis_clie
 
 @pytest.fixture
 def fragile(make_real, real, proxy) -> RealService:
-    """The stores behind the proxy, connected and with their scripts known; hello is there."""
+    """The stores behind the proxy, connected and with scripts loaded. The func hello exists."""
     service = make_real(proxy.url, seconds=PATIENCE_SECONDS)
     func = service.add_func("warm-up")
     end_one(service, func, Outcome())
@@ -182,7 +182,7 @@ def fragile(make_real, real, proxy) -> RealService:
 
 @pytest.fixture
 def call(real, fragile):
-    """A call of hello that may be accepted."""
+    """A valid call of hello."""
     func, _ = new_func()
     uuid = real.funcs.get_func("hello").partition('"UUID": "')[2].partition('"')[0]
     return new_call(replace(func, uuid=uuid), payload=EVERY_BYTE)

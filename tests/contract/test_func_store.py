@@ -1,4 +1,4 @@
-"""One suite for the fake store and the real one, and what only the real one can do: break."""
+"""One suite for the fake and the real store, and the failures that only the real one has."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_store_that_can_be_used_passes_its_check(store):
 
 
 def keys_of(redis_client, prefix: str) -> set[str]:
-    """Return which of the two keys of a func named hello are there."""
+    """Return which of the two keys of the func hello exist."""
     return {key for key in ("func:hello", "funcs") if redis_client.exists(prefix + key)}
 
 
@@ -122,7 +122,7 @@ def test_script_that_comes_in_time_writes_both_keys(redis_client, redis_prefix):
 
 
 def run_script(redis_client, prefix: str, *, deadline_ms_from_now: int) -> bytes:
-    """Run the script by hand and return its verdict; its clock is checked on the way."""
+    """Run the script by hand, check its clock and return its verdict."""
     text = get_script("create_func", RedisKeys(prefix)).text
     seconds, microseconds = redis_client.time()
     now_ms = seconds * 1000 + microseconds // 1000
@@ -147,7 +147,7 @@ def test_create_works_also_when_the_clocks_have_moved_apart(redis_url, redis_pre
 
 
 def test_create_that_is_late_again_is_reported_as_not_stored(redis_url, redis_prefix, real_store):
-    # as if every command took longer than its time
+    # as if every command took too long
     late = make_store(redis_url, redis_prefix, deadline_share=-0.2)
     with pytest.raises(StoreUnavailable) as caught:
         late.create_func(*new_func())

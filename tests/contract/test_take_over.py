@@ -1,4 +1,4 @@
-"""Calls whose worker is gone, over the real Redis: leases, adoption, and what has failed."""
+"""Calls whose worker is gone, over the real Redis: leases, adoption and failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A func in a real Redis, without an engine; and a worker that the test plays itself."""
+"""Funcs in a real Redis without an engine, and a worker that the test plays itself."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_THREADS = 64
 
 @dataclass
 class Calls:
-    """The calls of one Redis, as a worker and as a test look at them."""
+    """The calls in one Redis, for a test to inspect, or to run as a worker."""
 
     settings: Settings
 
@@ -32,20 +32,20 @@ class Calls:
         self.queue = self._stores.open_queue("engine-of-the-test")
 
     def create_func(self, name: str) -> str:
-        """Store a func, and return its UUID."""
+        """Store a func and return its UUID."""
         func = FuncSchema().load_new({"Name": name, "Config": {"Image": "none", "Cmd": "true"}})
         self.funcs.create_func(func, func_text(func))
         return func.uuid
 
     def reserve(self) -> ReservedCall:
-        """Take the next call, which must be there, or come soon."""
+        """Reserve and begin the next call, which must be pending soon."""
         token = self.queue.new_token()
         call = servers.wait_until(lambda: self.queue.reserve_call(token), "a call is pending")
         self.queue.begin_call(token, f"instance-{call.id}", "nonce")
         return call
 
     def end(self, call: ReservedCall, outcome: Outcome = HELLO) -> None:
-        """End a call that is held."""
+        """End a running call."""
         assert self.queue.end_call(call.token, outcome)
 
     def pending(self, name: str) -> int:
@@ -59,7 +59,7 @@ class Calls:
 
 @contextlib.contextmanager
 def calls_of(redis_url: str, redis_prefix: str = "funcsvc:") -> Iterator[Calls]:
-    """Look at the calls of one Redis."""
+    """Open the calls in one Redis."""
     settings = {
         "FUNCSVC_REDIS_URL": redis_url,
         "FUNCSVC_REDIS_PREFIX": redis_prefix,
@@ -99,6 +99,6 @@ def worker(
 
 
 def events_of(text: bytes | str) -> list[tuple[str, str]]:
-    """Return event and call of each line of a log."""
+    """Return the event and call id of each line of a log."""
     lines = [json.loads(line) for line in text.splitlines()]
     return [(line["Event"], line["CallId"]) for line in lines]

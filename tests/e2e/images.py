@@ -1,4 +1,4 @@
-"""Images that tests make themselves, for there may be no way to any public registry."""
+"""Images that tests build themselves, because a public registry might be out of reach."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ API_VERSION = "1.41"
 
 
 def tar(**files: bytes) -> bytes:
-    """Return a tar of executable files below /bin."""
+    """Return a tar of executable files in /bin."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, content in files.items():
@@ -28,7 +28,7 @@ def tar(**files: bytes) -> bytes:
 
 
 def busybox_tar() -> bytes:
-    """Return a root file system of the static busybox alone."""
+    """Return a root file system that has only the static busybox."""
     path = shutil.which("busybox")
     assert path, "busybox-static is not installed"
     return tar(busybox=Path(path).read_bytes())
@@ -61,7 +61,7 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes, mode: int) -> None
 
 @contextlib.contextmanager
 def client(docker_host: str) -> Iterator[docker.APIClient]:
-    """Give a client of an engine."""
+    """Open a client of an engine."""
     with contextlib.closing(
         docker.APIClient(base_url=docker_host, version=API_VERSION, timeout=30)
     ) as api:
@@ -74,7 +74,7 @@ def import_image(
     content: bytes | None = None,
     changes: Sequence[str] = ('CMD ["true"]',),
 ) -> None:
-    """Make an image of this name, such as `tool:v1`, from a tar."""
+    """Import a tar as an image with this name, such as `tool:v1`."""
     repository, _, tag = name.rpartition(":")
     with client(docker_host) as api:
         api.import_image_from_data(
@@ -83,14 +83,14 @@ def import_image(
 
 
 def remove_image(docker_host: str, name: str) -> None:
-    """Take a name away from an engine, which may lack it."""
+    """Remove an image's name from an engine, if it is there."""
     with client(docker_host) as api, contextlib.suppress(docker.errors.ImageNotFound):
         api.remove_image(name)
 
 
 @contextlib.contextmanager
 def imported(docker_host: str, name: str) -> Iterator[str]:
-    """Have an image of this name on an engine."""
+    """Have an image with this name on an engine, and remove it afterwards."""
     import_image(docker_host, name)
     try:
         yield name
@@ -99,7 +99,7 @@ def imported(docker_host: str, name: str) -> Iterator[str]:
 
 
 def push(docker_host: str, name: str, auth: dict[str, str] | None = None) -> None:
-    """Make an image, push it to the registry in its name, and take it away from the engine."""
+    """Push a new image to the registry in its name, and remove it from the engine."""
     import_image(docker_host, name, tar(true=name.encode()))
     with client(docker_host) as api:
         for progress in api.push(name, stream=True, decode=True, auth_config=auth):
@@ -108,7 +108,7 @@ def push(docker_host: str, name: str, auth: dict[str, str] | None = None) -> Non
 
 
 def has_image(docker_host: str, name: str) -> bool:
-    """Tell whether an engine has an image of this name."""
+    """Tell whether an engine has an image with this name."""
     with client(docker_host) as api:
         try:
             return bool(api.inspect_image(name))
@@ -118,7 +118,7 @@ def has_image(docker_host: str, name: str) -> bool:
 
 @contextlib.contextmanager
 def pull_events(docker_host: str) -> Iterator[Callable[[], list[str]]]:
-    """Give a function that returns the names of the images pulled since."""
+    """Yield a function that returns the names of the images pulled since the start."""
     since = f"{time.time():.9f}"
 
     def pulled() -> list[str]:

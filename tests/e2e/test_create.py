@@ -1,4 +1,4 @@
-"""Creating a function, from the socket to what stands in Redis."""
+"""Creating a function, from the socket to what Redis stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pulls of missing images from a real registry: there, absent, out of reach, too many at once."""
+"""Pulls of missing images from a real registry: found, absent, unreachable, too many at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.e2e import images
 
 @pytest.fixture
 def engine_host(module_engine: servers.EngineServer) -> str:
-    """The module's engine is the one that services are started over."""
+    """The module's engine, for the services that `start` starts."""
     return module_engine.host
 
 
@@ -21,7 +21,7 @@ def engine_host(module_engine: servers.EngineServer) -> str:
 def pushed(
     module_engine: servers.EngineServer, registry: servers.RegistryServer, run_id: str
 ) -> Iterator[object]:
-    """Push an image that the engine then lacks; names end with the run's id."""
+    """Push images that the engine then lacks. Their names end with the run's id."""
     names = []
 
     def push(tool: str) -> str:
@@ -36,7 +36,7 @@ def pushed(
 
 
 def assert_no_such_image(answer: servers.Answer, name: str, reason: str) -> None:
-    """Hold an answer to the 400 of an image that isn't to be had."""
+    """Check that an answer is the 400 for an image that can't be found."""
     sentence = f'Config.Image is "{name}", but there is no such image: {reason}.'
     assert (answer.status, answer.json) == (
         400,

@@ -1,7 +1,7 @@
-"""Stand-ins for the stores and the engine, held to the real ones by tests/contract, and by mypy.
+"""Fakes of the stores and the engine. tests/contract and mypy compare them with the real ones.
 
-They keep everything in memory, and may be used by many threads. `fail_with` makes the next and all
-later uses raise an error.
+They keep everything in memory, and threads can share them. After `fail_with`, every use raises the
+given error.
 """
 
 from __future__ import annotations

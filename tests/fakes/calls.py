@@ -1,4 +1,4 @@
-"""A stand-in for the store of calls. A test plays the worker with `run` and `end`."""
+"""A fake store of calls. A test plays the worker with `run` and `end`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CALL_OVERHEAD_BYTES = 1024
 
 @dataclass
 class _Call:
-    """A call as the fake keeps it."""
+    """A call as the fake stores it."""
 
     request: NewCall
     state: CallState
@@ -39,9 +39,9 @@ class _Call:
 
 
 class FakeCallStore:
-    """A CallStore over the definitions of a FakeFuncStore, which may not remove a busy func.
+    """A CallStore over the definitions of a FakeFuncStore, which refuses to delete a busy func.
 
-    `accepted` has every request, in the order in which they came.
+    `accepted` has every accepted call, in order.
     """
 
     def __init__(
@@ -66,11 +66,11 @@ class FakeCallStore:
         funcs.calls = self
 
     def fail_with(self, error: Exception | None) -> None:
-        """Raise the error from now on; None ends that. What plays the worker never fails."""
+        """Raise the error from now on, or stop with None. Playing the worker never raises it."""
         self._error = error
 
     def create_call(self, call: NewCall) -> None:
-        """Accept a call; raises FuncNotFound, also for another UUID, or TooManyPending."""
+        """Accept a call. Raises FuncNotFound, also for a wrong UUID, and TooManyPending."""
         self._check()
         with self._funcs.lock, self._changed:
             if call.id in self._calls:
@@ -83,7 +83,7 @@ class FakeCallStore:
             self._accept(call)
 
     def get_call(self, func_name: str, call_id: str) -> CallState:
-        """Return a func's call; raises CallNotFound or OutputRotated."""
+        """Return a call of a func. Raises CallNotFound and OutputRotated."""
         self._check()
         with self._changed:
             call = self._calls.get(call_id)
@@ -94,19 +94,19 @@ class FakeCallStore:
             raise CallNotFound(call_id)
 
     def get_func_name(self, call_id: str) -> str:
-        """Return the name of the func that a call belongs to; raises CallNotFound."""
+        """Return the name of the func that a call belongs to. Raises CallNotFound."""
         self._check()
         with self._changed:
             return self._get(call_id).state.func_name
 
     def wait_for_end(self, call_id: str, seconds: float) -> None:
-        """Return when a call has ended or is gone, or after `seconds` at the latest."""
+        """Return when a call has ended or is gone, or after at most `seconds`."""
         self._check()
         with self._changed:
             self._changed.wait_for(lambda: not self._is_alive(call_id), seconds)
 
     def delete_call(self, call_id: str) -> None:
-        """Remove a call that has ended; one that isn't there, or hasn't, is no error."""
+        """Delete a call that has ended. Does nothing to any other call."""
         self._check()
         with self._changed:
             if call_id in self._calls and not self._is_alive(call_id):
@@ -121,7 +121,7 @@ class FakeCallStore:
             return CallCounts(total=sum(counts.values()), **counts)
 
     def list_calls(self, func_name: str) -> Iterator[CallState]:
-        """Yield the calls of a func that are stored, the oldest first, without their outputs."""
+        """Yield the stored calls of a func, oldest first, without their outputs."""
         self._check()
         with self._changed:
             states = [call.state for call in self._calls.values()]
@@ -130,20 +130,20 @@ class FakeCallStore:
                 yield replace(state, output=b"", failure=None)
 
     def run(self, call_id: str) -> None:
-        """Have a pending call run, as when a worker took it."""
+        """Let a pending call run, as when a worker takes it."""
         with self._changed:
             self._get(call_id)
             self._move(call_id, CallStatus.PENDING, CallStatus.RUNNING)
             self._log(call_id, "RUNNING")
 
     def release(self, call_id: str) -> None:
-        """Put a running call back to where it was, as when a worker can't begin it."""
+        """Put a running call back in its place, as when a worker can't begin it."""
         with self._changed:
             self._move(call_id, CallStatus.RUNNING, CallStatus.PENDING)
             self._log(call_id, "PENDING")
 
     def end(self, call_id: str, outcome: Outcome) -> None:
-        """End a call as a worker does; one that is pending runs first."""
+        """End a call as a worker does. A pending one runs first."""
         if self._get(call_id).state.status is CallStatus.PENDING:
             self.run(call_id)
         with self._changed:
@@ -167,7 +167,7 @@ class FakeCallStore:
             self._changed.notify_all()
 
     def remove_func(self, func_name: str) -> bool:
-        """Forget all calls and events of a func, for its removal; False while any is to end."""
+        """Forget the calls and events of a func. Return False if one is pending or running."""
         with self._changed:
             calls = [
                 call_id

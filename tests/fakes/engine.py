@@ -1,4 +1,4 @@
-"""A stand-in for the engine, as the web process needs it."""
+"""A fake engine, as the web process needs it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from funcsvc.model import (
 from funcsvc.model.errors import ImageMissing, ImageNotFound, PullForbidden
 
 LARGE = Capacity(cpus=8, memory_bytes=16384 * MEGABYTE)
-"""An engine that holds every size, and no more than that."""
+"""The capacity that just holds every size."""
 
 
 class FakeEngine:
-    """An Engine that has these images, by familiar or full reference, and pulls nothing.
+    """A WebEngine that has these images, given by familiar or full reference.
 
-    `progress` is what a pull says, one line after the other; an exception among them is raised.
-    Without it, pulls are forbidden. `pulled` has the references that were asked for.
+    `progress` has the lines of a pull; an exception among them is raised. Without `progress`,
+    pulls are forbidden. `pulled` has the references that were requested.
     """
 
     progress: Iterable[bytes | Exception] | None = None
@@ -50,11 +50,11 @@ class FakeEngine:
         self._error: Exception | None = None
 
     def fail_with(self, error: Exception | None) -> None:
-        """Raise the error from now on; None ends that."""
+        """Raise the error from now on, or stop with None."""
         self._error = error
 
     def check_func(self, func: Func) -> None:
-        """Raise SizeTooLarge, ImageNotFound or NoCommand, or what it was told to raise."""
+        """Raise SizeTooLarge, ImageNotFound or NoCommand, or the error of `fail_with`."""
         self.check()
         check_size(func.size, self._capacity, cap_cpus=self._cap_cpus)
         image = self._images.get(func.config.image.canonical)
@@ -67,12 +67,12 @@ class FakeEngine:
         check_command(func.config, image)
 
     def check_size(self, size: Size) -> None:
-        """Raise SizeTooLarge, or what it was told to raise."""
+        """Raise SizeTooLarge, or the error of `fail_with`."""
         self.check()
         check_size(size, self._capacity, cap_cpus=self._cap_cpus)
 
     def inspect_image(self, name: str) -> dict[str, Any]:
-        """Return what the engine knows of an image, by reference or id; raises ImageMissing."""
+        """Return what the engine knows of an image, by reference or id. Raises ImageMissing."""
         self.check()
         by_id = {image.id: image for image in self._images.values()}
         try:
@@ -84,7 +84,7 @@ class FakeEngine:
         return {"Id": image.id, "Config": {"Cmd": image.cmd, "Entrypoint": image.entrypoint}}
 
     def pull_progress(self, reference: ImageReference) -> Generator[bytes]:
-        """Yield `progress`; with the first item raises PullForbidden or what it was told to."""
+        """Yield `progress`. The first item can raise PullForbidden or the error of `fail_with`."""
         self.check()
         if self.progress is None:
             raise PullForbidden(reference.text)
@@ -95,6 +95,6 @@ class FakeEngine:
             yield line
 
     def check(self) -> None:
-        """Raise what it was told to raise."""
+        """Raise the error of `fail_with`."""
         if self._error:
             raise self._error

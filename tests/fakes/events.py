@@ -1,4 +1,4 @@
-"""A stand-in for the log of events."""
+"""A fake event log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from funcsvc.model import Event
 
 
 class FakeEventLog:
-    """An EventLog in a list for each func; `add` is what the store does with each change."""
+    """An EventLog with a list for each func. Call `add` where the real store logs a change."""
 
     def __init__(self) -> None:
         self.events: dict[str, list[Event]] = defaultdict(list)
@@ -21,11 +21,11 @@ class FakeEventLog:
         self._error: Exception | None = None
 
     def fail_with(self, error: Exception | None) -> None:
-        """Raise the error from now on; None ends that."""
+        """Raise the error from now on, or stop with None."""
         self._error = error
 
     def add(self, func_name: str, name: str, call_id: str, **texts: Any) -> None:
-        """Append an event; the texts are `short_stdin` and its like."""
+        """Append an event. `texts` are fields such as `short_stdin`."""
         with self._changed:
             self._added += 1
             event = Event(f"{self._added}-0", _now_ms(), name, call_id, **texts)
@@ -38,14 +38,14 @@ class FakeEventLog:
             self.events.pop(func_name, None)
 
     def get_last_position(self, func_name: str) -> str:
-        """Return the position of the newest event, `0-0` where there is none."""
+        """Return the position of the newest event, or `0-0`."""
         events = self._events_of(func_name)
         return events[-1].position if events else "0-0"
 
     def list_events(
         self, func_name: str, call_id: str = "", tail: int | None = None, until: str = "+"
     ) -> Iterator[Event]:
-        """Yield events, the oldest first: those of one call or of all, the last `tail` or all."""
+        """Yield events, oldest first: of one call or of all, the last `tail` of them or all."""
         found = [
             event
             for event in self._events_of(func_name)
@@ -55,7 +55,7 @@ class FakeEventLog:
         yield from found if tail is None else found[len(found) - min(tail, len(found)) :]
 
     def wait_for_events(self, func_name: str, after: str, seconds: float) -> list[Event]:
-        """Return the events after a position, waiting for one for `seconds` at the most."""
+        """Return the events after a position. Waits at most `seconds` for the first."""
 
         def found() -> list[Event]:
             events = self._events_of(func_name)

@@ -1,4 +1,4 @@
-"""A stand-in for the store of funcs."""
+"""A fake store of funcs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class FakeFuncStore:
-    """A FuncStore in a dictionary: name to definition text, in the order of creation.
+    """A FuncStore in a dictionary from name to definition text, in order of creation.
 
-    `calls` is the FakeCallStore over it, if there is one.
+    `calls` is the FakeCallStore over this store, if there is one.
     """
 
     calls: FakeCallStore | None = None
@@ -28,11 +28,11 @@ class FakeFuncStore:
         self._error: Exception | None = None
 
     def fail_with(self, error: Exception | None) -> None:
-        """Raise the error from now on; None ends that."""
+        """Raise the error from now on, or stop with None."""
         self._error = error
 
     def create_func(self, func: Func, definition: str) -> None:
-        """Store a func that is not there yet; raises FuncExists."""
+        """Store a new func. Raises FuncExists."""
         self.check()
         with self.lock:
             if func.name in self.definitions:
@@ -40,32 +40,32 @@ class FakeFuncStore:
             self.definitions[func.name] = definition
 
     def get_func(self, name: str) -> str:
-        """Return the definition of a func, as it was stored; raises FuncNotFound."""
+        """Return the definition of a func. Raises FuncNotFound."""
         self.check()
         if name not in self.definitions:
             raise FuncNotFound(name)
         return self.definitions[name]
 
     def get_funcs(self, names: Sequence[str]) -> list[str]:
-        """Return the definitions of those of the names that are there, in that order."""
+        """Return the definitions of the funcs that exist among these names, in that order."""
         self.check()
         return [self.definitions[name] for name in names if name in self.definitions]
 
     def list_funcs(self, before: str | None = None, page_funcs: int = 500) -> Iterator[list[str]]:
-        """Yield the definitions, newest first, in pages; raises FuncNotFound for `before`."""
+        """Yield the definitions, newest first, in pages. Raises FuncNotFound for `before`."""
         self.check()
         if before is not None and before not in self.definitions:
             raise FuncNotFound(before)
         return self._pages(_age(self.definitions[before]) if before else None, page_funcs)
 
     def update_func(self, name: str, change: Callable[[str], str]) -> str:
-        """Put what `change` makes of a definition in its place; raises FuncNotFound."""
+        """Replace a definition with what `change` makes of it. Raises FuncNotFound."""
         with self.lock:
             self.definitions[name] = change(self.get_func(name))
             return self.definitions[name]
 
     def delete_func(self, name: str) -> None:
-        """Remove a func and its calls; raises FuncNotFound, or FuncBusy while one is to end."""
+        """Delete a func and its calls. Raises FuncNotFound, and FuncBusy if it has calls to run."""
         with self.lock:
             self.get_func(name)
             if self.calls and not self.calls.remove_func(name):
@@ -83,12 +83,12 @@ class FakeFuncStore:
             last = _age(page[-1])
 
     def check(self) -> None:
-        """Raise what it was told to raise."""
+        """Raise the error of `fail_with`."""
         if self._error:
             raise self._error
 
 
 def _age(definition: str) -> tuple[str, str]:
-    """Return what definitions are listed by: when they were created, then the name."""
+    """Return the sort key of a definition in a listing: its creation time, then its name."""
     document = json.loads(definition)
     return document["Created"], document["Name"]

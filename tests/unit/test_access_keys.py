@@ -1,4 +1,4 @@
-"""Access keys: read from lines, shown to nobody, and matched with Basic credentials."""
+"""Access keys: read from lines, hidden from logs, and compared with Basic credentials."""
 
 from __future__ import annotations
 

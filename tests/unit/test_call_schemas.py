@@ -1,4 +1,4 @@
-"""Calls, counts and events as they are shown, and the queries that ask for them."""
+"""Calls, counts and events as answers show them, and the queries that ask for them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_event_has_its_texts_in_order():
         (b"a" * 253 + "€".encode()[:2], "a" * 253),
         (b"a" * 252 + "😀".encode()[:3], "a" * 252),
         (b"a" * 253 + "ä".encode(), "a" * 253 + "ä"),
-        (b"a" * 253 + b"\xc3", "a" * 253 + "\ufffd"),  # not cut: the function wrote half of it
+        (b"a" * 253 + b"\xc3", "a" * 253 + "\ufffd"),  # not cut: the function's own half
         (b"a" * 254 + b"\xff", "a" * 254 + "\ufffd"),
         (b'"\x00\n\x1b', '"\x00\n\x1b'),
     ],

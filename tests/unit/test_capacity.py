@@ -1,4 +1,4 @@
-"""A size held against what an engine has: both sides of each bound."""
+"""Sizes compared with an engine's capacity, on both sides of each bound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ConcurrencyLimit for requests that take long."""
+"""ConcurrencyLimit, for requests that take long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of who may come in: keys, their file, proxies, the bind rule, the limit."""
+"""The settings for access: keys, their file, proxies, the rule for FUNCSVC_BIND, the limit."""
 
 from __future__ import annotations
 

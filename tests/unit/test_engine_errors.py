@@ -1,4 +1,4 @@
-"""What docker-py and requests raise, and what an engine says of a pull, becomes a sentence."""
+"""Errors of docker-py and requests, and the engine's words about a pull, become sentences."""
 
 from __future__ import annotations
 

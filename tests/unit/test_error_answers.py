@@ -1,4 +1,4 @@
-"""The description's answers to errors: status, headers and example are those of the service."""
+"""The description's error answers have the status, headers and example of the service's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every error of funcsvc has a status, the one body, and one sentence for its message."""
+"""Every error has a status, the one body, and a message of one sentence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from funcsvc.model import Failure, errors
 from funcsvc.store.translation import AnswerLost
 from funcsvc.web.http_status import STATUS_OF_FAILURE, STATUS_OF_KIND, error_body, status_of
 
-assert engine  # its rooms may have errors of their own
+assert engine  # the engine's modules can define errors too
 
 KINDS = [
     errors.InvalidParameter,
@@ -28,7 +28,7 @@ KINDS = [
 ]
 
 OWN_FAILURES = [errors.CallFailed, errors.CallTimedOut, errors.OutputTooLarge]
-"""The family of a function's own failures, and those of it that have a status of their own."""
+"""The base of a function's own failures, and the failures that have their own status."""
 
 EXAMPLES = {
     "MalformedBody": (errors.MalformedBody("The body is a list."), 400),

@@ -1,4 +1,4 @@
-"""What of a func bounds its instances: how many at once, and whether ahead of calls."""
+"""How many instances a func can have at once, and whether any can wait for its calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def func_with(**host_config: object) -> Func:
 
 
 def func(network_mode: str = "bridge", **ports: list[str]) -> Func:
-    """Return a func; `tcp80=["8000"]` binds 80/tcp."""
+    """Return a func, where `tcp80=["8000"]` binds port 80/tcp to 8000."""
     bindings = {
         f"{key[3:]}/{key[:3]}": [{"HostIp": "", "HostPort": text} for text in texts]
         for key, texts in ports.items()

@@ -1,4 +1,4 @@
-"""The definition as a whole: defaults, the answer's shape, and all errors at once."""
+"""The definition as a whole: defaults, the shape of the answer, and all errors at once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXAMPLE_ANSWER = (
     '"HostConfig": {"NetworkMode": "bridge"}, '
     '"NetworkingConfig": {"EndpointsConfig": null}}'
 )
-"""The contract's example, on one line."""
+"""The contract's example on one line."""
 
 
 def test_the_contracts_example_is_answered_byte_for_byte():

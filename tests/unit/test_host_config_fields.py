@@ -1,4 +1,4 @@
-"""Ports, `HostConfig.*` and `NetworkingConfig.*`: accepted, refused, and both sides of bounds."""
+"""Ports, `HostConfig.*` and `NetworkingConfig.*`: accepted, refused, both sides of each bound."""
 
 from __future__ import annotations
 

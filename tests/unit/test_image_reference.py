@@ -1,4 +1,4 @@
-"""Image references: the grammar and the normalisation of the Docker reference format."""
+"""Image references: the grammar and normalisation of the Docker reference format."""
 
 from __future__ import annotations
 

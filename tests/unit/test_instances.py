@@ -1,4 +1,4 @@
-"""The pool of instances: how many wait, of which func, which a call gets, and where all go."""
+"""The pool of instances: how many wait, for which func, which one a call gets, where each goes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IMAGE, OTHER_IMAGE = Image("sha256:1", ["sh"], []), Image("sha256:2", ["sh"], []
 
 @dataclass
 class Clock:
-    """The time, which passes where somebody waits."""
+    """A clock that advances only when something sleeps."""
 
     now: float = 1000.0
 
@@ -35,7 +35,7 @@ class Clock:
 
 @dataclass
 class FakeInstance:
-    """An instance that waits; it ends when a test says so."""
+    """An instance that a test can end."""
 
     name: str
     func: Func
@@ -52,7 +52,7 @@ class FakeInstance:
 
 @dataclass
 class FakeEngine:
-    """An engine that starts what it is asked for at once, unless it is to raise an error."""
+    """An engine that starts instances at once, or raises `error`."""
 
     started: list[FakeInstance] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
@@ -79,7 +79,7 @@ class FakeEngine:
 
 
 class Stage:
-    """A pool over the fake engine, on a clock of the test's own."""
+    """A pool over the fake engine, on a fake clock."""
 
     def __init__(self, *, slots: int = 10, **settings: object) -> None:
         given = {f"FUNCSVC_{name.upper()}": str(value) for name, value in settings.items()}
@@ -92,31 +92,31 @@ class Stage:
         self.funcs: dict[str, Func] = {}
 
     def func(self, name: str, **fields: object) -> Func:
-        """Return the func of this name, which is stored; a new version of it with other fields."""
+        """Return the stored func of this name. With fields, store a new version of it first."""
         if fields or name not in self.funcs:
             self.definitions[name] = func_text(new_func(name, **fields))
             self.funcs[name] = load_func(self.definitions[name])
         return self.funcs[name]
 
     def call(self, name: str, **fields: object) -> InstanceKind:
-        """Have a call of a func run, and return in what kind of instance."""
+        """Run a call of a func and return the kind of its instance."""
         with self.pool.lend(self.func(name, **fields)) as instance:
             return instance.kind
 
     def make(self) -> int:
-        """Make all that is needed; return how many wait."""
+        """Make all instances that are needed. Return how many wait."""
         for _ in range(100):
             if not self.pool.make_one():
                 break
         return self.waiting
 
     def look(self) -> int:
-        """Retire what is stale; return how many wait."""
+        """Retire stale instances. Return how many wait."""
         self.pool.retire_stale(self.read_definitions)
         return self.waiting
 
     def remove(self) -> list[str]:
-        """Remove all that is to be removed; return what has been, in order."""
+        """Remove everything due for removal. Return all that was removed so far, in order."""
         while self.pool.removals():
             self.pool.remove_next()
         return self.engine.removed
@@ -130,7 +130,7 @@ class Stage:
 
     @property
     def names(self) -> list[str]:
-        """The containers that were started, in order."""
+        """The names of the started containers, in order."""
         return [one.name for one in self.engine.started]
 
 

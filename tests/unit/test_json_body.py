@@ -1,4 +1,4 @@
-"""Bytes to one JSON object: what is refused, where the message says it is, and what null means."""
+"""Bytes to one JSON object: what is refused, where the message points, and what null means."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_parse_reads_the_largest_float():
 
 
 def nested(depth: int) -> bytes:
-    """Return an object in which `depth` objects and lists lie in one another, itself included."""
+    """Return an object with `depth` levels of objects and lists, itself included."""
     return b'{"a": ' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
 
 

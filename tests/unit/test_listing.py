@@ -106,7 +106,7 @@ def test_name_that_is_asked_for_twice_is_looked_for_once():
      '{"name": ["x"]} ', "{'name': ['x']}", "\ufffd"],
 )  # fmt: skip
 def test_filters_that_can_not_be_read_are_refused(text):
-    if text.strip() != text:  # white space around JSON is JSON
+    if text.strip() != text:  # white space around JSON is valid
         assert list(load_listing({"filters": text}).names) == ["x"]
         return
     sentence = f"filters is {json.dumps(text, ensure_ascii=False)}, but must be {RULE}."

@@ -1,4 +1,4 @@
-"""The Python side of the starter's protocol: frames that can't be made, marks however they come."""
+"""The Python side of the starter's protocol: making frames, and reading marks in any pieces."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def mark(kind="X", number=0, nonce=NONCE):
 
 
 def reader_of(stdout=b"", stderr=b"", max_output_bytes=PLENTY, short_bytes=255):
-    """A reader that was fed with these streams, each at once."""
+    """Return a reader that was fed each of these streams in one piece."""
     reader = OutputReader(NONCE, max_output_bytes, short_bytes)
     reader.feed(STDOUT, stdout)
     reader.feed(STDERR, stderr)
@@ -179,7 +179,7 @@ TEXTS = st.lists(st.one_of(st.binary(max_size=50), LIKE_MARKS), max_size=8).map(
 
 @given(TEXTS, TEXTS, st.lists(st.integers(1, 60), min_size=1), st.integers(0, 200))
 def test_any_streams_in_any_pieces_are_read_as_they_are_at_once(out, err, sizes, limit):
-    """What is found is what a search through all of it finds."""
+    """Reading in pieces finds what a search through the whole stream finds."""
     stdout, stderr = out + mark("X", 1), err + mark("X", 1)
     reader = OutputReader(NONCE, limit, limit)
     reader.feed(STDOUT, BEGIN)
@@ -201,7 +201,7 @@ def first_final_mark(stream):
     return min(end for end in ends if end >= 0)
 
 
-# ---- what begins, and what doesn't ----
+# ---- beginning ----
 
 
 def test_begun_as_soon_as_the_first_mark_is_whole():

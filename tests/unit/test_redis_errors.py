@@ -1,4 +1,4 @@
-"""What redis-py raises becomes a sentence that says why Redis can't be used."""
+"""Errors of redis-py become sentences that say why Redis can't be used."""
 
 from __future__ import annotations
 

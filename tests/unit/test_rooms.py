@@ -1,4 +1,4 @@
-"""The rooms of the package: dependencies point down, and go through the rooms' faces alone."""
+"""The rooms of the package: dependencies point down, and only go through the rooms' faces."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ BELOW: dict[str, set[str]] = {
     "__main__": {"cli"},
     "__init__": set(),
 }
-"""What each room may import, beside the package's own version."""
+"""What each room can import, besides the package's own version."""
 
 FACES = {"funcsvc.model.errors"}
-"""Faces within a room; every room has one of its own."""
+"""Faces inside a room. Every room is a face itself."""
 
 OWNERS = {
     "redis": "store",
@@ -40,7 +40,7 @@ OWNERS = {
     "werkzeug": "web",
     "gunicorn": "web",
 }
-"""Libraries that one room alone imports, and translates."""
+"""Libraries that only one room imports and translates."""
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 
@@ -51,7 +51,7 @@ def room_of(path: Path, package: Path = PACKAGE) -> str:
 
 
 def imports_of(path: Path) -> Iterator[str]:
-    """Yield the modules that a module imports, wherever in it."""
+    """Yield the modules that a module imports, anywhere in its code."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -1,7 +1,7 @@
-"""What becomes of a call, whatever its container, its engine and Redis do; on a clock of its own.
+"""How a call ends, whatever its container, the engine and Redis do, on a fake clock.
 
-Queue, engine and instances are played here. What the real ones do is shown by tests/e2e and
-tests/chaos; some of what they may do, nothing but a test like this can have happen in time.
+The queue, the engine and the instances are fakes, because real ones can't be made to fail at every
+moment. tests/e2e and tests/chaos use the real ones.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ WANTED_MEMORY = ContainerState(is_running=False, exit_code=137, out_of_memory=Tr
 NONCE = "0123456789abcdef" * 2
 
 Step = bytes | str | float | BaseException | tuple[bytes, str]
-"""What a source does next: gives output, a mark (`B`, `X 0`) or both, is silent for seconds, fails.
+"""What a source does next: output, a mark (`B`, `X 0`) or both, seconds of silence, or an error.
 
-An empty output is its end.
+An empty output is the end.
 """
 
 
@@ -56,7 +56,7 @@ def new_func(**fields: object):
 
 @dataclass
 class Clock:
-    """The time, which passes where somebody waits."""
+    """A clock that advances only when something sleeps."""
 
     now: float = 1000.0
 
@@ -69,7 +69,7 @@ class Clock:
 
 @dataclass
 class Played:
-    """A source of output that does its steps one after the other, and is silent behind them."""
+    """A source of output that plays its steps in order, and is silent afterwards."""
 
     clock: Clock
     steps: list[Step]
@@ -104,7 +104,7 @@ class Played:
 
 @dataclass
 class Instance(Played):
-    """An instance, as a runner uses it."""
+    """An instance as a runner uses it."""
 
     name: str = ""
     func: object = None
@@ -120,7 +120,7 @@ class Instance(Played):
 
 
 class Stage:
-    """A runner, and all that it meets: each list is what happens next, or what has happened."""
+    """A runner and everything around it. Each list is what happens next, or what has happened."""
 
     def __init__(self, **fields: object) -> None:
         self.clock = Clock()
@@ -145,13 +145,13 @@ class Stage:
         self.runner = Runner(self, self, self, follower, clock=self.clock)
 
     def run(self, attempt: int = 1) -> Outcome | None:
-        """Have a call run; returns how it ended, if it did."""
+        """Run a call and return its outcome, if there is one."""
         text = func_text(self.func)
         self.runner.run(ReservedCall("c", "token", text, attempt, [], b""))
         return self.outcomes[-1] if self.outcomes else None
 
     def take_over(self, running_ms: int = 0, attempt: int = 1) -> Outcome | None:
-        """Have a call taken over that another worker began in `old`."""
+        """Take over a call that another worker began in `old`."""
         text = func_text(self.func)
         call = BegunCall("c", "token", text, attempt, "old", NONCE, running_ms)
         self.runner.take_over(call)

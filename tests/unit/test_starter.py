@@ -1,4 +1,4 @@
-"""The starter, the real program: what it makes of a call, from the command's start to its end."""
+"""The real starter program: a call from the start of its command to its end."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_marks_are_whole_on_full_streams_that_the_command_made_non_blocking():
     )
     with Starter() as starter:
         starter.begin([sys.executable, "-c", fill])
-        starter.read_until(lambda: starter.raw[2])  # so that it is full
+        starter.read_until(lambda: starter.raw[2])  # until the pipe is full
         outcome = starter.finish()
         assert outcome == exited(0, b"x" * int(outcome.stderr), outcome.stderr)
 
@@ -139,7 +139,7 @@ def test_input_of_the_starter_means_nothing_after_the_frame():
         assert starter.finish() == exited(5, b"ready\npayload")
 
 
-# ---- what it finds ----
+# ---- what the command inherits ----
 
 
 def test_words_arrive_as_they_are():
@@ -162,7 +162,7 @@ def test_command_finds_every_signal_unblocked_and_as_every_program_expects_it():
         starter.begin(["cat", "/proc/self/status"])
         lines = dict(line.split(b":\t", 1) for line in starter.finish().stdout.splitlines())
     sets = [int(lines[name], 16) for name in (b"SigBlk", b"SigIgn")]
-    # 32 and 33 are the C library's own, which it lets no program set
+    # the C library lets no program set its own two, 32 and 33
     assert [signals & ~(0b11 << 31) for signals in sets] == [0, 0]
 
 
@@ -180,7 +180,7 @@ def test_only_the_starter_can_read_its_frame():
         assert b"Permission denied" in outcome.stderr
 
 
-# ---- what the first process of a container owes ----
+# ---- duties of a container's first process ----
 
 
 def test_processes_that_others_left_behind_are_reaped():
@@ -231,7 +231,7 @@ def test_waiting_starter_holds_next_to_no_memory_and_does_no_work():
 
 
 def idle(starter):
-    """Return when it has slept through a tenth of a second of somebody else's work."""
+    """Return when the starter has slept through a tenth of a second of another process's work."""
     starter.wait_until(lambda: starter.proc_status("State") == "S")
     call_shell("sleep 0.1")
 

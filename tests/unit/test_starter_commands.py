@@ -1,4 +1,4 @@
-"""The starter's command: what it is, where it is found, and with which environment it begins."""
+"""The starter's command: how it is found, and the environment it begins with."""
 
 from __future__ import annotations
 

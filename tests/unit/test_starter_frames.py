@@ -1,4 +1,4 @@
-"""The frame: one that isn't whole, or isn't right, runs nothing."""
+"""The frame: an incomplete or invalid one runs nothing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def refused(sentence):
 
 
 def outcome_of(data, folder):
-    """What comes of these bytes, and of the end of input after them."""
+    """Return what the starter does with these bytes and the end of input after them."""
     with Starter(cwd=folder) as starter:
         starter.send(data)
         starter.end_input()

@@ -1,4 +1,4 @@
-"""The starter's terminals: a payload is typed, and what a terminal shows is the output."""
+"""The starter's terminals: the payload is typed, and what the terminal shows is the output."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_terminal_that_nobody_has_open_takes_no_work():
 
 
 def unread_bytes(starter):
-    """Return how many bytes wait in the pipe of its standard output."""
+    """Return how many bytes wait in the pipe of the starter's standard output."""
     count = array("i", [0])
     fcntl.ioctl(starter.process.stdout, termios.FIONREAD, count)
     return count[0]

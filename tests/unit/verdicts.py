@@ -1,4 +1,4 @@
-"""What is said of a signed request as it arrives, and all that can be said."""
+"""The verdict on a signed request, and the messages that it can have."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def verdict(  # the parts of a request
     body: bytes = b"",
     now: datetime = NOW,
 ) -> str:
-    """Return what is said of a request as it arrives, `ok` when nothing is."""
+    """Return the message of the refusal of a request, or `ok`."""
     headers = headers_of(body) if headers is None else headers
     request = SignedRequest(method, path.encode(), query.encode(), headers)
     try:
