@@ -111,7 +111,7 @@ class EngineConnection:
                 client.close()
 
     def _forget_version(self, error: Exception) -> None:
-        """Forget the version: an engine that was away, or refuses it, may have another one now."""
+        """Forget the version if the engine was away or refused it, as it might have changed."""
         if isinstance(error, docker.errors.APIError) and "client version" not in str(error):
             return
         self._version = None

@@ -24,7 +24,7 @@ _KEEP_ALIVE = (
 
 
 class StreamBroken(Exception):
-    """Raised when an instance's stream ends before its call has; the container may still run."""
+    """Raised when an instance's stream ends before its call. The container might still run."""
 
 
 class AttachedInstance:

@@ -52,7 +52,7 @@ def container_options(wanted: Wanted) -> Options:
 
 
 def set_image(body: Options, host: Options, wanted: Wanted) -> None:
-    """Use its id, since its name may refer to another image by now."""
+    """Use its id, since its name might refer to another image by now."""
     body["Image"] = wanted.image.id
 
 

@@ -106,7 +106,7 @@ class OutputReader:
         self._out = _Stream(nonce, max_output_bytes)
         self._err = _Stream(nonce, short_bytes)
         self.begun = False
-        """Whether standard output begins with the first mark, so that the command may have run."""
+        """Whether standard output begins with the first mark, so the command might have run."""
         self.is_garbled = False
         """Whether it begins with anything else: its beginning is lost, so none of it counts."""
 
@@ -182,7 +182,7 @@ class _Stream:
         self._keep(window, end)
 
     def _find_beginning(self, window: bytes) -> int:
-        """Return where a mark may begin at the window's end, or the window's length if nowhere."""
+        """Return where a mark might begin at the window's end, or the window's length."""
         start = len(window) - MARK_BYTES + 1
         at = window.find(self._example[:1], max(0, start))
         while at >= 0 and not self._may_begin(window[at:]):

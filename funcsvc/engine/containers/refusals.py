@@ -38,7 +38,7 @@ class StarterGone(Exception):
 def explained(name: str) -> Iterator[None]:
     """Translate the engine's reason not to create or start a container into an error of this room.
 
-    A reason that is trouble of the engine's own is raised unchanged.
+    An error that shows trouble of the engine's own is raised unchanged.
     """
     try:
         yield
