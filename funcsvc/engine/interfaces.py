@@ -1,7 +1,6 @@
-"""What the other rooms need of the engine: an interface for each process, with the errors of each
-method.
+"""What the other rooms need of the engine: an interface per process, with each method's errors.
 
-Any method that asks the engine may raise EngineUnavailable.
+Any method that asks the engine can raise EngineUnavailable.
 """
 
 from __future__ import annotations
@@ -19,22 +18,22 @@ class WebEngine(Protocol):
     """One Docker Engine, as the web process needs it. Safe to share between threads."""
 
     def check_func(self, func: Func) -> None:
-        """Raise unless the engine can hold the func's size, and has or gets its image.
+        """Check that the engine can hold the func's size and has its image, pulled if missing.
 
-        Raises SizeTooLarge, ImageNotFound and NoCommand, and what isn't the definition's fault:
-        RegistryUnavailable and TooManyPulls.
+        Raises SizeTooLarge, ImageNotFound and NoCommand if the definition is at fault, and
+        RegistryUnavailable and TooManyPulls if it isn't.
         """
 
     def check_size(self, size: Size) -> None:
-        """Raise SizeTooLarge unless the engine can hold a container of the size."""
+        """Raise SizeTooLarge unless the engine can hold a container of this size."""
 
     def inspect_image(self, name: str) -> dict[str, Any]:
         """Return the engine's own inspection of an image. Raises ImageMissing."""
 
     def pull_progress(self, reference: ImageReference) -> Generator[bytes]:
-        """Pull an image and yield the engine's own progress. The iterator must be closed.
+        """Pull an image and yield the engine's own progress. The generator must be closed.
 
-        With the first item it raises ImageMissing, PullForbidden, RegistryUnavailable and
+        Asking for the first item raises ImageMissing, PullForbidden, RegistryUnavailable and
         TooManyPulls.
         """
 
@@ -43,19 +42,19 @@ class WebEngine(Protocol):
 
 
 class OutputSource(Protocol):
-    """What a call's output is read from: its instance, or a replay of what that has printed."""
+    """The source of a call's output: its instance, or a replay of what the instance printed."""
 
     def read_into(self, reader: OutputReader, seconds: float) -> bool:
-        """Read what arrives within `seconds`; return whether more may follow.
+        """Read what arrives within `seconds`. Return whether more can follow.
 
-        Raises StreamBroken when the source ends before its call has.
+        Raises StreamBroken if the source ends before its call has.
         """
 
 
 class Instance(OutputSource, Protocol):
     """A container that waits for its frame, and the connection to it.
 
-    It must be closed; that doesn't remove the container.
+    It must be closed, which doesn't remove the container.
     """
 
     name: str
@@ -67,7 +66,7 @@ class Instance(OutputSource, Protocol):
         """Send the whole frame within `seconds`. Raises StreamBroken."""
 
     def has_ended(self) -> bool:
-        """Tell whether it has ended while it waited, or its connection has."""
+        """Tell whether the container or its connection has ended while it waited."""
 
     def close(self) -> None:
         """Close the connection. A container that still waits for its frame then ends."""
@@ -75,7 +74,7 @@ class Instance(OutputSource, Protocol):
 
 @dataclass(frozen=True)
 class ContainerState:
-    """What the engine says of a container."""
+    """The state of a container, as the engine reports it."""
 
     is_running: bool
     exit_code: int
@@ -89,7 +88,7 @@ class WorkerEngine(Protocol):
         """Return a name for the engine that no other engine has."""
 
     def prepare(self, service: str, worker: str) -> None:
-        """Get ready to start containers with the labels of this service and worker."""
+        """Prepare to start containers with the labels of this service and worker."""
 
     def check(self) -> None:
         """Raise EngineUnavailable unless the engine answers."""
@@ -101,29 +100,29 @@ class WorkerEngine(Protocol):
         """
 
     def has_image(self, func: Func, image: Image) -> bool:
-        """Tell whether a func's reference still names an image. Pulls nothing."""
+        """Tell whether a func's reference still names this image. Pulls nothing."""
 
     def start_instance(self, name: str, func: Func, image: Image) -> Instance:
-        """Create, attach to and start a container of this name, which waits for its frame.
+        """Create, attach to and start a container with this name, which then waits for its frame.
 
-        Raises NotStarted and ImageGone, the func's own failures, and InstanceVanished. Whatever
-        happens, the container must be removed by its name.
+        Raises NotStarted and ImageGone, which are the func's own failures, and InstanceVanished.
+        The container must be removed by its name, even after an error.
         """
 
     def get_state(self, container: str) -> ContainerState | None:
-        """Return the state of a container, or None if there is none of that name."""
+        """Return the state of a container, or None if there is no container with this name."""
 
     def replay(self, container: str) -> AbstractContextManager[OutputSource]:
-        """Give the output of a container from its beginning, and then what follows."""
+        """Open the output of a container, from its beginning and for as long as it continues."""
 
     def kill(self, container: str, seconds: float) -> None:
-        """Kill what runs in a container, if the engine does it in time; never raises."""
+        """Kill what runs in a container, if the engine does so in time. Never raises."""
 
     def wait_until_stopped(self, container: str) -> None:
-        """Return when a container has stopped, or when that takes too long; never raises."""
+        """Wait until a container has stopped, but not for too long. Never raises."""
 
     def remove(self, container: str) -> None:
-        """Remove a container with its volumes; does nothing if it is gone or being removed."""
+        """Remove a container with its volumes. Does nothing if it is gone or being removed."""
 
     def list_containers(self) -> list[tuple[str, str]]:
         """Return the name and the worker of every container of this service."""

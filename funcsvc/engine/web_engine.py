@@ -1,4 +1,4 @@
-"""The engine as the web process needs it: can it run a func, and is it there at all."""
+"""The engine as the web process needs it: whether it can run a func, its images, its health."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from funcsvc.model.errors import NoCommand
 
 
 class DockerWebEngine:
-    """A WebEngine over docker-py; it connects when it is asked."""
+    """A WebEngine over docker-py, which connects only for requests."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -23,7 +23,7 @@ class DockerWebEngine:
         self._capacity = EngineCapacity(self._connection, settings)
 
     def check_func(self, func: Func) -> None:
-        self._capacity.check_size(func.size)  # first: an image isn't pulled for nothing
+        self._capacity.check_size(func.size)  # first, so no image is pulled in vain
         check_command(func.config, self._images.get_image(func.config.image))
 
     def check_size(self, size: Size) -> None:
@@ -43,8 +43,8 @@ class DockerWebEngine:
 def check_command(config: Config, image: Image) -> None:
     """Raise NoCommand unless the definition or the image says what to run.
 
-    As the engine merges them: the image's command counts only where no entrypoint is given, and an
-    entrypoint of one empty string is there only to take the image's away.
+    Merges them as the engine does: the image's command counts only if the definition has no
+    entrypoint, and an entrypoint of one empty string only removes the image's.
     """
     runs_by_itself = [*config.entrypoint] != [""] if config.entrypoint else image.runs_by_itself
     if not config.cmd and not runs_by_itself:

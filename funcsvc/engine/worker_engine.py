@@ -1,4 +1,4 @@
-"""The engine as the worker needs it: instances for calls, their ends, and what was left behind."""
+"""The engine as the worker needs it: instances for calls, their states, leftover containers."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from funcsvc.model.errors import (
 )
 
 MAX_STARTS = 3
-"""How often a start is tried whose image or starter turned out to be gone, and was brought back."""
+"""How many times a start is tried if the image or starter is gone and has to be restored."""
 
 
 class DockerWorkerEngine:
     """A WorkerEngine over docker-py."""
 
     def __init__(self, settings: Settings) -> None:
-        # every slot may have to pull its image
+        # every slot might have to pull an image
         self._settings = dataclasses.replace(settings, max_pulls=settings.slots)
         self._connection = EngineConnection(settings.docker_host)
         self._images = Images(self._connection, self._settings)
@@ -40,7 +40,7 @@ class DockerWorkerEngine:
         self._prepared: Containers | None = None
 
     def find_id(self) -> str:
-        """The engine's own ID won't do alone: engines that share one machine's key share that."""
+        """Hash more than the engine's ID, since engines that share a machine's key share the ID."""
         with self._client() as client:
             info = client.info()
         what = "|".join((info["ID"], info["DockerRootDir"], info["Name"]))
@@ -84,7 +84,7 @@ class DockerWorkerEngine:
         return self._containers.replay(container)
 
     def kill(self, container: str, seconds: float) -> None:
-        with suppress(EngineUnavailable):  # its removal, which is tried until it is done, kills too
+        with suppress(EngineUnavailable):  # its removal also kills it, and is retried
             self._containers.kill(container, seconds)
 
     def wait_until_stopped(self, container: str) -> None:

@@ -1,4 +1,4 @@
-"""What is stored, in Redis. Only this room imports redis, and it translates redis's errors."""
+"""The store, in Redis. Only this room imports redis, and it translates redis's errors."""
 
 from funcsvc.store.interfaces import (
     CallQueue,

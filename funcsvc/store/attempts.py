@@ -1,4 +1,4 @@
-"""Failed attempts to show an access key, counted in Redis for each client address."""
+"""Failed attempts to show an access key, counted in Redis by client address."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from funcsvc.store.translation import translated
 
 
 class RedisFailedAttempts:
-    """FailedAttempts over Redis: at most `limit` from one address."""
+    """A FailedAttempts over Redis, with the same limit for every address."""
 
     def __init__(self, pool: redis.ConnectionPool, keys: RedisKeys, limit: RateLimitItem) -> None:
         storage = RedisStorage("redis://", connection_pool=pool, key_prefix=keys.attempts)

@@ -1,4 +1,4 @@
-"""Calls in Redis as the web process sees them: accepted, waited for, answered, removed."""
+"""Calls in Redis as the web process sees them: accepted, waited for, read, deleted."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class RedisCallStore:
         return str(name, "utf-8")
 
     def wait_for_end(self, call_id: str, seconds: float) -> None:
-        """Wait for the one element of a list, which goes round and wakes all who wait."""
+        """Wait for the list's one element, which is put back so that it wakes every waiter."""
         key = self._keys.done(call_id)
         self._client.wait(
             lambda client, block: client.blmove(key, key, block),  # type: ignore[arg-type]  # redis-py's gap

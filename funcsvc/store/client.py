@@ -1,6 +1,7 @@
-"""The client of Redis: deadlines, no retries, bounded pools, errors of ours.
+"""The Redis client: deadlines, bounded pools, translated errors, no retries by redis-py.
 
-redis-py retries by default, and a retried write can be made twice; here nothing is retried.
+redis-py retries by default, which can carry out a write twice. Here only commands that are safe to
+repeat are sent again.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ from funcsvc.store.translation import AnswerLost, translated
 MIN_VERSION = (6, 2)
 
 DEADLINE_SHARE = 0.8
-"""The share of a command's time that Redis may use before a script refuses to write.
+"""The share of a command's time after which a script refuses to write.
 
-The rest is for the answer to travel: what is written must not be answered with an error.
+The rest leaves time for the answer to arrive, so that a write that was made isn't reported as an
+error.
 """
 
 MAX_BLOCK_SECONDS = 5
-"""No read blocks longer at a time; a caller that wants to wait longer waits again."""
+"""The longest that one read blocks. A caller that wants to wait longer waits again."""
 
 Scored = tuple[str, float]
 """A member of a sorted set with its score."""
@@ -38,9 +40,9 @@ Scored = tuple[str, float]
 class ClientLimits:
     """The limits of one client.
 
-    A command ends within half of `timeout_seconds`; the other half is for finding out what became
-    of a write whose answer was lost. At most `max_threads` threads may use the client, and at most
-    `max_blocked` of them may block at a time, for `max_block_seconds` each.
+    A command takes at most half of `timeout_seconds`; the other half is for finding out what became
+    of a write whose answer was lost. At most `max_threads` threads can use the client, and at most
+    `max_blocked` of them can block at a time, for `max_block_seconds` each.
     """
 
     timeout_seconds: float
@@ -51,16 +53,16 @@ class ClientLimits:
 
     @property
     def command_seconds(self) -> float:
-        """How long one command may take."""
+        """The time limit of one command."""
         return self.timeout_seconds / 2
 
 
 class RedisClient:
-    """Commands to one Redis, each of which ends in time or raises StoreUnavailable.
+    """Commands to one Redis, each of which returns in time or raises StoreUnavailable.
 
-    Each thread has a connection of its own: taking one from a pool and checking it before each
-    command costs as much as the command. It connects with a thread's first command, so it may be
-    made before a fork.
+    Each thread keeps its own connection, because taking one from a pool and checking it costs as
+    much as the command itself. Connections are opened by a thread's first command, so a client can
+    be created before a fork.
     """
 
     def __init__(
@@ -81,15 +83,15 @@ class RedisClient:
         return None if value is None else _text(value)
 
     def get_many(self, keys: list[str]) -> list[str | None]:
-        """Return the string at each key, None where there is none."""
+        """Return the string at each key, or None for a key that doesn't exist."""
         if not keys:
             return []
         values = self.read(lambda client: client.mget(keys))
         return [None if value is None else _text(value) for value in values]
 
     def get_or_set(self, key: str, value: str) -> str:
-        """Return the string at a key, and set it first if there is none."""
-        found = self.get(key)  # a Redis whose memory is full refuses every SET, with NX too
+        """Return the string at a key, which is set to `value` first if it doesn't exist."""
+        found = self.get(key)  # when its memory is full, Redis refuses every SET, even with NX
         if found is None:
             self._repeatable(lambda client: client.set(key, value, nx=True))
             found = self.get(key)
@@ -101,9 +103,9 @@ class RedisClient:
         return score
 
     def highest(self, key: str, below: Scored | None, count: int) -> list[Scored]:
-        """Return members of a sorted set from the highest score down, at most `count`.
+        """Return at most `count` members of a sorted set, from the highest score down.
 
-        Continues below the member `below`, whether or not that still exists; members of equal score
+        Continues below the member `below`, whether or not that still exists. Members of equal score
         are ordered by name.
         """
         start, score = 0, "+inf" if below is None else repr(below[1])
@@ -113,38 +115,38 @@ class RedisClient:
             rest = [one for one in members if below is None or _is_below(one, below)]
             if rest or len(members) < fetched:
                 return rest[:count]
-            start += fetched  # so many of equal score that this page has none of the rest
+            start += fetched  # the whole page has the score of `below` and comes before it
 
     def time_ms(self) -> int:
-        """Return Redis's own time, in milliseconds since the epoch."""
+        """Return Redis's time in milliseconds since the epoch."""
         seconds, microseconds = self.read(lambda client: client.time())
         return int(seconds) * 1000 + int(microseconds) // 1000
 
     def read(self, command: Callable[[redis.Redis], Any]) -> Any:
-        """Return what a command reads; its texts are bytes."""
+        """Run a command that only reads, and return its result, with strings as bytes."""
         return self._repeatable(command)
 
     def wait(self, command: Callable[[redis.Redis, float], Any], seconds: float) -> Any:
-        """Return what a read that blocks returns; `command` is told for how many seconds."""
+        """Run a read that blocks, and return its result. `command` gets the seconds to block."""
         block_seconds = min(
             max(seconds, 0.001), self._limits.max_block_seconds
-        )  # 0 would be for ever
+        )  # 0 would block forever
         with translated():
             return command(self._blocking, block_seconds)
 
     def run(self, script: Script, args: Sequence[Argument]) -> Any:
-        """Return what a script returns that may be repeated."""
+        """Run a script that is safe to repeat, and return its result."""
         return self._repeatable(lambda client: script.run(client, args))
 
     def write(self, script: Script, args: Sequence[Argument]) -> str:
         """Run a script that must not be repeated, and return its verdict.
 
-        The script gets as its last argument a deadline by Redis's own clock, after which it writes
-        nothing: a stalled Redis would still carry out what its client has given up. It returns its
-        verdict and its time. Raises AnswerLost when it isn't known what became of it.
+        The script's last argument is a deadline by Redis's clock, after which it writes nothing;
+        otherwise a stalled Redis could carry out a write that its client has given up on. The
+        script returns its verdict and Redis's time. Raises AnswerLost if the outcome isn't known.
         """
         verdict = self._write_once(script, args)
-        if verdict == "late":  # the clocks moved apart; nothing was written, and now they agree
+        if verdict == "late":  # the clocks had drifted apart; the answer has corrected the offset
             verdict = self._write_once(script, args)
         if verdict == "late":
             raise StoreUnavailable("it did not answer in time")
@@ -183,7 +185,7 @@ class RedisClient:
         return [(_text(member), at) for member, at in page]
 
     def _repeatable(self, command: Callable[[redis.Redis], Any]) -> Any:
-        """Return what a command returns; if its connection was dead, run it again on a new one."""
+        """Run a command, once more on a new connection if the first one was broken."""
         try:
             return self._call(command)
         except AnswerLost as error:
@@ -213,7 +215,7 @@ class RedisClient:
 
 
 def check_info(info: Mapping[str, Any]) -> None:
-    """Raise StoreUnavailable unless this answer to INFO is of a Redis that can be used."""
+    """Raise StoreUnavailable if the answer to INFO shows a Redis that can't be used."""
     version = str(info.get("redis_version", ""))
     if _version(version) < MIN_VERSION:
         raise StoreUnavailable(f"it is version {version}, and 6.2 or newer is needed")

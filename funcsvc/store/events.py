@@ -1,4 +1,4 @@
-"""The events of funcs, one stream for each, read in pages so that memory stays flat."""
+"""The events of funcs, one stream per func, read in pages so that memory use stays flat."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class RedisEventLog:
         return [_event(*entry) for _, entries in found or () for entry in entries]
 
     def _position_of_tail(self, func_name: str, call_id: str, tail: int, until: str) -> str | None:
-        """Return where the last `tail` events begin, searching from the end."""
+        """Return the position of the first of the last `tail` events, or None if there are none."""
         start, left = None, tail
         while left and (page := self._page_back(func_name, until, PAGE_EVENTS)):
             for event in page:

@@ -1,4 +1,4 @@
-"""Definitions in Redis: one key for each name, and an index by time of creation."""
+"""Definitions in Redis: one key per func, and an index by creation time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from funcsvc.store.scripts import Argument, get_script
 from funcsvc.store.settle import settle
 
 MAX_UPDATE_ATTEMPTS = 200
-"""How often an update is tried again: each time, another one of the same func came first."""
+"""How many times an update is tried while other updates of the same func come first."""
 
 
 class RedisFuncStore:
@@ -59,7 +59,7 @@ class RedisFuncStore:
             after = change(before)
             if after == before or self._swap(name, before, after):
                 return after
-            time.sleep(random.uniform(0, 0.01))  # noqa: S311  # only to let the others through
+            time.sleep(random.uniform(0, 0.01))  # noqa: S311  # only to let other updates through
         raise StoreUnavailable(f"others changed the func {MAX_UPDATE_ATTEMPTS} times in a row")
 
     def delete_func(self, name: str) -> None:
@@ -78,7 +78,7 @@ class RedisFuncStore:
         return self._client.write(get_script(script, self._keys), arguments)
 
     def _list_below(self, last: Scored | None, page_funcs: int) -> Iterator[list[str]]:
-        """Read page by page; a func that exists all the while is in exactly one of them."""
+        """Read page by page. A func that exists throughout is in exactly one page."""
         while page := self._client.highest(self._keys.funcs, last, page_funcs):
             yield self.get_funcs([name for name, _ in page])
             last = page[-1]
@@ -95,4 +95,4 @@ class RedisFuncStore:
         stored = self._client.get(self._keys.func(name))
         if stored is None:
             return None
-        return "created" if stored == definition else "exists"  # by the new UUID in it
+        return "created" if stored == definition else "exists"  # each create has its own UUID

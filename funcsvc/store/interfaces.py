@@ -1,6 +1,7 @@
 """What the other rooms need of the store: five interfaces, with the errors of each method.
 
-Any method may raise StoreUnavailable; it has then changed nothing, unless it says otherwise.
+Any method can raise StoreUnavailable. It has then changed nothing, unless its docstring says
+otherwise.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from funcsvc.model import (
 class FuncStore(Protocol):
     """The stored funcs.
 
-    A definition is the JSON text that was answered when it was written, and is read back as it is.
+    A definition is the JSON text that its create or update returned, and is read back unchanged.
     """
 
     def create_func(self, func: Func, definition: str) -> None:
@@ -34,7 +35,7 @@ class FuncStore(Protocol):
         """Return the definition of a func. Raises FuncNotFound."""
 
     def get_funcs(self, names: Sequence[str]) -> list[str]:
-        """Return the definitions of the funcs that exist among these names, in that order."""
+        """Return the definitions of those of these funcs that exist, in the given order."""
 
     def list_funcs(self, before: str | None = None, page_funcs: int = 500) -> Iterator[list[str]]:
         """Yield the definitions, newest first, in pages of at most `page_funcs`.
@@ -45,8 +46,8 @@ class FuncStore(Protocol):
     def update_func(self, name: str, change: Callable[[str], str]) -> str:
         """Replace a definition with what `change` makes of it, and return the new one.
 
-        Calls `change` again with the current definition when another update came first. Raises
-        FuncNotFound, and what `change` raises.
+        Calls `change` again with the current definition if another update came first. Raises
+        FuncNotFound and whatever `change` raises.
         """
 
     def delete_func(self, name: str) -> None:
@@ -60,9 +61,9 @@ class CallStore(Protocol):
     """The calls of all funcs, as the web process sees them."""
 
     def create_call(self, call: NewCall) -> None:
-        """Accept a call: from here on it is never lost.
+        """Accept a call, which is never lost from then on.
 
-        Raises FuncNotFound when the func is gone or has another UUID, and TooManyPending.
+        Raises FuncNotFound if the func is gone or has another UUID, and TooManyPending.
         """
 
     def get_call(self, func_name: str, call_id: str) -> CallState:
@@ -72,20 +73,20 @@ class CallStore(Protocol):
         """Return the name of the func that a call belongs to. Raises CallNotFound."""
 
     def wait_for_end(self, call_id: str, seconds: float) -> None:
-        """Return when a call has ended, or after at most `seconds`; or earlier, for no reason."""
+        """Wait until a call has ended, for at most `seconds`. Can return early for no reason."""
 
     def delete_call(self, call_id: str) -> None:
-        """Delete a call that has ended and was answered. Does nothing if there is no such call."""
+        """Delete a call whose output was delivered. Does nothing unless the call has ended."""
 
     def get_counts(self, func_name: str) -> CallCounts:
-        """Return how many calls a func has had, and has."""
+        """Return the number of calls that a func has had, and how many are in each status."""
 
     def list_calls(self, func_name: str) -> Iterator[CallState]:
         """Yield the stored calls of a func, oldest first, without their outputs."""
 
 
 class EventLog(Protocol):
-    """The events of all funcs, a log for each."""
+    """The events of all funcs, one log per func."""
 
     def get_last_position(self, func_name: str) -> str:
         """Return the position of the newest event, or `0-0`."""
@@ -93,20 +94,21 @@ class EventLog(Protocol):
     def list_events(
         self, func_name: str, call_id: str = "", tail: int | None = None, until: str = "+"
     ) -> Iterator[Event]:
-        """Yield events, oldest first: of one call or of all, the last `tail` of them or all.
+        """Yield the events of a func, or of one of its calls, oldest first.
 
-        `until` is the position of the last event that counts.
+        `tail` limits them to that many of the newest; `until` is the position of the last event
+        to include.
         """
 
     def wait_for_events(self, func_name: str, after: str, seconds: float) -> list[Event]:
-        """Return the events after a position; waits for the first for at most `seconds`."""
+        """Return the events after a position. Waits at most `seconds` for the first one."""
 
 
 class FailedAttempts(Protocol):
-    """Failed attempts to show an access key, counted by client address over all processes."""
+    """Failed attempts to show an access key, counted by client address across all processes."""
 
     def check(self, address: str) -> None:
-        """Raise TooManyAttempts when an address has reached the limit."""
+        """Raise TooManyAttempts if an address has reached the limit."""
 
     def add(self, address: str) -> None:
         """Count a failed attempt."""
@@ -115,9 +117,9 @@ class FailedAttempts(Protocol):
 class CallQueue(Protocol):
     """The queue of calls, as one worker on one engine sees it.
 
-    Every change names the token under which the worker holds the call; a token that no longer holds
-    one changes nothing. Any method may be repeated after StoreUnavailable: what was carried out
-    isn't carried out twice.
+    Every change names the token under which the worker holds the call, and changes nothing if the
+    token no longer holds one. Any method can be repeated after StoreUnavailable: a change that was
+    carried out isn't carried out twice.
     """
 
     worker: str
@@ -131,54 +133,54 @@ class CallQueue(Protocol):
         """Return a new, unique token."""
 
     def reserve_call(self, token: str) -> ReservedCall | None:
-        """Take the oldest pending call that may run, if there is one.
+        """Take the oldest pending call of the funcs below their limit, if there is one.
 
         A token that already holds a call gets that call again.
         """
 
     def wait_for_pending(self, seconds: float) -> None:
-        """Return when a call may be pending, or after at most `seconds`."""
+        """Wait until there might be a pending call, for at most `seconds`."""
 
     def begin_call(self, token: str, container: str, nonce: str, *, waited: bool = False) -> bool:
         """Record the container that a call's frame is about to be sent to.
 
-        `waited` is whether it was made ahead of the call. Returns False if the token doesn't hold
-        the call.
+        `waited` says whether the container was waiting before the call came. Returns False if the
+        token no longer holds the call.
         """
 
     def end_call(self, token: str, outcome: Outcome) -> bool:
-        """Record how a call ended. Returns False if the token doesn't hold it any more."""
+        """Record how a call ended. Returns False if the token no longer holds it."""
 
     def release_call(self, token: str) -> bool:
         """Put a call that can't have begun back in its place in the queue.
 
-        Returns False if the token doesn't hold it.
+        Returns False if the token no longer holds it.
         """
 
     def renew_leases(self, tokens: Sequence[str]) -> set[str]:
-        """Renew the leases of this worker and of its calls; return the tokens that hold nothing."""
+        """Renew the leases of this worker and its calls. Return the tokens that hold nothing."""
 
     def leave(self, tokens: Sequence[str]) -> None:
-        """End this worker; the calls that the tokens hold can be taken over at once."""
+        """Sign this worker off. The calls that the tokens hold can be taken over at once."""
 
     def adopt_call(self, token: str) -> BegunCall | None:
-        """Take over a call of this engine whose worker is gone, if there is one.
+        """Take over a call of this engine whose lease has expired, if there is one.
 
-        Expired calls that can't have begun go back to the queue, and those whose engine no longer
-        has a worker end as failed.
+        Expired calls that can't have begun go back to the queue. Those that began on an engine
+        that has had no worker for too long end as failed.
         """
 
     def get_definitions(self, names: Sequence[str]) -> dict[str, str]:
-        """Return the definitions of the funcs that exist among these names."""
+        """Return the definitions, by name, of those of these funcs that exist."""
 
     def get_service(self) -> str:
         """Return the random name that labels all containers of this service."""
 
     def get_live_workers(self) -> set[str]:
-        """Return the names of the workers whose lease hasn't ended."""
+        """Return the names of the workers whose lease hasn't expired."""
 
     def get_containers_in_use(self, names: Sequence[str]) -> set[str]:
-        """Return the containers among these in which a call may have begun and not ended."""
+        """Return those of these containers in which a call might be running."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The queue of calls as a worker sees it: reserved, begun, ended, released, taken over.
 
-Every change names the token of the hold that it is made under; a late owner changes nothing.
+Every change names the token that holds the call, so a late owner changes nothing.
 """
 
 from __future__ import annotations

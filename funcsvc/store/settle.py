@@ -1,4 +1,4 @@
-"""The one way to write when the answer may be lost: write, and read back what became of it."""
+"""How to write when the answer can be lost: write, then read back what became of it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Callable
 from funcsvc.store.translation import AnswerLost
 
 ATTEMPTS = 2
-"""How often a write is sent whose connection breaks before it arrives."""
+"""How many times a write is sent if its connection breaks before it is carried out."""
 
 
 def settle(write: Callable[[], str], read_back: Callable[[], str | None]) -> str:
-    """Return the verdict of a write, also where its answer was lost.
+    """Run a write and return its verdict, even if its answer is lost.
 
-    `read_back` returns the verdict that Redis's state proves, or None if nothing was written. The
-    write is then sent once more, unless Redis was silent: it may still carry out the first one,
-    until the deadline within it. Raises StoreUnavailable if it isn't known to have been written.
+    `read_back` returns the verdict that the data in Redis proves, or None if nothing was written.
+    In that case the write is sent once more, unless Redis was silent: then it can still carry out
+    the first one, until that one's deadline. Raises StoreUnavailable if there is no verdict.
     """
     lost: AnswerLost | None = None
     for _ in range(ATTEMPTS):

@@ -1,4 +1,4 @@
-"""Opening the store: one client of Redis, and every store over it."""
+"""Opens the store: one Redis client, and every store over it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from funcsvc.store.queue import RedisCallQueue
 def open_stores(settings: Settings, *, max_threads: int = 1, max_blocked: int = 1) -> Stores:
     """Return the stores over the Redis that the settings name.
 
-    At most `max_threads` threads may use them, of which `max_blocked` may wait at a time. Nothing
-    is connected to until the first use, so they may be opened before a fork.
+    At most `max_threads` threads can use them, of which `max_blocked` can wait at a time. They
+    connect on first use, so they can be opened before a fork.
     """
     keys = RedisKeys(settings.redis_prefix)
     limits = ClientLimits(

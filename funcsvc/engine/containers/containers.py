@@ -1,7 +1,7 @@
-"""The containers of one worker on one engine: started, looked at, replayed, killed, removed.
+"""The containers of one worker on one engine: started, inspected, replayed, killed, removed.
 
-A container's name is random, and known before the engine is asked for it, so that what an engine
-made after its client gave up can be found and removed.
+A container's name is random and chosen before the engine is asked for it, so that a container that
+was created after its client had given up can be found and removed.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ class Containers:
         self._labels = {SERVICE_LABEL: service, WORKER_LABEL: worker}
 
     def install_starter(self) -> None:
-        """Bring the starter to the engine; raises EngineUnavailable."""
+        """Install the starter on the engine. Raises EngineUnavailable."""
         self._starter.install()
 
     def start(self, name: str, func: Func, image: Image, capacity: Capacity) -> AttachedInstance:
-        """Create, attach and start a container; it then waits for its frame.
+        """Create, attach to and start a container, which then waits for its frame.
 
         Raises NotStarted with the engine's own sentence, ImageGoneOnEngine, StarterGone,
-        InstanceVanished and EngineUnavailable. What was made by then is to be removed by name.
+        InstanceVanished and EngineUnavailable. Even then, the container must be removed by name.
         """
         instance = AttachedInstance(name, func, image)
         wanted = Wanted(
@@ -73,7 +73,7 @@ class Containers:
         return instance
 
     def get_state(self, name: str) -> ContainerState | None:
-        """Return what the engine says of a container, or None when there is none of that name."""
+        """Return the state of a container, or None if there is no container with this name."""
         with self._client() as client:
             try:
                 state = client.inspect_container(name)["State"]
@@ -87,9 +87,9 @@ class Containers:
 
     @contextmanager
     def replay(self, name: str) -> Iterator[Replay]:
-        """Give a container's output from the beginning, and what is still to come.
+        """Open a container's output, from its beginning and for as long as it continues.
 
-        Raises EngineUnavailable, also where there is no such container.
+        Raises EngineUnavailable, also if there is no such container.
         """
         with translated():
             client = self._connection.stream_client(Deadline(self._settings.engine_timeout_seconds))
@@ -97,7 +97,7 @@ class Containers:
                 yield replay
 
     def kill(self, name: str, seconds: float) -> None:
-        """Kill what runs in a container; one that isn't there or has ended is no error."""
+        """Kill what runs in a container. Does nothing if it is gone or has ended."""
         with self._connection.client(Deadline(seconds)) as client:
             try:
                 client.kill(name, "SIGKILL")
@@ -106,12 +106,12 @@ class Containers:
                     raise
 
     def wait_until_stopped(self, name: str) -> None:
-        """Return when a container has ended; raises EngineUnavailable when it doesn't in time."""
+        """Wait until a container has stopped. Raises EngineUnavailable if that takes too long."""
         with self._client() as client:
             client.wait(name)
 
     def remove(self, name: str) -> None:
-        """Remove a container and its volumes; one that isn't there, or just goes, is no error."""
+        """Remove a container and its volumes. Does nothing if it is gone or being removed."""
         with self._connection.client(Deadline(self._settings.engine_start_seconds)) as client:
             try:
                 client.remove_container(name, v=True, force=True)
@@ -120,7 +120,7 @@ class Containers:
                     raise
 
     def list_containers(self) -> list[tuple[str, str]]:
-        """Return name and worker of every container of this service on the engine."""
+        """Return the name and the worker of every container of this service on the engine."""
         label = f"{SERVICE_LABEL}={self._labels[SERVICE_LABEL]}"
         with self._client() as client:
             found = client.containers(all=True, filters={"label": [label]})

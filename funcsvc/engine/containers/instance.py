@@ -1,4 +1,4 @@
-"""One container that waits for its frame, and the connection that it is attached by."""
+"""One container that waits for its frame, and the connection attached to it."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _KEEP_ALIVE = (
     (socket.TCP_KEEPINTVL, 5),
     (socket.TCP_KEEPCNT, 3),
 )
-"""A host that says nothing for 20 seconds is asked three times, every 5 seconds."""
+"""After 20 seconds of silence, a host is probed three times, every 5 seconds."""
 
 
 class StreamBroken(Exception):
-    """Raised when an instance's stream ends before its call has: look at the container."""
+    """Raised when an instance's stream ends before its call. The container might still run."""
 
 
 class AttachedInstance:
-    """An Instance, attached to through a connection of its own."""
+    """An Instance with its own connection to the container."""
 
     def __init__(self, name: str, func: Func, image: Image) -> None:
         self.name = name
@@ -41,7 +41,7 @@ class AttachedInstance:
         self._frames = Demultiplexer()
 
     def attach(self, client: StreamClient) -> None:
-        """Attach while the container has nothing to say yet: docker-py loses what comes along."""
+        """Attach before the container prints anything, since docker-py loses early output."""
         self._client = client
         params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
         attached: Any = client.attach_socket(self.name, params)
@@ -53,7 +53,7 @@ class AttachedInstance:
     def send(self, frame: bytes, seconds: float) -> None:
         assert self._socket is not None
         try:
-            self._socket.settimeout(seconds)  # of the whole sendall
+            self._socket.settimeout(seconds)  # for the whole sendall
             self._socket.sendall(frame)
         except OSError as error:
             raise StreamBroken("its frame could not be sent whole") from error
@@ -73,7 +73,7 @@ class AttachedInstance:
         return True
 
     def has_ended(self) -> bool:
-        """A waiting starter says nothing: what can be read is the end of the stream."""
+        """Since a waiting starter prints nothing, a readable stream has ended."""
         return self._socket is None or _is_readable(self._socket, 0)
 
     def close(self) -> None:
@@ -89,7 +89,7 @@ class AttachedInstance:
 
 
 def keep_alive(sock: socket.socket) -> None:
-    """Let silence last as long as it may, but notice when the engine's host is gone."""
+    """Allow any length of silence, but notice when the engine's host is gone."""
     sock.settimeout(None)
     if sock.family != socket.AF_UNIX:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -98,9 +98,9 @@ def keep_alive(sock: socket.socket) -> None:
 
 
 def _is_readable(sock: socket.socket, seconds: float) -> bool:
-    pending = getattr(sock, "pending", None)  # bytes that TLS has decrypted already
+    pending = getattr(sock, "pending", None)  # bytes that TLS has already decrypted
     if pending is not None and pending():
         return True
-    poller = select.poll()  # select has a bound on the numbers of descriptors
+    poller = select.poll()  # select can't take descriptors above 1023
     poller.register(sock, select.POLLIN)
     return bool(poller.poll(max(0, seconds) * 1000))

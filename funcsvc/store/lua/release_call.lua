@@ -1,7 +1,7 @@
--- Put a call whose command can't have begun back to where it was in the queue.
+-- Put a call that can't have begun back in its place in the queue.
 --
 -- ARGV[1]  the token that holds the call
--- ARGV[2]  the bound of a func's log in bytes
+-- ARGV[2]  the limit of a func's log in bytes
 -- Returns  "released" | "not held"
 
 local id = held_by(ARGV[1])

@@ -1,9 +1,9 @@
--- Renew a worker's own lease and those of the calls that it holds.
+-- Renew the leases of a worker and of the calls that it holds.
 --
 -- ARGV[1]   the worker, `<worker>@<engine>`
 -- ARGV[2]   the lease in ms
 -- ARGV[3…]  the tokens
--- Returns   the tokens that hold nothing any more
+-- Returns   the tokens that no longer hold a call
 
 allow_full_memory()
 local lease_end = NOW + tonumber(ARGV[2])
