@@ -28,7 +28,7 @@ def compile_starter(program: Path) -> None:
     except (OSError, subprocess.CalledProcessError):
         sys.exit(
             f"The starter could not be compiled: `{shlex.join(command)}` failed. It needs a C "
-            "compiler with a static C library (on Debian gcc and libc6-dev); CC names another one."
+            "compiler with a static C library (on Debian gcc and libc6-dev); CC can name another."
         )
 
 

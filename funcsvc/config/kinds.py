@@ -91,7 +91,9 @@ def check_networks(value: tuple[str, ...]) -> None:
         try:
             ip_network(word)
         except ValueError:
-            raise ValidationError(f"Must be addresses or networks, and {word} is none.") from None
+            raise ValidationError(
+                f"Must be addresses or networks, and {word} is neither."
+            ) from None
 
 
 def check_redis_url(value: str) -> None:
@@ -109,7 +111,7 @@ def check_redis_url(value: str) -> None:
         raise ValidationError("Must start with redis://, rediss://, unix:// or redis+sentinel://.")
     unknown = {name for name, _ in parse_qsl(parts.query)} - {"db", "password"}
     if not all(name.startswith("ssl_") for name in unknown):
-        raise ValidationError("May carry the options db, password and ssl_… only.")
+        raise ValidationError("Can only have the options db, password and ssl_….")
 
 
 _HOST_PORT = r"[^/@:,]+:[0-9]{1,5}"

@@ -43,8 +43,9 @@ def settings_page() -> str:
     rows = "\n".join(_row(field) for field in dataclasses.fields(Settings))
     return (
         "# Settings\n\n"
-        "Settings are environment variables. A bad value stops the start with a sentence that "
-        "names it.\nThis page is made from `funcsvc/config/settings.py` by `make settings`.\n\n"
+        "Settings are environment variables. The service refuses to start with a bad value, and "
+        "says which it is.\n"
+        "This page is generated from `funcsvc/config/settings.py` by `make settings`.\n\n"
         f"| variable | default | what it does |\n| --- | --- | --- |\n{rows}\n"
     )
 
@@ -102,12 +103,16 @@ def _is_loopback_bind(bind: str) -> bool:
     return bind.startswith("unix:") or is_loopback(bind.rpartition(":")[0].strip("[]"))
 
 
+def _text(default: Any) -> str:
+    return "empty" if default in ("", ()) else str(default)
+
+
 def _row(field: dataclasses.Field[Any]) -> str:
     default = field.metadata["field"].load_default
     if field.name == "workers":
-        shown = "the CPUs"
+        shown = "one per CPU"
     elif isinstance(default, bool):
         shown = str(default).lower()
     else:
-        shown = f"{default:g}" if isinstance(default, float) else str(default or "empty")
+        shown = f"{default:g}" if isinstance(default, float) else _text(default)
     return f"| `{_variable(field)}` | {shown} | {field.metadata['help']} |"

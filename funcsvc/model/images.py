@@ -91,7 +91,7 @@ def parse_image_reference(text: str) -> ImageReference:
     _check_name(domain, path)
     if tag is not None and not _TAG.fullmatch(tag):
         raise InvalidReference(
-            "a tag is 1 to 128 letters, digits, '_', '.' and '-', and starts with none of '.-'"
+            "a tag is 1 to 128 letters, digits, '_', '.' and '-', and doesn't start with '.' or '-'"
         )
     return ImageReference(text, domain, path, _default_tag(tag, digest), digest)
 

@@ -64,7 +64,7 @@ static uint32_t read_head(int signals)
     if (have < sizeof head)
         refuse("the frame is not whole");
     if (memcmp(head, "FSV1", MAGIC_BYTES) != 0)
-        refuse("this is no frame of version 1");
+        refuse("this is not a frame of version 1");
     uint32_t length = integer_at(head + MAGIC_BYTES);
     if (length > MAX_FRAME_BYTES)
         refuse("the frame is too long");
@@ -132,7 +132,7 @@ static void take_nonce(struct frame *frame)
     memcpy(nonce, take_bytes(frame, NONCE_BYTES), NONCE_BYTES);
     for (int i = 0; i < NONCE_BYTES; i++)
         if (!isxdigit((unsigned char)nonce[i]))
-            refuse("the nonce is not of hex digits");
+            refuse("the nonce is not made of hex digits");
 }
 
 static void take_flags(struct frame *frame)

@@ -85,9 +85,9 @@ def test_longest_frame_is_taken():
 
 
 SHORT = "the frame is shorter than its parts"
-VERSION = "this is no frame of version 1"
+VERSION = "this is not a frame of version 1"
 TOO_LONG = "the frame is too long"
-DIGITS = "the nonce is not of hex digits"
+DIGITS = "the nonce is not made of hex digits"
 FLAGS = "the frame has unknown flags"
 NAMELESS = "a variable of the frame has no name"
 NUL = "a string of the frame holds a NUL"

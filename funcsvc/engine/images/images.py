@@ -182,7 +182,7 @@ class Images:
                     raise _pull_error(reference, str(error.explanation)) from error
         except CredentialsUnavailable as error:
             raise RegistryUnavailable(
-                reference.domain, reference.text, f"its credentials can't be had: {error}"
+                reference.domain, reference.text, f"its credentials can't be read: {error}"
             ) from error
         except EngineUnavailable as error:
             if deadline.is_over():
