@@ -118,7 +118,8 @@ def test_trusted_proxies_are_addresses_and_networks(text, networks):
 )
 def test_trusted_proxy_that_is_no_network_is_refused(text, wrong):
     assert refusal(FUNCSVC_TRUSTED_PROXIES=text) == (
-        f"FUNCSVC_TRUSTED_PROXIES is not valid: Must be addresses or networks, and {wrong} is neither."
+        "FUNCSVC_TRUSTED_PROXIES is not valid: "
+        f"Must be addresses or networks, and {wrong} is neither."
     )
 
 

@@ -25,9 +25,9 @@ numbers beyond 64 bits, NUL characters, lone surrogates and more than 32 levels 
 refused. In a request null means absent, everywhere; in an answer, absent and empty options are left
 out. Times are UTC, with milliseconds.
 
-What no schema can say is refused, too: an image that is missing and can't be pulled, a size that the
-engine can't hold, a definition without a command whose image has none, a port that is given twice,
-a range of ports that ends before it begins, an image name of more than 255 characters, and whatever
+What no schema can say is refused, too: an image that is missing and can't be pulled, a size that
+the engine can't hold, a definition without a command whose image has none, a port that is given
+twice, a range of ports that ends before it begins, an image name of more than 255 characters, and whatever
 the operator forbids.
 """
 
