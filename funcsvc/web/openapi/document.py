@@ -27,8 +27,8 @@ out. Times are UTC, with milliseconds.
 
 What no schema can say is refused, too: an image that is missing and can't be pulled, a size that
 the engine can't hold, a definition without a command whose image has none, a port that is given
-twice, a range of ports that ends before it begins, an image name of more than 255 characters, and whatever
-the operator forbids.
+twice, a range of ports that ends before it begins, an image name of more than 255 characters, and
+whatever the operator forbids.
 """
 
 
