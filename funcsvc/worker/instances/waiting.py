@@ -1,6 +1,6 @@
-"""The instances that wait for calls: which are to be made, which a call meets, which must go.
+"""Waiting instances: which to make, which one a call meets, which to retire.
 
-Whoever uses it holds the pool's lock.
+Callers hold the pool's lock.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from funcsvc.worker.instances.table import Entry, State, Table, Version
 
 
 class WaitingInstances:
-    """The waiting entries of a table; those of a func all have the version that `versions` has."""
+    """The waiting entries of a table. Those of a func all have its version in `versions`."""
 
     def __init__(
         self, table: Table, demand: Demand, limits: PoolLimits, discard: Callable[[Entry], None]
@@ -28,7 +28,7 @@ class WaitingInstances:
         self.versions: dict[str, Version] = {}
 
     def meet(self, version: Version, now: float) -> Entry | None:
-        """Count a call, and return the instance of just this version that waits for it, if any."""
+        """Count a call, and return a waiting instance of exactly this version, if there is one."""
         name = version.func.name
         forgotten = self._demand.add_call(name, now)
         if forgotten is not None:
@@ -42,7 +42,7 @@ class WaitingInstances:
         return met
 
     def most_needed(self, now: float) -> Version | None:
-        """Return the version of the func that lacks most, if the bounds let it have one more."""
+        """Return the version of the func that lacks most among those with room for another."""
         counts = Counter(entry.func_name for entry in self._table.waiting())
         for name in self._demand.lacking(counts, now):
             version = self.versions[name]
@@ -51,7 +51,10 @@ class WaitingInstances:
         return None
 
     def add(self, entry: Entry, instance: Instance, seconds: float) -> None:
-        """Let a new instance wait, which took so long to make; not of an outdated version."""
+        """Let a new instance wait, or retire it if its version is outdated.
+
+        `seconds` is how long it took to make.
+        """
         assert entry.version is not None
         self._demand.add_made(seconds)
         self._table.counters["made"] += 1
@@ -61,11 +64,11 @@ class WaitingInstances:
             self._retire(entry)
 
     def pause(self, func_name: str, until: float) -> None:
-        """Make no instance of a func until a time."""
+        """Make no waiting instance of a func until a time."""
         self._demand.pause(func_name, until)
 
     def trim(self, func_name: str, now: float, *, is_current: bool) -> None:
-        """Retire what waits of a func beyond its demand; forget a func that has none."""
+        """Retire a func's surplus instances, and forget a func without demand."""
         target = self._demand.target(func_name, now) if is_current else 0
         living = self._living(func_name)
         for entry in living[: max(0, len(living) - target)]:
@@ -74,18 +77,18 @@ class WaitingInstances:
             self.forget(func_name)
 
     def forget(self, func_name: str) -> None:
-        """Retire what waits of a func, and forget its calls."""
+        """Retire a func's waiting instances, and forget its calls."""
         self._demand.forget(func_name)
         self.versions.pop(func_name, None)
         self._retire_all(func_name)
 
     def close(self) -> None:
-        """Retire all that waits, and what is still being made once it is."""
+        """Retire all waiting instances now, and those that are being made once they are ready."""
         self.versions.clear()
         self._retire_all()
 
     def _living(self, func_name: str) -> list[Entry]:
-        """Return what waits of a func; what has ended meanwhile is retired."""
+        """Return a func's waiting instances, after retiring those that have ended."""
         waiting = self._table.waiting(func_name)
         ended = [entry for entry in waiting if entry.has_ended()]
         for entry in ended:
@@ -93,7 +96,7 @@ class WaitingInstances:
         return [entry for entry in waiting if entry not in ended]
 
     def _renew(self, version: Version) -> None:
-        """Go on with a new version of a func."""
+        """Replace a func's version, and retire the instances of the old one."""
         name = version.func.name
         self.versions[name] = version
         self._demand.pause(name, until=0)
@@ -108,7 +111,7 @@ class WaitingInstances:
         )
 
     def _make_way(self, version: Version, now: float) -> bool:
-        """Retire instances of funcs that were not called recently, until this one fits."""
+        """Retire instances of funcs that weren't called recently, until this version fits."""
         for other in self._demand.yielding(version.func.name, now):
             for entry in self._table.waiting(other):
                 self._retire(entry)
