@@ -1,4 +1,4 @@
-"""Limits on requests that take long, so that short ones always find a thread."""
+"""Limits on long requests, so that short ones always find a thread."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from funcsvc.model.errors import TooManyWaits
 
 
 class ConcurrencyLimit:
-    """How many requests of this process may do one thing at once: `what` they do, for messages."""
+    """A limit on how many requests of this process do one thing at once.
+
+    `what` is that thing, as error messages put it: "follow logs".
+    """
 
     def __init__(self, what: str, most: int) -> None:
         self._what = what
@@ -19,7 +22,7 @@ class ConcurrencyLimit:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Be one of them. Raises TooManyWaits if the limit is reached."""
+        """Count as one of these requests. Raises TooManyWaits if the limit is reached."""
         if not self._free.acquire(blocking=False):
             raise TooManyWaits(self._what, self._most)
         try:
