@@ -91,7 +91,7 @@ _IMAGE = json_answer(
         "Image",
         {
             "type": "object",
-            "description": "What the Docker Engine says of an image.",
+            "description": "The Docker Engine's description of an image.",
             "properties": {"Id": {"type": "string"}, "Config": {"type": ["object", "null"]}},
             "required": ["Id"],
             "additionalProperties": True,
