@@ -36,7 +36,8 @@ class ClientConnection:
     def is_gone(self) -> bool:
         """Tell whether the client has closed or reset the connection.
 
-        Peeking at the next byte would not tell if the client sent more bytes after its request.
+        This works even if the client has sent more bytes after its request, which would hide it
+        from a peek at the next byte.
         """
         return self._events(select.POLLRDHUP, 0) != 0
 

@@ -14,7 +14,7 @@ _log = logging.getLogger("funcsvc.api")
 
 
 def streamed(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Return the pieces after producing the first, so that an error in it can be answered.
+    """Produce the first piece now, so that its error can be answered, and return all pieces.
 
     A later failure breaks the connection, so that the client knows that something is missing.
     """

@@ -88,8 +88,8 @@ class Demand:
     def target(self, name: str, now: float) -> int:
         """Return how many instances of a func should wait.
 
-        That is as many as the calls expected in `cover_seconds` and the time to make an instance,
-        and at least one, within `per_func`. Without demand it is 0.
+        This is the number of calls expected in `cover_seconds` plus the time to make an instance,
+        at least 1 and at most `per_func`. Without demand it is 0.
         """
         calls = self._of_func.get(name)
         if calls is None or now > calls.last_call + self.limits.idle_seconds:
