@@ -1,4 +1,4 @@
-"""The application: settings, stores, engine, blueprints, errors."""
+"""The WSGI application, put together from settings, stores, engine and blueprints."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def create_app(
     stores: Stores | None = None,
     engine: WebEngine | None = None,
 ) -> Flask:
-    """Return the WSGI application. Nothing is connected to until the first request.
+    """Return the WSGI application. It connects to nothing before the first request.
 
-    Raises InvalidSettings when the environment holds a setting that can't be used.
+    Raises InvalidSettings if the environment has a setting that can't be used.
     """
     settings = settings or read_settings()
     stores = stores or open_stores(
@@ -34,7 +34,7 @@ def create_app(
     doorkeeper = Doorkeeper(settings, stores.attempts)
 
     app = Flask("funcsvc", static_folder=None)
-    app.url_map.merge_slashes = False  # it would answer with a redirect, as a page of HTML
+    app.url_map.merge_slashes = False  # merging would redirect, with a page of HTML
     app.url_value_preprocessor(blueprints.drop_version)
     app.before_request(doorkeeper.check_host)
     for blueprint in (

@@ -1,4 +1,4 @@
-"""The management of funcs."""
+"""The views that manage funcs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from funcsvc.web.openapi.examples import CHANGES, CLEARED_ENV, FULL_NEW_FUNC, FU
 
 
 def make_blueprint(policy: Policy, engine: WebEngine, stores: Stores) -> Blueprint:
-    """Return the blueprint of /funcs over its parts."""
+    """Return the blueprint of /funcs."""
     blueprint = Blueprint("funcs", __name__)
     store = stores.funcs
     schema, changes_schema = FuncSchema(policy), ChangesSchema()
@@ -94,7 +94,7 @@ def make_blueprint(policy: Policy, engine: WebEngine, stores: Stores) -> Bluepri
     @blueprint.delete("/funcs/<name>")
     @operation(
         "Remove a function, with its calls, outputs and logs.",
-        answers={204: answer("It is gone.")},
+        answers={204: answer("It was removed.")},
         errors=NO_FUNC | _HAS_CALLS,
     )
     def delete_func(name: str) -> Response:
@@ -111,7 +111,7 @@ def make_blueprint(policy: Policy, engine: WebEngine, stores: Stores) -> Bluepri
 
 
 def _find_funcs(store: FuncStore, listing: Listing) -> Iterator[str]:
-    """Return the definitions that a listing asks for; the first page is read at once."""
+    """Return the definitions that a listing asks for. The first page is read immediately."""
     pages = _pages(store, listing)
     first = next(pages, [])
     found = filter(listing.has, itertools.chain(first, itertools.chain.from_iterable(pages)))
@@ -129,7 +129,7 @@ def _pages(store: FuncStore, listing: Listing) -> Iterator[list[str]]:
 
 
 LIST_PAGE_FUNCS = 500
-"""How many definitions are in memory at once while many are listed."""
+"""At most this many definitions are in memory while a list is answered."""
 
 
 def _json_list(definitions: Iterator[str]) -> Iterator[str]:
@@ -148,32 +148,32 @@ _LOCATION = header(
     {"type": "string", "pattern": "^/funcs/[-a-z0-9]+$"},
     description="The path of the new function.",
 )
-_NAME_IS_TAKEN: Errors = {FuncExists("helloworld"): "A function of that name exists."}
-_HAS_CALLS: Errors = {FuncBusy("helloworld"): "A call of it is pending or running."}
+_NAME_IS_TAKEN: Errors = {FuncExists("helloworld"): "A function of that name already exists."}
+_HAS_CALLS: Errors = {FuncBusy("helloworld"): "A call of the function is pending or running."}
 
 _FILTERS = {
     "name": "filters",
     "in": "query",
-    "description": "JSON. One value of a key is enough, but every label must be there.",
+    "description": "A JSON object. A function must match one value of each key, but every label.",
     "content": json_content(
         named_schema("Filters", FILTERS_JSON_SCHEMA),
         object={"name": {"helloworld": True}},
         list={"name": ["helloworld"], "label": ["team", "team=images"]},
     ),
 }
-_LIMIT = query("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}, "At most.")
+_LIMIT = query("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}, "List at most N.")
 _BEFORE = query(
     "before",
     {"type": "string"},
-    "Only functions older than the one of this name, which must be there; empty: all.",
+    "List only functions older than the one of this name, which must exist. Empty lists all.",
 )
 
 _HOW_IT_IS_CREATED = (
-    "The image is looked up on the engine, and pulled where it is missing, unless the operator "
-    "said never. Of several clients that create one name at the same moment exactly one gets 201."
+    "The image is looked up on the engine, and pulled if it is missing, unless the operator has "
+    "turned pulls off. If several clients create the same name at once, exactly one gets 201."
 )
 _WHAT_CAN_CHANGE = (
-    "ContainerSize, Timeout, Config.Env (a list replaces it; absent or null leaves it) and, with "
-    "`Refresh`, the UUID: the old call address is dead at once. A field that can't change is 400, "
-    "except where the value equals today's or is empty."
+    "ContainerSize, Timeout and Config.Env can be changed. A list replaces Config.Env; absent or "
+    "null leaves it as it is. `Refresh` replaces the UUID, and the old call address stops working "
+    "at once. Any other field gets 400, unless its value is empty or equals the current one."
 )

@@ -1,4 +1,4 @@
-"""Images, as the engine itself speaks of them: clients look before they create."""
+"""Inspecting and pulling images, answered in the engine's own words."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _OPTIONS = ("fromImage", "tag")
 
 
 def make_blueprint(policy: Policy, engine: WebEngine) -> Blueprint:
-    """Return the blueprint of /images over its parts."""
+    """Return the blueprint of /images."""
     blueprint = Blueprint("images", __name__)
 
     @blueprint.get("/images/<path:name>/json")
     @operation(
         "Inspect an image.",
-        path={"name": ("A reference or an id; slashes stand as they are.", "ubuntu")},
+        path={"name": ("A reference or an id. Slashes are not escaped.", "ubuntu")},
         answers={200: _IMAGE},
         errors=_NO_IMAGE,
     )
@@ -55,7 +55,7 @@ def make_blueprint(policy: Policy, engine: WebEngine) -> Blueprint:
     )
     def pull_image() -> Response:
         progress = engine.pull_progress(_reference(policy))
-        first = next(progress, b"")  # so that an error is still an answer of its own
+        first = next(progress, b"")  # so that an error can still be answered as one
         response = Answer(itertools.chain([first], progress))
         response.call_on_close(progress.close)
         return response
@@ -64,13 +64,13 @@ def make_blueprint(policy: Policy, engine: WebEngine) -> Blueprint:
 
 
 def _reference(policy: Policy) -> ImageReference:
-    """Return what a query asks to pull; raises InvalidQuery."""
+    """Return the image to pull. Raises InvalidQuery, UnknownOption and InvalidDefinition."""
     for option in request.args:
         if option not in _OPTIONS:
             raise UnknownOption(option, _OPTIONS)
     reference = _parse("fromImage", request.args.get("fromImage", ""), "an image reference")
     tag = request.args.get("tag")
-    if tag:  # in the place of the one that fromImage may have, as at the engine
+    if tag:  # it replaces the tag in fromImage, as at the engine
         separator = "@" if ":" in tag else ":"
         reference = _parse("tag", tag, "a tag or a digest", reference.familiar_name + separator)
     for _, message in policy.broken_by_image(reference):
@@ -91,7 +91,7 @@ _IMAGE = json_answer(
         "Image",
         {
             "type": "object",
-            "description": "The Docker Engine's own inspection of an image.",
+            "description": "The Docker Engine's description of an image.",
             "properties": {"Id": {"type": "string"}, "Config": {"type": ["object", "null"]}},
             "required": ["Id"],
             "additionalProperties": True,
@@ -100,8 +100,8 @@ _IMAGE = json_answer(
     {"Id": f"sha256:{'0' * 64}", "Config": {"Cmd": ["bash"]}},
 )
 _PROGRESS = answer(
-    "The engine's own progress, one JSON object a line, streamed as it comes. A late failure "
-    "stands in it, under `error`.",
+    "The engine's progress, one JSON object per line, streamed as it comes. A failure after the "
+    "first line is an object with `error`.",
     {
         "application/json": {
             "example": '{"status":"Pulling from library/ubuntu","id":"latest"}\r\n'
@@ -117,4 +117,4 @@ _FROM_IMAGE = query(
     required=True,
     example="ubuntu",
 )
-_TAG = query("tag", matching(VERSION_PATTERN), "A tag or a digest, in place of fromImage's.")
+_TAG = query("tag", matching(VERSION_PATTERN), "A tag or a digest, instead of fromImage's.")

@@ -1,4 +1,4 @@
-"""What clients and operators ask of the service itself: ping, version, health."""
+"""The service itself: ping, version, and health checks."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ API_VERSION = "1.23"
 
 
 def make_blueprint() -> Blueprint:
-    """Return the blueprint of what the Docker Engine answers too."""
+    """Return the blueprint of the paths that the Docker Engine serves, too."""
     blueprint = Blueprint("system", __name__)
 
     @blueprint.get("/_ping")
-    @operation("Ping, as the Docker Engine answers it.", answers={200: _PONG})
+    @operation("Ping the service, as with the Docker Engine.", answers={200: _PONG})
     def ping() -> Response:
         return Response("OK", mimetype="text/plain", headers={"API-Version": API_VERSION})
 
     @blueprint.get("/version")
-    @operation("Versions, as the Docker Engine answers them.", answers={200: _VERSIONS})
+    @operation("Get versions, as with the Docker Engine.", answers={200: _VERSIONS})
     def get_version() -> Response:
         machine = platform.machine()
         return _json(
@@ -56,16 +56,16 @@ def make_blueprint() -> Blueprint:
 
 
 def make_health_blueprint(engine: WebEngine, store: FuncStore) -> Blueprint:
-    """Return the blueprint of what a supervisor or a proxy asks; it has no version prefix."""
+    """Return the blueprint of the health checks, which have no version prefix."""
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/healthz")
-    @operation("Does the process live?", answers={200: _ALIVE})
+    @operation("Check whether the process is alive.", answers={200: _ALIVE})
     def get_health() -> Response:
         return _json({"status": "alive"})
 
     @blueprint.get("/readyz")
-    @operation("Do Redis and the engine answer?", answers={200: _READY, 503: _NOT_READY})
+    @operation("Check whether Redis and the engine answer.", answers={200: _READY, 503: _NOT_READY})
     def get_readiness() -> Response:
         missing = []
         for part in (store, engine):
@@ -85,7 +85,7 @@ def _json(document: dict[str, object]) -> Response:
 
 
 def _texts(*keys: str) -> Json:
-    """Return the schema of an object of texts, none of them empty."""
+    """Return the schema of an object with a non-empty string under each key."""
     texts = {key: {"type": "string", "minLength": 1} for key in keys}
     return {"type": "object", "properties": texts, "required": list(keys)}
 
@@ -113,8 +113,8 @@ _VERSIONS = json_answer(
     },
 )
 _STATUS = named_schema("Status", _texts("status"))
-_ALIVE = json_answer("The process lives.", _STATUS, {"status": "alive"})
+_ALIVE = json_answer("The process is alive.", _STATUS, {"status": "alive"})
 _READY = json_answer("Redis and the engine answer.", _STATUS, {"status": "ready"})
 _NOT_READY = error_answer(
-    {EngineUnavailable("it doesn't answer"): "One of them doesn't; the message says which."}
+    {EngineUnavailable("it doesn't answer"): "Redis or the engine doesn't answer: see the message."}
 )

@@ -1,4 +1,4 @@
-"""What keeps a worker's calls and containers in order: leases, taking over, sweeping."""
+"""Looks after calls and containers: renews leases, takes over calls, sweeps containers."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class CareLimits:
-    """How often there is a look, and how much is taken over; times are in seconds."""
+    """How often the caretaker works, and how much it takes over. Times are in seconds."""
 
     lease_seconds: float
     max_taken_over: int
-    """How many calls of dead workers are followed at once, besides the slots."""
+    """How many calls of dead workers are followed at once, in addition to the slots."""
     retry_seconds: float = 0.5
     log_seconds: float = 60
-    """How often at most the waiting instances are logged."""
+    """How long to wait between log lines about waiting instances."""
 
     @property
     def look_seconds(self) -> float:
-        """How often leases are renewed, and what is left is looked for."""
+        """How often to renew leases, and to look for what dead workers have left."""
         return self.lease_seconds / 3
 
 
 class Caretaker:
-    """Renews the leases of one worker, takes over what dead workers left running, and sweeps."""
+    """Renews one worker's leases, takes over calls of dead workers, and sweeps containers."""
 
     def __init__(  # noqa: PLR0913  # each is a part of the worker
         self,
@@ -66,28 +66,33 @@ class Caretaker:
         self._logged = pool.counts()
 
     def start(self) -> None:
-        """Start the threads: one renews leases, one takes over and sweeps."""
+        """Start two threads: one renews leases, the other takes over and sweeps."""
         for work in (self._keep_leases, self._look_after):
             threading.Thread(target=work, daemon=True).start()
 
     def leave(self) -> int:
-        """Renew no more leases, so that others take over what is held; return how much that is."""
+        """Stop renewing leases, so that others take over. Return how many calls are left."""
         self._has_left.set()
         tokens = self._holds.tokens()
         try:
             self._queue.leave(tokens)
         except StoreUnavailable as error:
-            _log.warning("%s What is left is taken over when its lease ends.", error.message)
+            _log.warning(
+                "%s The remaining calls are taken over when their leases expire.", error.message
+            )
         return len(tokens)
 
     def note_failed_store(self, error: StoreUnavailable) -> None:
-        """Wait a moment; and let other workers renew their leases before any is taken over."""
+        """Pause, and put off taking over, so that other workers can renew their leases first."""
         _log.warning("%s", error.message)
         self._store_failed_at = self._clock.monotonic()
         self._clock.sleep(self._limits.retry_seconds)
 
     def take_over(self) -> None:
-        """Take over what there is; not just after Redis was away, when every lease looks over."""
+        """Take over the calls of dead workers.
+
+        Does nothing soon after Redis has failed, when every lease looks expired.
+        """
         if self._clock.monotonic() < self._store_failed_at + self._limits.lease_seconds:
             return
         while not self._stopping.is_set() and self._free_follows.acquire(blocking=False):
@@ -98,16 +103,16 @@ class Caretaker:
             threading.Thread(target=self._follow, args=(call,), daemon=True).start()
 
     def sweep(self) -> None:
-        """Remove the containers of dead workers, and those that this one has lost track of.
+        """Remove the containers of dead workers, and those that this worker has lost track of.
 
-        The list comes first, so that nothing in it has only just been made.
+        Containers are listed first, so that one made in the meantime isn't mistaken for unused.
         """
         found = self._engine.list_containers()
         in_use = self._queue.get_containers_in_use([name for name, _ in found])
         live = self._queue.get_live_workers() - {self._queue.worker}
         for name, worker in found:
             if name not in in_use and worker not in live and not self._pool.has(name):
-                _log.info("container %s is not needed by anyone: it is removed", name)
+                _log.info("container %s is not in use: it is removed", name)
                 self._pool.remove(name)
 
     def _keep_leases(self) -> None:
@@ -127,9 +132,9 @@ class Caretaker:
             except StoreUnavailable as error:
                 self.note_failed_store(error)
             except FuncsvcError as error:
-                _log.warning("looking after what is left: %s", error.message)
-            except Exception:  # noqa: BLE001  # logged whole; the next look comes
-                _log.exception("looking after what is left failed unexpectedly")
+                _log.warning("taking over or sweeping failed: %s", error.message)
+            except Exception:  # noqa: BLE001  # logged in full; the next look follows
+                _log.exception("taking over or sweeping failed unexpectedly")
             self._clock.sleep(self._limits.look_seconds)
 
     def _adopt(self) -> BegunCall | None:
@@ -143,17 +148,17 @@ class Caretaker:
         return call
 
     def _follow(self, call: BegunCall) -> None:
-        with self._holds.ending(call):
+        with self._holds.guarded(call):
             self._runner.take_over(call)
         self._free_follows.release()
 
     def _log_counts(self) -> None:
-        """Log what waits, and how many calls met an instance, when that has changed."""
+        """Log how many instances wait and how many calls met one, if that has changed."""
         counts, now = self._pool.counts(), self._clock.monotonic()
         if counts != self._logged and now > self._logged_at + self._limits.log_seconds:
             self._logged, self._logged_at = counts, now
             _log.info(
-                "%s instances wait; %s calls met one and %s none; %s were made, %s retired",
+                "%s instances are waiting; %s calls met one, %s did not; %s were made, %s retired",
                 counts.waiting,
                 counts.met,
                 counts.missed,

@@ -1,4 +1,4 @@
-"""The time, as an argument: tests bring a clock of their own."""
+"""The clock, as an argument: tests pass their own."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """The time, and waiting for it to pass; the module `time` is one."""
+    """A source of time that can also sleep; the module `time` is one."""
 
     def monotonic(self) -> float:
-        """Return the seconds of a clock that never jumps."""
+        """Return the seconds on a clock that never jumps."""
 
     def sleep(self, seconds: float, /) -> None:
-        """Wait."""
+        """Wait for a number of seconds."""

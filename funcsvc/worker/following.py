@@ -1,4 +1,4 @@
-"""Following a call to its end: live, and by what the engine has kept of its output."""
+"""Follows a call to its end, live or through the output that the engine has kept."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from funcsvc.worker.outcomes import failed, outcome_of
 
 
 class NeverBegan(Exception):
-    """Raised when it is certain that a call's command did not run, and won't."""
+    """Raised when a call's command certainly did not run, and never will."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A call whose frame was sent, or was about to be, to a container.
+    """A call whose frame was sent to a container, or was about to be.
 
-    `end` is when its Timeout is over, by the monotonic clock.
+    `end` is when its Timeout expires, on the monotonic clock.
     """
 
     container: str
@@ -38,12 +38,12 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class FollowLimits:
-    """How long a call may take to begin, its engine be gone, and each step of following last."""
+    """How long a call may take to begin, its engine may be gone, and each step may last."""
 
     begin_seconds: float
     engine_gone_seconds: float
     kill_seconds: float = 1.5
-    """How long the engine may take to kill before the call's end is recorded anyway."""
+    """How long the engine may take to kill a container before the end is recorded anyway."""
     look_seconds: float = 1.0
     """How long one read waits before the clock is checked again."""
     retry_seconds: float = 0.5
@@ -58,7 +58,7 @@ class Follower:
         self._clock = clock
 
     def follow(self, source: OutputSource, run: Run) -> Outcome:
-        """Return how a call ended, read from its instance, or by `recover` if that breaks off.
+        """Return how a call ended, as read from its instance, or by `recover` if that breaks.
 
         Raises NeverBegan.
         """
@@ -70,7 +70,8 @@ class Follower:
     def recover(self, run: Run) -> Outcome:
         """Return how a call ended, from the output that the engine keeps. Raises NeverBegan.
 
-        A call that is late already is given the engine's usual time to say how it ended.
+        If the call is already past its Timeout, the engine gets `engine_gone_seconds` to tell how
+        it ended.
         """
         heard_at = self._clock.monotonic()
         end = run.end if heard_at < run.end else heard_at + self._gone_seconds
@@ -95,19 +96,19 @@ class Follower:
         return self._limits.engine_gone_seconds
 
     def _end_of(self, run: Run, is_running: bool) -> float:
-        """Return when reading ends: what has ended by itself tells how, however late it is."""
+        """Return when to stop reading. A container that has ended is read even past the Timeout."""
         if is_running:
             return run.end
         return max(run.end, self._clock.monotonic() + self._gone_seconds)
 
     def _read_to_end(self, source: OutputSource, run: Run, end: float) -> Outcome:
-        """Read to the final mark, or to the first thing that is too much. Raises StreamBroken."""
+        """Read until the final mark or an exceeded limit. Raises StreamBroken and NeverBegan."""
         reader = OutputReader(run.nonce, MAX_OUTPUT_BYTES)
         begun_by = self._clock.monotonic() + self._limits.begin_seconds
         while not reader.ending:
             now = self._clock.monotonic()
             failure = _excess(reader, run, now >= end)
-            if failure or (now >= begun_by and not _has_begun(reader)):  # it never will
+            if failure or (now >= begun_by and not _has_begun(reader)):  # it won't begin
                 self._engine.kill(run.container, self._limits.kill_seconds)
             if failure:
                 return failed(failure, reader)
@@ -117,7 +118,10 @@ class Follower:
         return outcome_of(reader, run.func)
 
     def _cause_of_death(self, reader: OutputReader, run: Run) -> CallFailed:
-        """Return why an output ended without its final mark. Raises NeverBegan."""
+        """Return why an output ended without its final mark.
+
+        Raises NeverBegan, and EngineUnavailable if the container is still running.
+        """
         state = self._engine.get_state(run.container)
         if state is None:
             return ResultLost("its container was removed")
@@ -133,12 +137,12 @@ class Follower:
 
 
 def _excess(reader: OutputReader, run: Run, is_late: bool) -> CallFailed | None:
-    """Return why a call must be killed that still runs, if it must."""
+    """Return why a running call must be killed, or None if it can go on."""
     if reader.is_too_large:
         return OutputTooLarge(MAX_OUTPUT_BYTES)
     return CallTimedOut(run.func.timeout_seconds) if is_late else None
 
 
 def _has_begun(reader: OutputReader) -> bool:
-    """Tell whether there is any output of the command's, whole or not."""
+    """Tell whether the command has begun: its first mark was read, or lost with other output."""
     return reader.begun or reader.is_garbled

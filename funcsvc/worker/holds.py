@@ -1,4 +1,4 @@
-"""The calls that this worker holds, and what ends a hold."""
+"""The calls that this worker holds, and how it releases them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 class Holds:
     """The tokens under which this worker holds calls. Safe to share between threads.
 
-    A call that failed on an engine in trouble stops the next from being taken, until `is_well`.
+    After a call has failed because of the engine, no other is taken until `engine_is_well`.
     """
 
     def __init__(self, engine: WorkerEngine) -> None:
@@ -27,12 +27,12 @@ class Holds:
         self._lock = threading.Lock()
 
     def add(self, token: str) -> None:
-        """Hold a call from now on, or what a reservation with this token will give."""
+        """Hold the call of this token, or the one that a reservation with it will return."""
         with self._lock:
             self._tokens.add(token)
 
     def discard(self, token: str) -> None:
-        """Hold it no longer."""
+        """Stop holding the call of this token."""
         with self._lock:
             self._tokens.discard(token)
 
@@ -42,8 +42,8 @@ class Holds:
             return list(self._tokens)
 
     @contextmanager
-    def ending(self, call: ReservedCall | BegunCall) -> Iterator[None]:
-        """Work on a call to its end: no error of that work ends the thread."""
+    def guarded(self, call: ReservedCall | BegunCall) -> Iterator[None]:
+        """Stop holding a call after the block. Errors are logged, so that the thread goes on."""
         try:
             yield
         except EngineUnavailable as error:
@@ -51,13 +51,13 @@ class Holds:
             self._engine_answers = False
         except FuncsvcError as error:
             _log.warning("call %s: %s", call.id, error.message)
-        except Exception:  # noqa: BLE001  # logged whole; another worker takes the call over
+        except Exception:  # noqa: BLE001  # logged in full; another worker takes the call over
             _log.exception("call %s: this worker failed unexpectedly", call.id)
         finally:
             self.discard(call.token)
 
     def engine_is_well(self) -> bool:
-        """Tell whether the engine answers; one that failed is asked."""
+        """Tell whether the engine answers. It is asked only after it has failed."""
         if not self._engine_answers:
             try:
                 self._engine.check()

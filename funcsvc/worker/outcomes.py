@@ -1,4 +1,4 @@
-"""How a call ended, as an Outcome: from its final mark, or from the failure in its place. Pure."""
+"""Turns a call's final mark, or the failure in its place, into an Outcome. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from funcsvc.model.errors import (
 
 
 def outcome_of(reader: OutputReader, func: Func) -> Outcome:
-    """Return how a call ended whose final mark has been read."""
+    """Return the outcome of a call whose final mark has been read."""
     failure = _failure_of(reader, func)
     if failure is not None:
         return failed(failure, reader)
@@ -33,7 +33,7 @@ def outcome_of(reader: OutputReader, func: Func) -> Outcome:
 
 
 def failed(error: CallFailed, reader: OutputReader | None = None) -> Outcome:
-    """Return the outcome of a failure, with the beginning of what the call has printed."""
+    """Return the outcome of a failed call, with the beginning of any output that was read."""
     return Outcome(
         failure=error.failure,
         message=error.message,
@@ -43,7 +43,7 @@ def failed(error: CallFailed, reader: OutputReader | None = None) -> Outcome:
 
 
 def _failure_of(reader: OutputReader, func: Func) -> CallFailed | None:
-    """Return what a final mark says, or None if all went well and the output is whole."""
+    """Return why a call failed, or None if it succeeded and its output is complete."""
     assert reader.ending is not None
     if reader.is_too_large:
         return OutputTooLarge(MAX_OUTPUT_BYTES)

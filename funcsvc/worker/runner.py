@@ -1,4 +1,4 @@
-"""One call, from reserved to recorded: in an instance of its own, at most once, to an end."""
+"""Runs one call at most once, from its reservation to its recorded end."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ UNEXPECTED = "this service failed unexpectedly"
 _log = logging.getLogger(__name__)
 
 
-class FailedAfterBegin(Exception):
-    """Raised from an unexpected error once a call's frame was sent: it must not be run again."""
+class FailedAfterSend(Exception):
+    """Raised when following a call fails unexpectedly. It has begun, and must not run again."""
 
 
 class NotHeld(Exception):
-    """Raised when another worker holds the call by now."""
+    """Raised when another worker now holds the call."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunnerLimits:
-    """How often, and how long, things are tried before a call begins."""
+    """How often and for how long to try to begin a call."""
 
     max_attempts: int = 10
-    """How often a call is reserved whose command could not begin, before it has failed."""
+    """How often a call is reserved before it fails because its command could not begin."""
     max_instances: int = 3
     """How many instances are tried in a row before a call goes back to the queue."""
     send_seconds: float = 30
@@ -61,7 +61,7 @@ class RunnerLimits:
 class Runner:
     """Runs the calls of one worker. Safe to share between threads."""
 
-    def __init__(  # noqa: PLR0913  # each is a part that tests play
+    def __init__(  # noqa: PLR0913  # each is a part that tests replace
         self,
         queue: CallQueue,
         engine: WorkerEngine,
@@ -81,11 +81,11 @@ class Runner:
     def run(self, call: ReservedCall) -> None:
         """Run a call and record its end, or put it back if it could not begin.
 
-        Raises EngineUnavailable after it has put the call back, and any unexpected error.
+        Raises EngineUnavailable, after putting the call back, and any unexpected error.
         """
         try:
             self._run(call)
-        except CallFailed as error:  # the engine's, before the call began
+        except CallFailed as error:  # from the engine, before the call began
             self._record(call.token, failed(error))
         except NeverBegan:
             self._put_back(call, NEVER_BEGAN)
@@ -94,7 +94,7 @@ class Runner:
             raise
         except NotHeld:
             _log.warning("call %s: another worker took it over before it began", call.id)
-        except FailedAfterBegin:
+        except FailedAfterSend:
             self._record(call.token, failed(ResultLost(UNEXPECTED)))
             raise
         except Exception:
@@ -102,7 +102,7 @@ class Runner:
             raise
 
     def take_over(self, call: BegunCall) -> None:
-        """Follow a call that another worker began to its end, and record it."""
+        """Follow a call that another worker began, and record its end."""
         _log.info("call %s: taken over", call.id)
         try:
             func = load_func(call.definition)
@@ -120,7 +120,7 @@ class Runner:
             self._pool.remove(call.container)
 
     def _run(self, call: ReservedCall) -> None:
-        """Run a call in the first instance in which it begins: a waiting one may have ended."""
+        """Run a call in the first instance in which it begins; a waiting one might have ended."""
         if call.attempt > self._limits.max_attempts:
             raise NotStarted("it was tried too often.")
         func = load_func(call.definition)
@@ -131,13 +131,13 @@ class Runner:
         raise NeverBegan
 
     def _run_in_one(self, call: ReservedCall, func: Func) -> None:
-        """Run a call and record it; only then is its instance, which has the result, removed."""
+        """Run a call in one instance, which is removed only after the result is recorded."""
         start = self._clock.monotonic()
         with self._pool.lend(func) as instance:
             outcome = self._run_in(instance, call)
             self._free_ports(instance.name, func, instance)
             if not self._record(call.token, outcome):
-                self._pool.leave(instance.name)  # whoever holds the call may be reading from it
+                self._pool.leave(instance.name)  # the call's holder might be reading it
             _log.info(
                 "call %s of %s: %s after %.1f ms, in a %s instance",
                 call.id,
@@ -148,7 +148,7 @@ class Runner:
             )
 
     def _run_in(self, instance: Instance, call: ReservedCall) -> Outcome:
-        """Send a call's frame to an instance, and follow it to its end."""
+        """Send a call's frame to an instance, and follow the call to its end."""
         nonce, waited = token_hex(16), instance.kind is InstanceKind.WAITING
         frame = _frame(nonce, instance, call)
         begin = self._queue.begin_call
@@ -157,30 +157,32 @@ class Runner:
         try:
             instance.send(frame, self._limits.send_seconds)
         except StreamBroken:
-            raise NeverBegan from None  # a starter doesn't begin on a part of its frame
+            raise NeverBegan from None  # a starter never begins on an incomplete frame
         end = self._clock.monotonic() + instance.func.timeout_seconds
         try:
             return self._follower.follow(instance, Run(instance.name, nonce, instance.func, end))
         except NeverBegan:
             raise
         except Exception as error:
-            raise FailedAfterBegin from error
+            raise FailedAfterSend from error
 
     def _free_ports(self, container: str, func: Func, instance: Instance | None = None) -> None:
-        """Let a container that holds ports of the host end before the next one wants them."""
+        """Wait until a container has freed its host ports, so that the next one can bind them."""
         if func.host_config.port_bindings:
             if instance is not None:
-                instance.close()  # the starter waits for that
+                instance.close()  # the starter waits for this
             self._engine.wait_until_stopped(container)
 
     def _record(self, token: str, outcome: Outcome) -> bool:
-        """Record how a call ended; False if another worker holds it, or it was recorded before.
+        """Record how a call ended. Return False if another worker holds it or has recorded it.
 
-        Its container, which still has all of it, is kept until then.
+        Until then the call's container is kept, because it still has the whole result.
         """
         recorded = self._until_stored(lambda: self._queue.end_call(token, outcome))
         if not recorded:
-            _log.warning("the end of a call was not recorded: another worker holds it, or did")
+            _log.warning(
+                "the end of a call was not recorded: another worker holds it or has ended it"
+            )
         return recorded
 
     def _put_back(self, call: ReservedCall | BegunCall, reason: str) -> None:
@@ -190,17 +192,17 @@ class Runner:
             self._until_stored(lambda: self._queue.release_call(call.token))
 
     def _until_stored(self, change: Callable[[], bool]) -> bool:
-        """Make a change to a call that is ours, however long Redis is away."""
+        """Make a change to a call, retrying for as long as Redis can't be used."""
         while True:
             try:
                 return change()
             except StoreUnavailable as error:
-                _log.warning("%s Trying again.", error.message)
+                _log.warning("%s Retrying.", error.message)
                 self._clock.sleep(self._limits.retry_seconds)
 
 
 def _frame(nonce: str, instance: Instance, call: ReservedCall) -> bytes:
-    """Return the frame of a call. Raises NotStarted if the image no longer says what to run."""
+    """Return the frame of a call. Raises NotStarted if there is no longer a command to run."""
     words = command_of(instance.func, instance.image)
     if not words:
         raise NotStarted("neither the function nor its image says what to run any more.")
@@ -210,6 +212,6 @@ def _frame(nonce: str, instance: Instance, call: ReservedCall) -> bytes:
 
 
 def _environment(func: Func, call: ReservedCall) -> list[bytes]:
-    """Return what the command's environment has besides the container's own."""
+    """Return what a call adds to the environment of its container."""
     has_term = any(entry.startswith("TERM=") for entry in func.config.env)
     return [*call.environment, *([b"TERM=xterm"] if func.config.tty and not has_term else [])]

@@ -1,8 +1,8 @@
 """`funcsvc worker`: takes calls off the queue and runs them in its slots.
 
-Its threads, all of them daemons: one for each slot runs calls, one renews leases, one takes over
-and sweeps, one makes instances, two remove containers. What a killed worker leaves, another takes
-over.
+All its threads are daemons: one per slot runs calls, one renews leases, one takes over calls and
+sweeps containers, one makes instances, and two remove containers. When a worker is killed, another
+takes over its calls.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ from funcsvc.worker.instances import DemandLimits, InstancePool, PoolLimits
 from funcsvc.worker.runner import Runner
 
 WAIT_SECONDS = 2
-"""How long one wait for a call lasts; a wake that was lost costs no more than that."""
+"""How long one wait for a call lasts. A lost wake-up delays a call by no more than this."""
 
 MAX_TAKEN_OVER = 64
 
 OTHER_THREADS = 8
-"""How many threads besides slots and take-overs use Redis, at most."""
+"""At most this many threads use Redis besides those of slots and take-overs."""
 
 RETRY_SECONDS = 0.5
-"""How long to wait before an engine or a Redis that failed is asked again."""
+"""How long to wait before retrying after the engine or Redis has failed."""
 
 IDLE_SECONDS = 8
-"""How long a worker that ends waits for the containers that are being made and removed."""
+"""How long a stopping worker waits for containers that are being made or removed."""
 
 _log = logging.getLogger(__name__)
 
 
 def make_worker(settings: Settings, stopping: threading.Event) -> Worker | None:
-    """Return a worker that is ready to run, or None if it was stopped before.
+    """Return a worker that is ready to run, or None if it is told to stop first.
 
-    Waits for a Redis and an engine that aren't there yet.
+    Waits until both Redis and the engine can be used.
     """
     threads = settings.slots + MAX_TAKEN_OVER + OTHER_THREADS
     stores, engine = open_stores(settings, max_threads=threads), DockerWorkerEngine(settings)
@@ -56,13 +56,13 @@ def make_worker(settings: Settings, stopping: threading.Event) -> Worker | None:
             queue.renew_leases([])
             return Worker(queue, engine, settings, stopping)
         except FuncsvcError as error:
-            _log.warning("the worker can't begin yet: %s", error.message)
+            _log.warning("the worker can't start yet: %s", error.message)
             stopping.wait(RETRY_SECONDS)
     return None
 
 
 class Worker:
-    """One worker process on one engine. `run` returns when it was stopped."""
+    """One worker process on one engine. `run` returns once the worker has stopped."""
 
     def __init__(
         self, queue: CallQueue, engine: WorkerEngine, settings: Settings, stopping: threading.Event
@@ -86,18 +86,20 @@ class Worker:
         )
 
     def run(self) -> None:
-        """Work until told to stop; what runs when the grace is over is left to the next worker."""
+        """Run calls until told to stop. Calls that outlast the grace period are left to others."""
         for _ in range(self._settings.slots):
             threading.Thread(target=self._work, daemon=True).start()
         self._caretaker.start()
         self._pool.start(self._queue.get_definitions)
-        _log.info("worker %s takes calls, %s at once", self._queue.member, self._settings.slots)
+        _log.info(
+            "worker %s takes calls, up to %s at once", self._queue.member, self._settings.slots
+        )
         while not self._stopping.is_set():
             self._reserve()
         self._finish_within_grace()
 
     def _reserve(self) -> None:
-        """Give one call to a free slot, or wait for one of the two."""
+        """Give a call to a free slot, or wait a while for a slot or a call."""
         if not self._holds.engine_is_well():
             self._stopping.wait(RETRY_SECONDS)
             return
@@ -121,14 +123,14 @@ class Worker:
                 self._queue.wait_for_pending(WAIT_SECONDS)
             except StoreUnavailable as error:
                 self._caretaker.note_failed_store(error)
-        with suppress(StoreUnavailable):  # a reservation whose answer was lost
+        with suppress(StoreUnavailable):  # in case the reservation's answer was lost
             self._queue.release_call(token)
         return None
 
     def _work(self) -> None:
         while True:
             call = self._calls.get()
-            with self._holds.ending(call):
+            with self._holds.guarded(call):
                 self._runner.run(call)
             self._free_slots.release()
 
@@ -136,9 +138,11 @@ class Worker:
         end = time.monotonic() + self._settings.worker_grace_seconds
         self._pool.close()
         going_on = len(self._holds.tokens())
-        _log.info("worker %s stops: %s calls go on", self._queue.member, going_on)
+        _log.info("worker %s is stopping; %s calls are still running", self._queue.member, going_on)
         while self._holds.tokens() and time.monotonic() < end:
             time.sleep(0.02)
         left = self._caretaker.leave()
         self._pool.wait_until_idle(IDLE_SECONDS)
-        _log.info("worker %s ends; %s calls are left to others", self._queue.member, left)
+        _log.info(
+            "worker %s has stopped; %s calls are left to other workers", self._queue.member, left
+        )

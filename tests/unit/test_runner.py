@@ -32,7 +32,7 @@ from funcsvc.model import (
 from funcsvc.model.errors import EngineUnavailable, ImageGone, NotStarted, StoreUnavailable
 from funcsvc.schemas import FuncSchema, func_text
 from funcsvc.worker.following import Follower, FollowLimits
-from funcsvc.worker.runner import FailedAfterBegin, Runner, RunnerLimits
+from funcsvc.worker.runner import FailedAfterSend, Runner, RunnerLimits
 
 MAX_ATTEMPTS, MAX_INSTANCES = RunnerLimits().max_attempts, RunnerLimits().max_instances
 TIMEOUT = 60
@@ -419,7 +419,7 @@ def test_what_is_unexpected_before_the_frame_puts_the_call_back(stage):
 
 def test_what_is_unexpected_behind_the_frame_ends_the_call(stage):
     stage.instances = [["B", RuntimeError("a defect")]]
-    with pytest.raises(FailedAfterBegin):
+    with pytest.raises(FailedAfterSend):
         stage.run()
     assert stage.released == []
     assert [it.failure for it in stage.outcomes] == [Failure.FAILED]

@@ -1,4 +1,4 @@
-"""What gunicorn calls as it starts: is the address free, are signals kept, is Redis usable."""
+"""What gunicorn calls as it starts: check the address, keep signals, check Redis."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from funcsvc.web.gunicorn.worker import DeadlineWorker
 
 
 def check_address_is_free(server: Any) -> None:
-    """End with a sentence when somebody listens there already (gunicorn's on_starting hook).
+    """Exit with a message if the address is already in use (gunicorn's on_starting hook).
 
     With reuse_port, a second service on the same port would share it with the first.
     """
-    if "GUNICORN_PID" in os.environ:  # an upgrade in place: the first one is this one's parent
+    if "GUNICORN_PID" in os.environ:  # an upgrade in place: the parent has the address
         return
     for address in server.cfg.address:
         if isinstance(address, str):
-            continue  # a unix socket, which gunicorn itself looks after
+            continue  # gunicorn itself checks a unix socket
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -34,15 +34,15 @@ def check_address_is_free(server: Any) -> None:
 
 
 def keep_early_signals(server: Any, worker: DeadlineWorker) -> None:
-    """Let a worker find the signals that come before its handlers (gunicorn's post_fork hook)."""
+    """Keep signals that come before a worker's handlers are set (gunicorn's post_fork hook)."""
     worker.early_signals = server.SIG_QUEUE
 
 
 def say_ready(server: Any) -> None:
-    """Say where the service listens, and what is wrong with Redis (gunicorn's when_ready hook).
+    """Log where the service listens, and what is wrong with Redis (gunicorn's when_ready hook).
 
-    gunicorn itself doesn't know the address: with reuse_port its workers bind it. A Redis that
-    can't be used is no reason to stop, for it may come back.
+    gunicorn itself can't log the address, because with reuse_port its workers bind it. An unusable
+    Redis doesn't stop the start, because it might come back.
     """
     log = logging.getLogger("gunicorn.error")
     log.info("funcsvc listens at %s", ", ".join(server.cfg.settings["bind"].get()))

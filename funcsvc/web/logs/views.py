@@ -1,4 +1,4 @@
-"""The logs of funcs, which may be followed, over HTTP or over the bare connection."""
+"""The view of logs, which can be followed, over HTTP or over the raw connection."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
-    """Return the blueprint of logs over its parts; it needs no access key and has no version."""
+    """Return the blueprint of logs, which needs no access key and has no version prefix."""
     blueprint = Blueprint("logs", __name__)
     limit = ConcurrencyLimit("follow logs", settings.follow_threads)
 
@@ -56,9 +56,10 @@ def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
 
 
 class UpgradedAnswer(Answer):
-    """101 UPGRADED, and then whatever is to be sent over the bare connection, as docker does.
+    """101 UPGRADED, followed by pieces over the raw connection, as in Docker's API.
 
-    It writes itself: gunicorn leaves `Upgrade: tcp` out, and HTTP allows no body behind a 101.
+    It writes to the connection itself: gunicorn drops `Upgrade: tcp`, and HTTP allows no body
+    after a 101.
     """
 
     def __init__(self, pieces: Iterable[bytes], client: ClientConnection) -> None:
@@ -74,7 +75,7 @@ class UpgradedAnswer(Answer):
         self._client = client
 
     def get_app_iter(self, environ: WSGIEnvironment) -> Iterable[bytes]:
-        """Return nothing for the server to send; on the way there, everything is sent."""
+        """Return an iterator that sends everything itself, and yields nothing to the server."""
         return ClosingIterator(self._send(), self.close)
 
     def _send(self) -> Iterable[bytes]:
@@ -82,7 +83,7 @@ class UpgradedAnswer(Answer):
         self._client.send(f"HTTP/1.1 {self.status}\r\n{fields}\r\n".encode("latin-1"))
         for piece in self._pieces:
             self._client.send(piece)
-        self._client.end_sending()  # or gunicorn would send the head of an answer of its own
+        self._client.end_sending()  # otherwise gunicorn would send a head of its own
         yield from ()
 
 
@@ -95,7 +96,7 @@ def _upgraded(lines: Iterable[bytes], client: ClientConnection) -> Response:
 
 
 def _wants_upgrade(client: ClientConnection) -> bool:
-    """Tell whether a request asks for the bare connection, and it can be had."""
+    """Tell whether a request asks for the raw connection, and can have it."""
     return (
         client.is_raw
         and request.method == "GET"
@@ -110,10 +111,10 @@ def _words(header: str) -> list[str]:
 
 
 _UPGRADED = answer(
-    "To `Connection: Upgrade` and `Upgrade: tcp`: the lines follow over the bare connection."
+    "To `Connection: Upgrade` and `Upgrade: tcp`. The lines follow over the raw connection."
 )
 _EVENTS = answer(
-    "Events, one JSON object a line, the oldest first.",
+    "Events, one JSON object per line, oldest first.",
     {
         "application/x-ndjson": {
             "schema": {"type": "string"},
@@ -123,12 +124,12 @@ _EVENTS = answer(
     },
 )
 _LIMIT_REACHED: Errors = {
-    TooManyWaits("follow logs", 3): "The limit of requests that follow logs is reached."
+    TooManyWaits("follow logs", 3): "The limit on requests that follow logs is reached."
 }
 _CALL_ID = query("callid", {"type": "string"}, "Only the events of this call.")
-_TAIL = query("tail", matching(TAIL_PATTERN), "Only the last so many of them.")
+_TAIL = query("tail", matching(TAIL_PATTERN), "Only the last N of these events, or `all`.")
 _FOLLOW = query(
     "follow",
     {"type": "string", "enum": [*FLAG_VALUES]},
-    "Whether to go on with events as they come; with `callid`, until the call's end.",
+    "Whether to go on with events as they come. With `callid`, only until the call has ended.",
 )

@@ -1,4 +1,4 @@
-"""The service's description of itself, OpenAPI 3.1: each view is described by a decorator."""
+"""The OpenAPI 3.1 description of the service, made from the decorators of its views."""
 
 from funcsvc.web.openapi.description import operation
 from funcsvc.web.openapi.document import make_document

@@ -1,4 +1,4 @@
-"""Answers and path parameters that several views share, and the answers that all of them have."""
+"""Answers and path parameters that several views, or all of them, have in common."""
 
 from __future__ import annotations
 
@@ -25,19 +25,20 @@ PATH_PARAMETERS: Mapping[str, tuple[str, str]] = {
     "uuid": ("The function's UUID, which is secret.", FUNC["UUID"]),
     "call_id": ("The CallId of a call.", CALL_ID),
 }
-"""What the variables of URL rules stand for, unless a view says otherwise, and an example."""
+"""The default description and example of each variable in URL rules."""
 
 NO_FUNC: Errors = {FuncNotFound("helloworld"): "There is no function of that name."}
 NO_CALL: Errors = {CallNotFound(CALL_ID): "There is no such call."}
 NO_REDIS: Errors = {
-    StoreUnavailable("it can't be reached"): "Redis can't be used, or a bug. Nothing was stored."
+    StoreUnavailable("it can't be reached"): "Redis can't be used, or the service has a bug. "
+    "Nothing was stored."
 }
 TOO_LARGE: Errors = {
     BodyTooLarge(MAX_DEFINITION_BYTES): f"The definition is over {_MAX_DEFINITION_KIB} KiB."
 }
 PULLS_ARE_BUSY: Errors = {
-    TooManyPulls(4): "The image must be pulled, and the limit of requests that wait for pulls is "
-    "reached."
+    TooManyPulls(4): "The image must be pulled, but the limit on requests that wait for pulls "
+    "is reached."
 }
 
 
@@ -52,44 +53,43 @@ PUBLIC = {
     400: _shared(
         "BadRequest",
         {
-            InvalidDefinition({"Config.Env.1": [_ENV_ERROR]}): "A bad parameter: malformed JSON, a "
-            "wrong type, an unknown field, a broken rule, no such image, a size that the engine "
-            "can't hold; or, without access keys, a Host that isn't loopback."
+            InvalidDefinition({"Config.Env.1": [_ENV_ERROR]}): "A parameter is wrong: malformed "
+            "JSON, a wrong type, an unknown field, a broken rule, a missing image, or a size that "
+            "the engine can't hold. Without access keys, also a Host that isn't loopback."
         },
     ),
     414: Component(
         "responses",
         "URITooLong",
         {
-            "description": "The request line is over 8190 bytes. It never became a request, and so "
-            "has no X-Request-Id.",
+            "description": "The request line is over 8190 bytes. The answer has no X-Request-Id.",
             "content": json_content(ERROR, example={"message": "The request line is too long."}),
         },
     ),
 }
-"""What every operation may answer."""
+"""Answers that every operation can give."""
 
 MANAGED = PUBLIC | {
     401: _shared(
         "Unauthorized",
         {
-            Unauthorized(_KEY_NEEDED): "Access keys are configured, and the request is not "
-            "signed, or not with a valid key."
+            Unauthorized(_KEY_NEEDED): "Access keys are configured, and the request doesn't have "
+            "a valid one."
         },
     ),
     429: _shared(
         "TooManyAttempts",
         {
-            TooManyAttempts(42): "Access keys are configured, and this address has shown a wrong "
-            "one too often."
+            TooManyAttempts(42): "Access keys are configured, and this address has sent wrong "
+            "ones too often."
         },
     ),
     500: _shared(
         "ServerError",
         {
             StoreUnavailable("it doesn't answer"): "Redis, the Docker Engine or a registry can't "
-            "be used, or a bug. Nothing was stored."
+            "be used, or the service has a bug. Nothing was stored."
         },
     ),
 }
-"""What operations may answer that access keys guard."""
+"""Answers that every operation behind access keys can give."""

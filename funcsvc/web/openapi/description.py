@@ -1,4 +1,4 @@
-"""How a view is described: by a decorator, beside its route."""
+"""The decorator that describes a view."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ _ATTRIBUTE = "operation"
 
 @dataclass(frozen=True)
 class operation:  # noqa: N801 - it is used as a decorator, and reads as one
-    """The description of a view: a decorator that attaches itself, and leaves the view as it is.
+    """The description of a view: a decorator that attaches itself and returns the view unchanged.
 
-    It says what the application doesn't know by itself: path, methods, name, tag and the answers
-    that all operations of a kind have are taken from there. An answer given here replaces one of
-    those.
+    It says only what the application doesn't know, which supplies path, methods, name, tag and the
+    answers that all operations have in common. An answer given here replaces a common one.
     """
 
     summary: str
@@ -30,7 +29,7 @@ class operation:  # noqa: N801 - it is used as a decorator, and reads as one
     body: Json | None = None
     query: Sequence[Json] = ()
     path: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """Variables of the path that are this view's own, each with a description and an example."""
+    """Path variables that only this view has, each with a description and an example."""
 
     def __call__(self, view: View) -> View:
         setattr(view, _ATTRIBUTE, self)
@@ -38,5 +37,5 @@ class operation:  # noqa: N801 - it is used as a decorator, and reads as one
 
 
 def operation_of(view: Callable[..., Any]) -> operation | None:
-    """Return the description that is attached to a view."""
+    """Return the description that is attached to a view, if there is one."""
     return getattr(view, _ATTRIBUTE, None)

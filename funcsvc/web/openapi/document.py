@@ -1,4 +1,4 @@
-"""The document as a whole."""
+"""The whole OpenAPI document."""
 
 from __future__ import annotations
 
@@ -16,30 +16,31 @@ from funcsvc.web.openapi.security import SECURITY_SCHEMES
 _DESCRIPTION = """\
 A self-hosted function service: any Docker image is a function.
 
-Every path with the tag `funcs` or `images`, and `/_ping` and `/version`, is served with and without
-a version prefix: `/funcs`, `/v1.23/funcs`, any `/v<major>.<minor>`. GET paths answer HEAD, too.
+Paths with the tag `funcs` or `images`, `/_ping` and `/version` are served with and without a
+version prefix: `/funcs`, `/v1.23/funcs`, or any other `/v<major>.<minor>`. GET paths also answer
+HEAD, except those that call a function.
 
-Paths with the tag `calls` have no version prefix, and take a body of any type. All others want
-`Content-Type: application/json` for a body. It is one JSON object in UTF-8: repeated keys, NaN,
-numbers beyond 64 bits, NUL characters, lone surrogates and more than 32 levels of nesting are
-refused. In a request null means absent, everywhere; in an answer, absent and empty options are left
-out. Times are UTC, with milliseconds.
+Paths with the tag `calls` have no version prefix, and accept a body of any type. On all other paths
+a body needs `Content-Type: application/json`, and must be one JSON object in UTF-8. Repeated keys,
+NaN, numbers beyond 64 bits, NUL characters, lone surrogates and more than 32 levels of nesting are
+rejected. In a request, null always means absent. In an answer, absent and empty options are left
+out. Times are in UTC, with milliseconds.
 
-What no schema can say is refused, too: an image that is missing and can't be pulled, a size that
-the engine can't hold, a definition without a command whose image has none, a port that is given
-twice, a range of ports that ends before it begins, an image name of more than 255 characters, and
-whatever the operator forbids.
+Some rules can't be expressed in the schemas. Also rejected are an image that can't be obtained, a
+size that the engine can't hold, a definition without a command if the image has none either, a port
+that is given twice, a port range that ends before it begins, an image name of more than 255
+characters, and whatever the operator forbids.
 """
 
 
 class NameTaken(Exception):
-    """Raised when views name two different parts of the document alike."""
+    """Raised when views give two different parts of the document the same name."""
 
 
 def make_document(app: Flask, *, needs_keys: bool) -> Json:
-    """Return the OpenAPI document; `needs_keys` is whether access keys are configured.
+    """Return the OpenAPI document. `needs_keys` says whether access keys are configured.
 
-    Raises Undescribed when a view of the application has no description, and NameTaken.
+    Raises Undescribed if a view of the application has no description, and NameTaken.
     """
     paths = make_paths(app)
     either: list[dict[str, list[str]]] = [{name: []} for name in SECURITY_SCHEMES]
@@ -60,7 +61,7 @@ def make_document(app: Flask, *, needs_keys: bool) -> Json:
 
 
 def _components(paths: Json) -> Json:
-    """Return what the paths refer to, by kind; raises NameTaken."""
+    """Return what the paths refer to, by kind and name. Raises NameTaken."""
     components: Json = {"schemas": func_schemas(), "securitySchemes": SECURITY_SCHEMES}
     for component in _referred(paths):
         alike = components.setdefault(component.kind, {})
@@ -70,7 +71,7 @@ def _components(paths: Json) -> Json:
 
 
 def _referred(part: Any) -> Iterator[Component]:
-    """Yield every component below a part, and those below them."""
+    """Yield every component in a part, at any depth."""
     if isinstance(part, Component):
         yield part
         yield from _referred(part.content)

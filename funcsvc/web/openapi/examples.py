@@ -1,4 +1,4 @@
-"""The examples of the contract; a test sends each request and holds each answer to its schema."""
+"""The examples of the contract. Tests send the requests and check the answers' schemas."""
 
 from __future__ import annotations
 

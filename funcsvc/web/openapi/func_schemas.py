@@ -1,4 +1,4 @@
-"""The objects of funcs in requests and answers, made from the marshmallow schemas."""
+"""The schemas of funcs in requests and answers, made from the marshmallow schemas."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from funcsvc.web.openapi.parts import Json
 
 
 def func_schemas() -> Json:
-    """Return NewFunc, ChangedFunc and Func, and the objects in them, each under its name."""
+    """Return the schemas of NewFunc, ChangedFunc, Func, and the objects in them, by name."""
     emptiest = func_document(_emptiest_func())
     return {
         **request_schemas(FuncSchema(), "NewFunc", emptiest),

@@ -1,4 +1,4 @@
-"""What descriptions are made of: objects, headers, parameters, bodies, answers."""
+"""The parts of descriptions: objects, headers, parameters, bodies, answers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def named_schema(name: str, content: Json) -> Component:
 
 
 def closed_object(*optional: str, **properties: Json) -> Json:
-    """Return the schema of an object of these properties alone, required but for those named."""
+    """Return the schema of an object with only these properties, required unless `optional`."""
     return {
         "type": "object",
         "properties": properties,
@@ -41,12 +41,12 @@ def closed_object(*optional: str, **properties: Json) -> Json:
 
 
 def header(name: str, schema: Json, **more: Any) -> Component:
-    """Return a header that is always there in the answers that name it."""
+    """Return a header that is always present in the answers that name it."""
     return Component("headers", name, {**more, "required": True, "schema": schema})
 
 
 def path_parameter(name: str, description: str, example: str) -> Json:
-    """Return a parameter that is a part of the path, and is not empty."""
+    """Return a path parameter, which is never empty."""
     return {
         "name": name,
         "in": "path",
@@ -58,12 +58,12 @@ def path_parameter(name: str, description: str, example: str) -> Json:
 
 
 def query(name: str, schema: Json, description: str, **more: Any) -> Json:
-    """Return a parameter of the query."""
+    """Return a query parameter."""
     return {"name": name, "in": "query", "description": description, "schema": schema, **more}
 
 
 def json_content(schema: Json, **examples: Any) -> Json:
-    """Return content in JSON; of several examples each has its name in the document."""
+    """Return JSON content. The document shows names only if there are several examples."""
     shown = {"examples": {name: {"value": value} for name, value in examples.items()}}
     if len(examples) == 1:
         shown = {"example": next(iter(examples.values()))}
@@ -71,12 +71,12 @@ def json_content(schema: Json, **examples: Any) -> Json:
 
 
 def json_body(schema: Json, **examples: Any) -> Json:
-    """Return a request's body in JSON."""
+    """Return a JSON request body."""
     return {"required": True, "content": json_content(schema, **examples)}
 
 
 def answer(description: str, content: Json | None = None, *headers: Component) -> Json:
-    """Return an answer with content by its type, and with X-Request-Id besides its own headers."""
+    """Return an answer, with content by media type, and X-Request-Id besides its own headers."""
     return {
         "description": description,
         "headers": {one.name: one for one in (_REQUEST_ID, *headers)},
@@ -85,12 +85,12 @@ def answer(description: str, content: Json | None = None, *headers: Component) -
 
 
 def json_answer(description: str, schema: Json, example: Any, *headers: Component) -> Json:
-    """Return an answer in JSON."""
+    """Return a JSON answer."""
     return answer(description, json_content(schema, example=example), *headers)
 
 
 def error_answers(errors: Errors) -> dict[int, Json]:
-    """Return the answers to errors, each under the status of its kind."""
+    """Return the answers to errors, by the status of their kind."""
     by_status: dict[int, Errors] = {}
     for error, sentence in errors.items():
         by_status.setdefault(status_of(error), {})[error] = sentence
@@ -98,7 +98,7 @@ def error_answers(errors: Errors) -> dict[int, Json]:
 
 
 def error_answer(errors: Errors) -> Json:
-    """Return the one answer to errors that have a status in common."""
+    """Return the answer to errors that share a status."""
     examples = {type(error).__name__: _body_of(error) for error in errors}
     headers = [
         each for kind, each in _HEADER_OF_KIND.items() if any(isinstance(e, kind) for e in errors)
@@ -113,14 +113,14 @@ def _body_of(error: FuncsvcError) -> Json:
 
 
 def _any_of(sentences: Sequence[str]) -> str:
-    """Return one sentence as it is, and several as a list (CommonMark, as OpenAPI has it)."""
+    """Return one sentence unchanged, and several as a list in CommonMark, as OpenAPI expects."""
     return sentences[0] if len(sentences) == 1 else "\n".join(f"- {one}" for one in sentences)
 
 
 ERROR = named_schema(
     "Error",
     {
-        "description": "The one shape of every error.",
+        "description": "The shape of every error.",
         **closed_object(
             "errors",
             message={
@@ -130,7 +130,7 @@ ERROR = named_schema(
             },
             errors={
                 "type": "object",
-                "description": "Every wrong field at once, each under its dotted path.",
+                "description": "All wrong fields, each under its dotted path.",
                 "minProperties": 1,
                 "additionalProperties": {
                     "type": "array",
@@ -145,17 +145,17 @@ ERROR = named_schema(
 _REQUEST_ID = header(
     REQUEST_ID,
     {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
-    description="The request's id: the one that the request brought, or a new one.",
+    description="The id that the request was sent with, or a new one.",
 )
 _RETRY_AFTER = header(
     "Retry-After",
     {"type": "integer", "minimum": 0},
-    description="After how many seconds to try again.",
+    description="How many seconds to wait before trying again.",
 )
 _HEADER_OF_KIND: Mapping[type[FuncsvcError], Component] = {
     Busy: _RETRY_AFTER,
     Limited: _RETRY_AFTER,
     Unauthorized: header(
-        "WWW-Authenticate", {"type": "string"}, description="The ways to show an access key."
+        "WWW-Authenticate", {"type": "string"}, description="The ways to send an access key."
     ),
 }

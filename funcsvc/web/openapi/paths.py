@@ -1,4 +1,4 @@
-"""The paths of the document: the rules of the application, with the descriptions of their views."""
+"""The paths of the document, made from URL rules and the descriptions of their views."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from funcsvc.web.openapi.parts import Json, error_answers, path_parameter
 
 TAGS = {
     "funcs": "Functions.",
-    "calls": "Calls. The UUID in their path is the key.",
-    "images": "Images, as the engine itself speaks of them.",
+    "calls": "Calls. The UUID in their path is secret: it is the key.",
+    "images": "Images, in the Docker Engine's own format.",
     "system": "The service itself.",
 }
-"""What operations are grouped by: the name of their blueprint, or another's below."""
+"""The groups of operations: the name of their blueprint, or what `_TAG_OF_BLUEPRINT` has."""
 
 _TAG_OF_BLUEPRINT = {"logs": "calls", "health": "system", "docs": "system"}
 
 _VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
 _WITH_BODY = ("POST", "PUT")
-"""OpenAPI's tools expect no body at the other methods."""
+"""OpenAPI's tools expect no body with the other methods."""
 
 
 class Undescribed(Exception):
-    """Raised when a view has no description, or a variable of its path has none."""
+    """Raised when a view, or a variable of its path, has no description."""
 
 
 def make_paths(app: Flask) -> Json:
-    """Return every path without its version prefix; raises Undescribed."""
+    """Return every path, without the version prefix. Raises Undescribed."""
     rules = [*app.url_map.iter_rules()]
     every_path = {rule.rule for rule in rules}
     paths: Json = {}
@@ -50,7 +50,7 @@ def make_paths(app: Flask) -> Json:
 def _operations(
     rule: Rule, view: Callable[..., Any], *, is_managed: bool
 ) -> Iterator[tuple[str, Json]]:
-    """Yield the operation of each method; one of several is named for its method, too."""
+    """Yield the operation of each method. If there are several, their ids have the method."""
     described = operation_of(view)
     if described is None:
         raise Undescribed(f"The view {rule.endpoint} has no @operation beside it.")

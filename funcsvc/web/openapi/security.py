@@ -1,4 +1,4 @@
-"""The ways to show an access key."""
+"""The ways to send an access key."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ SECURITY_SCHEMES: Json = {
     "basic": {
         "type": "http",
         "scheme": "basic",
-        "description": "The access key as user, its secret key as password.",
+        "description": "The access key as the user, its secret key as the password.",
     },
     "signature": {
         "type": "apiKey",
@@ -17,12 +17,12 @@ SECURITY_SCHEMES: Json = {
         "description": (
             "AWS Signature Version 4 with other names: `HYPER-HMAC-SHA256 "
             "Credential=<key>/<date>/<region>/hyper/hyper_request, SignedHeaders=<names>, "
-            "Signature=<hex>`. The key prefix is `HYPER`; the headers are `X-Hyper-Date` "
+            "Signature=<hex>`. The key prefix is `HYPER`. The headers are `X-Hyper-Date` "
             "(`20060102T150405Z`, at most five minutes off) and `X-Hyper-Content-Sha256` (the hex "
-            "SHA-256 of the body). Signed are content-type, content-md5, host and every x-hyper-*; "
-            "the canonical host carries its port unless that is 80 or 443; the canonical path "
-            "drops empty segments and has no leading slash; the canonical query is sorted, with "
-            "spaces as `%20`."
+            "SHA-256 of the body). The signed headers are content-type, content-md5, host and "
+            "every x-hyper-*. The canonical host has its port unless that is 80 or 443. The "
+            "canonical path has no empty segments and no leading slash. The canonical query is "
+            "sorted, with spaces as `%20`."
         ),
     },
 }

@@ -1,4 +1,4 @@
-"""The instances of one worker: made ahead of calls or for them, lent for one call, removed."""
+"""The instances of one worker: made for a call or ahead of it, lent to one call, removed."""
 
 from funcsvc.worker.instances.demand import DemandLimits
 from funcsvc.worker.instances.limits import PoolLimits

@@ -1,4 +1,4 @@
-"""How many instances of each func should wait, from the calls of the last seconds. Pure."""
+"""How many instances of each func should wait, judging by its recent calls. Pure."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from funcsvc.config import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class DemandLimits:
-    """What bounds the demand; times are in seconds."""
+    """Limits on the demand. Times are in seconds."""
 
     per_func: int
     cover_seconds: float
-    """For how long waiting instances should last at a func's rate."""
+    """How long waiting instances should last at a func's call rate."""
     idle_seconds: float
-    """After how long without a call a func has no demand any more."""
+    """How long after its last call a func still has demand."""
     rate_seconds: float = 30.0
-    """Over how long calls are counted for a func's rate."""
+    """The period over which a func's call rate is measured."""
     patience_seconds: float = 10.0
-    """A func that was called within this time gives way to no other."""
+    """A func that was called within this time does not give way to others."""
     first_ready_seconds: float = 0.3
-    """How long making an instance is assumed to take until one was made."""
+    """How long making an instance is assumed to take before one has been made."""
     max_arrivals: int = 512
     max_funcs: int = 1000
-    """How many funcs' calls are remembered; the least recently called is forgotten."""
+    """How many funcs are remembered. Beyond that, the least recently called is forgotten."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> DemandLimits:
@@ -50,7 +50,7 @@ class _Calls:
 
 @dataclass
 class Demand:
-    """The demand of all funcs that were called recently. Not safe to share between threads."""
+    """The demand of all recently called funcs. Not safe to share between threads."""
 
     limits: DemandLimits
     _of_func: dict[str, _Calls] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Demand:
         self._ready_seconds = self.limits.first_ready_seconds
 
     def add_call(self, name: str, now: float) -> str | None:
-        """Count a call of a func. Returns the func that was forgotten for it, if one was."""
+        """Count a call of a func. Return the func that was forgotten to make room, if any."""
         forgotten = None
         if name not in self._of_func:
             if len(self._of_func) >= self.limits.max_funcs:
@@ -77,7 +77,7 @@ class Demand:
         self._ready_seconds += (seconds - self._ready_seconds) / 4
 
     def pause(self, name: str, until: float) -> None:
-        """Let nothing be made of a func until a time; 0 ends that."""
+        """Leave a func out of `lacking` until a time; 0 ends the pause."""
         if name in self._of_func:
             self._of_func[name].not_before = until
 
@@ -86,7 +86,11 @@ class Demand:
         self._of_func.pop(name, None)
 
     def target(self, name: str, now: float) -> int:
-        """Return how many of a func should wait: the calls that come until others are ready."""
+        """Return how many instances of a func should wait.
+
+        This is the number of calls expected in `cover_seconds` plus the time to make an instance,
+        at least 1 and at most `per_func`. Without demand it is 0.
+        """
         calls = self._of_func.get(name)
         if calls is None or now > calls.last_call + self.limits.idle_seconds:
             return 0
@@ -94,7 +98,7 @@ class Demand:
         return min(max(1, math.ceil(self._rate(calls, now) * cover)), self.limits.per_func)
 
     def lacking(self, waiting: Mapping[str, int], now: float) -> list[str]:
-        """Return the funcs that should have more than wait, the one that lacks most first."""
+        """Return the funcs with too few waiting instances, the one that lacks most first."""
         order = []
         for name, calls in self._of_func.items():
             target, count = self.target(name, now), waiting.get(name, 0)
@@ -103,7 +107,7 @@ class Demand:
         return [name for _, _, name in sorted(order)]
 
     def yielding(self, name: str, now: float) -> list[str]:
-        """Return the funcs that give way to another, the one that was not called longest first."""
+        """Return the funcs that give way to another, the least recently called first."""
         latest = min(self._of_func[name].last_call, now - self.limits.patience_seconds)
         others = sorted((calls.last_call, other) for other, calls in self._of_func.items())
         return [other for last_call, other in others if last_call <= latest and other != name]

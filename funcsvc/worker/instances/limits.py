@@ -1,4 +1,4 @@
-"""What bounds the instances of one worker."""
+"""Limits on the instances of one worker."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from funcsvc.config import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class PoolLimits:
-    """How many instances there may be, and how long the pool waits; times are in seconds."""
+    """How many instances the pool may have, and how long it waits. Times are in seconds."""
 
     slots: int
     max_waiting: int
     max_waiting_memory_bytes: int
-    """How much memory the sizes of all waiting instances may have."""
+    """How much memory the sizes of all waiting instances may add up to."""
     tick_seconds: float = 1.0
-    """How often waiting instances are checked when none is to be made."""
+    """How often waiting instances are checked while none needs to be made."""
     yield_seconds: float = 0.05
-    """How long making waits before it checks again whether calls leave it room."""
+    """How long to wait before checking again whether calls leave room to make an instance."""
     pause_seconds: float = 5.0
-    """How long no instance is made of a func, or on an engine, that failed."""
+    """How long to make no waiting instance of a func after one failed, or after the engine did."""
     settle_seconds: float = 0.02
-    """How long a removal waits, so that the answer of its call goes out first."""
+    """How long a removal waits, so that the call's answer is sent first."""
     removing_threads: int = 2
     max_removing_tries: int = 20
     removing_retry_seconds: float = 1.0
@@ -38,5 +38,5 @@ class PoolLimits:
 
     @property
     def max_removing(self) -> int:
-        """How many removals may be due; beyond it, a call's thread removes its own container."""
+        """How many removals may be due. Beyond that, a call's thread removes its own container."""
         return 4 * self.slots + 2 * self.max_waiting

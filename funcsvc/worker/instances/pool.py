@@ -1,4 +1,4 @@
-"""The pool: the one owner of a worker's containers, and the threads that make and remove them."""
+"""The pool, which owns a worker's containers and the threads that make and remove them."""
 
 from __future__ import annotations
 
@@ -19,18 +19,17 @@ from funcsvc.worker.instances.table import Counts, Entry, State, Table, Version
 from funcsvc.worker.instances.waiting import WaitingInstances
 
 ReadDefinitions = Callable[[Sequence[str]], dict[str, str]]
-"""Returns the stored definitions of the funcs that exist among these names."""
+"""Returns the stored definitions of these funcs by name, without those that don't exist."""
 
 _log = logging.getLogger(__name__)
 
 
 class InstancePool:
-    """Lends instances to calls, and owns every container of its worker. Safe to share between
-    threads.
+    """Lends instances to calls, and owns every container of its worker.
 
-    A call gets an instance that waits for it if there is one, else a new one. Making instances
-    ahead of calls yields to calls: none is made while one is made for a call, or while no slot is
-    free.
+    A call gets a waiting instance if there is one, and a new one otherwise. Calls come first: no
+    instance is made ahead of calls while one is being made for a call, or while no slot is free.
+    Safe to share between threads.
     """
 
     def __init__(
@@ -52,9 +51,9 @@ class InstancePool:
 
     @contextmanager
     def lend(self, func: Func) -> Iterator[Instance]:
-        """Give an instance for one call, and have it removed afterwards.
+        """Lend an instance to one call, and have it removed afterwards.
 
-        Raises NotStarted and ImageGone, the func's own failures, InstanceVanished, and
+        Raises NotStarted and ImageGone, which are failures of the func, InstanceVanished, and
         EngineUnavailable.
         """
         with self._counted_as_lent():
@@ -65,7 +64,7 @@ class InstancePool:
                 self._take_back(entry)
 
     def leave(self, name: str) -> None:
-        """Leave a lent instance to others: whoever holds its call, or a sweep, removes it."""
+        """Give up a lent instance. The worker that holds its call, or a sweep, removes it."""
         with self._lock:
             self._table.entries[name].state = State.LEFT
 
@@ -73,29 +72,29 @@ class InstancePool:
         """Have a container removed that another worker made."""
         with self._changing():
             if name in self._table.entries:
-                return  # it goes at the end of its own life
+                return  # it will be removed when its own life ends
             entry = self._table.add(State.REMOVING, name=name)
             is_full = self._discard_unless_full(entry)
         if is_full:
             self._remove(entry, tries=1)
 
     def has(self, name: str) -> bool:
-        """Tell whether a container is this pool's to remove, so that a sweep must leave it."""
+        """Tell whether the pool will remove a container, so that a sweep must leave it alone."""
         with self._lock:
             return name in self._table.entries
 
     def counts(self) -> Counts:
-        """Return how many instances wait, and what has happened so far."""
+        """Return how many instances wait, and the totals so far."""
         with self._lock:
             return self._table.counts()
 
     def removals(self) -> int:
-        """Return how many containers are being removed, or are to be."""
+        """Return how many containers are being removed or are due to be."""
         with self._lock:
             return self._table.removals()
 
     def start(self, read_definitions: ReadDefinitions) -> None:
-        """Start the threads that make and remove."""
+        """Start the threads that make instances and remove containers."""
         for _ in range(self._limits.removing_threads):
             threading.Thread(target=self._remove_for_ever, daemon=True).start()
         if self._makes_ahead:
@@ -105,14 +104,14 @@ class InstancePool:
             making.start()
 
     def close(self) -> None:
-        """Have every waiting instance removed, and make no more."""
+        """Have all waiting instances removed, and make no more of them."""
         with self._changing() as now:
             self._is_closed = True
             self._waiting.close(now)
             self._may_make.notify()
 
     def wait_until_idle(self, seconds: float) -> None:
-        """Return when nothing is made ahead of calls or removed any more, or after `seconds`."""
+        """Wait until nothing is being made ahead of calls or removed, for at most `seconds`."""
         end = self._clock.monotonic() + seconds
         while self._is_busy() and self._clock.monotonic() < end:
             self._clock.sleep(0.02)
@@ -120,12 +119,12 @@ class InstancePool:
     # the steps of the threads
 
     def has_room(self) -> bool:
-        """Tell whether calls leave room for making an instance that is to wait."""
+        """Tell whether calls leave room to make a waiting instance."""
         with self._lock:
             return self._lent < self._limits.slots and not self._table.is_making(for_call=True)
 
     def make_one(self) -> bool:
-        """Make the waiting instance that is needed most; return False if none is needed."""
+        """Make the waiting instance that is needed most. Return False if none is needed."""
         with self._changing() as start:
             may_make = not self._is_closed and start >= self._not_before
             version = self._waiting.most_needed(start) if may_make else None
@@ -145,7 +144,7 @@ class InstancePool:
         return True
 
     def retire_stale(self, read_definitions: ReadDefinitions) -> None:
-        """Retire waiting instances that are too many, have ended, or are of an old version."""
+        """Retire waiting instances that are surplus, have ended, or are of an old version."""
         with self._lock:
             names = sorted({entry.func_name for entry in self._table.waiting()})
             versions = [self._waiting.versions[name] for name in names]
@@ -176,7 +175,7 @@ class InstancePool:
                     checked_at = self._clock.monotonic()
                 if not has_made:
                     self._wait_to_make()
-            except Exception:  # noqa: BLE001  # logged whole; the next step comes
+            except Exception:  # noqa: BLE001  # logged in full; the next step follows
                 _log.exception("making waiting instances failed unexpectedly")
                 self._clock.sleep(self._limits.pause_seconds)
 
@@ -184,8 +183,8 @@ class InstancePool:
         while True:
             try:
                 self.remove_next()
-            except Exception:  # noqa: BLE001  # logged whole; a sweep finds the container
-                _log.exception("the removal of a container failed unexpectedly")
+            except Exception:  # noqa: BLE001  # logged in full; a sweep finds the container
+                _log.exception("removing a container failed unexpectedly")
 
     @contextmanager
     def _changing(self) -> Iterator[float]:
@@ -208,7 +207,7 @@ class InstancePool:
                 self._lent -= 1
 
     def _take(self, version: Version) -> Entry:
-        """Return the entry for a call: of an instance that waits for it, or of one to be made."""
+        """Return an entry for a call: a waiting instance, or one that has yet to be made."""
         with self._changing() as now:
             met = None
             if self._makes_ahead and version.func.may_wait and not self._is_closed:
@@ -218,7 +217,7 @@ class InstancePool:
         return entry
 
     def _start(self, entry: Entry) -> Instance:
-        """Make the instance of an entry that is lent already."""
+        """Make the instance of an entry that is already lent."""
         assert entry.version is not None
         func, image = entry.version.func, entry.version.image
         try:
@@ -231,7 +230,7 @@ class InstancePool:
         return instance
 
     def _take_back(self, entry: Entry) -> None:
-        """End a loan: its container has run its one call, or none, and goes."""
+        """End a loan. The container is not lent again: it is removed, or left to others."""
         with self._changing():
             is_left = entry.state is State.LEFT
             if is_left:
@@ -252,8 +251,8 @@ class InstancePool:
                 self._may_make.wait(seconds)
 
     def _give_up(self, entry: Entry, error: Exception) -> None:
-        """Have what could not be made removed, and make no more of its func for a while."""
-        _log.warning("no instance of %s can wait: %s", entry.func_name, error)
+        """Have remains of a failed instance removed, and pause making instances of its func."""
+        _log.warning("no waiting instance of %s could be made: %s", entry.func_name, error)
         if isinstance(error, EngineUnavailable):
             self._pause()
         with self._changing() as now:
@@ -261,12 +260,12 @@ class InstancePool:
             self._table.discard(entry, now)
 
     def _pause(self) -> None:
-        """Make nothing ahead of calls for a while, on an engine that has just failed."""
+        """Make nothing ahead of calls for a while, because the engine has just failed."""
         with self._lock:
             self._not_before = self._clock.monotonic() + self._limits.pause_seconds
 
     def _is_current(self, version: Version, definition: str | None) -> bool:
-        """Tell whether a func is still defined so, and its image still named so."""
+        """Tell whether a version still has the func's definition and the image that it names."""
         if definition is None or load_func(definition) != version.func:
             return False
         try:
@@ -277,7 +276,10 @@ class InstancePool:
     # removing
 
     def _discard_unless_full(self, entry: Entry) -> bool:
-        """Have a container removed; return True if the caller must do it. The lock is held."""
+        """Schedule a container's removal, or return True if the caller must remove it.
+
+        The caller holds the lock.
+        """
         is_full = self._table.removals() >= self._limits.max_removing
         if is_full:
             entry.state = State.REMOVING
@@ -286,7 +288,7 @@ class InstancePool:
         return is_full
 
     def _remove(self, entry: Entry, tries: int) -> None:
-        """Detach from a container and remove it; a sweep finds what can't be removed."""
+        """Detach from a container and remove it. If that fails, a sweep finds it later."""
         entry.close()
         for attempt in range(tries):
             if attempt:
@@ -298,7 +300,7 @@ class InstancePool:
                 _log.warning("container %s can't be removed yet: %s", entry.name, error.message)
         with self._lock:
             self._table.entries.pop(entry.name, None)
-            self._may_make.notify()  # a good time to make the one that follows it
+            self._may_make.notify()  # now is a good time to make its successor
 
     def _is_busy(self) -> bool:
         with self._lock:

@@ -1,6 +1,6 @@
-"""The one table of a worker's containers, from name to entry, each in one state of its life.
+"""The table of a worker's containers, by name, each with its state.
 
-Plain data: whoever uses it holds the pool's lock.
+Plain data; callers hold the pool's lock.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from funcsvc.model import Func, Image
 
 
 class State(Enum):
-    """Where a container is in its life."""
+    """The stages of a container's life."""
 
     MAKING = auto()
     WAITING = auto()
     RUNNING = auto()
     LEFT = auto()
-    """It ran a call that another worker holds by now; that worker or a sweep removes it."""
+    """It ran a call that another worker now holds. That worker or a sweep removes it."""
     REMOVING = auto()
 
 
 @dataclass(frozen=True)
 class Version:
-    """What an instance is made of: a func as it is defined now, on the image that it names now."""
+    """What an instance is made from: the definition of a func, and the image that it named."""
 
     func: Func
     image: Image
@@ -37,8 +37,8 @@ class Version:
 class Entry:
     """A container, from before it is made until it is removed.
 
-    `version` is unknown of containers that another worker made. `due` is when it is to be removed;
-    0 while it isn't, and once a thread is at it.
+    `version` is None for a container that another worker made. `due` is when to remove it: 0 if
+    it isn't scheduled for removal, or if a thread is already removing it.
     """
 
     name: str
@@ -50,16 +50,16 @@ class Entry:
 
     @property
     def func_name(self) -> str:
-        """The func that it is made for."""
+        """The name of its func; empty if another worker made it."""
         return self.version.func.name if self.version else ""
 
     @property
     def memory_bytes(self) -> int:
-        """The memory of its size."""
+        """The memory of its size; 0 if another worker made it."""
         return self.version.func.size.memory_bytes if self.version else 0
 
     def has_ended(self) -> bool:
-        """Tell whether it has ended while it waited."""
+        """Tell whether it ended while it waited."""
         return self.instance is None or self.instance.has_ended()
 
     def close(self) -> None:
@@ -70,7 +70,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Counts:
-    """How many instances wait now, and what has happened since the worker began."""
+    """How many instances wait now, and the totals since the worker started."""
 
     waiting: int = 0
     met: int = 0
@@ -81,7 +81,7 @@ class Counts:
 
 @dataclass
 class Table:
-    """All entries, the oldest first, and what has happened to entries."""
+    """All entries, oldest first, and counters of what has happened to them."""
 
     settle_seconds: float
     """How long a removal waits, so that the answer of its call goes out first."""
@@ -95,7 +95,7 @@ class Table:
         return entry
 
     def waiting(self, func_name: str = "") -> list[Entry]:
-        """Return the entries that wait, the oldest first: of one func, or of all."""
+        """Return the waiting entries of one func, or of all funcs, oldest first."""
         return [
             entry
             for entry in self.entries.values()
@@ -108,11 +108,11 @@ class Table:
         entry.due = now + self.settle_seconds
 
     def removals(self) -> int:
-        """Return how many containers are being removed, or are to be."""
+        """Return how many containers are being removed or are due to be."""
         return sum(entry.state is State.REMOVING for entry in self.entries.values())
 
     def next_removal(self) -> Entry | None:
-        """Return the entry whose removal is due first, unless a thread is at it."""
+        """Return the entry whose removal is due first, of those that no thread is removing."""
         due = [it for it in self.entries.values() if it.state is State.REMOVING and it.due]
         return min(due, key=lambda it: it.due, default=None)
 
@@ -122,5 +122,5 @@ class Table:
         return any(entry.is_lent is for_call for entry in making)
 
     def counts(self) -> Counts:
-        """Return how many wait, and what has happened."""
+        """Return how many entries wait, and the totals."""
         return Counts(waiting=len(self.waiting()), **self.counters)

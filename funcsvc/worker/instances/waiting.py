@@ -1,6 +1,6 @@
-"""The instances that wait for calls: which are to be made, which a call meets, which must go.
+"""Waiting instances: which to make, which one a call meets, which to retire.
 
-Whoever uses it holds the pool's lock.
+Callers hold the pool's lock.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from funcsvc.worker.instances.table import Entry, State, Table, Version
 
 
 class WaitingInstances:
-    """The waiting entries of a table; those of a func all have the version that `versions` has."""
+    """The waiting entries of a table. Those of a func all have its version in `versions`."""
 
     def __init__(self, table: Table, demand: Demand, limits: PoolLimits) -> None:
         self._table = table
@@ -24,13 +24,13 @@ class WaitingInstances:
         self.versions: dict[str, Version] = {}
 
     def meet(self, version: Version, now: float) -> Entry | None:
-        """Count a call, and return the instance of just this version that waits for it, if any."""
+        """Count a call, and return a waiting instance of exactly this version, if there is one."""
         name = version.func.name
         forgotten = self._demand.add_call(name, now)
         if forgotten is not None:
             self.forget(forgotten, now)
         if self.versions.get(name) != version:
-            self._renew(version, now)
+            self._replace(version, now)
         met = next(iter(self._living(name, now)), None)
         self._table.counters["met" if met else "missed"] += 1
         if met:
@@ -38,7 +38,7 @@ class WaitingInstances:
         return met
 
     def most_needed(self, now: float) -> Version | None:
-        """Return the version of the func that lacks most, if the bounds let it have one more."""
+        """Return the version of the func that lacks most among those with room for another."""
         counts = Counter(entry.func_name for entry in self._table.waiting())
         for name in self._demand.lacking(counts, now):
             version = self.versions[name]
@@ -47,7 +47,7 @@ class WaitingInstances:
         return None
 
     def add(self, entry: Entry, instance: Instance, now: float) -> None:
-        """Let an instance wait that has been made, unless its version is outdated by now."""
+        """Let a new instance wait, or retire it if its version is outdated."""
         self._table.counters["made"] += 1
         entry.instance, entry.state = instance, State.WAITING
         instance.kind = InstanceKind.WAITING
@@ -55,7 +55,7 @@ class WaitingInstances:
             self._retire(entry, now)
 
     def trim(self, func_name: str, now: float, *, is_current: bool) -> None:
-        """Retire what waits of a func beyond its demand; forget a func that has none."""
+        """Retire a func's surplus instances, and forget a func without demand."""
         target = self._demand.target(func_name, now) if is_current else 0
         living = self._living(func_name, now)
         for entry in living[: max(0, len(living) - target)]:
@@ -64,26 +64,26 @@ class WaitingInstances:
             self.forget(func_name, now)
 
     def forget(self, func_name: str, now: float) -> None:
-        """Retire what waits of a func, and forget its calls."""
+        """Retire a func's waiting instances, and forget its calls."""
         self._demand.forget(func_name)
         self.versions.pop(func_name, None)
         self._retire_all(func_name, now)
 
     def close(self, now: float) -> None:
-        """Retire all that waits, and what is still being made once it is."""
+        """Retire all waiting instances now, and those that are being made once they are ready."""
         self.versions.clear()
         self._retire_all("", now)
 
     def _living(self, func_name: str, now: float) -> list[Entry]:
-        """Return what waits of a func; what has ended meanwhile is retired."""
+        """Return a func's waiting instances, after retiring those that have ended."""
         waiting = self._table.waiting(func_name)
         ended = [entry for entry in waiting if entry.has_ended()]
         for entry in ended:
             self._retire(entry, now)
         return [entry for entry in waiting if entry not in ended]
 
-    def _renew(self, version: Version, now: float) -> None:
-        """Go on with a new version of a func."""
+    def _replace(self, version: Version, now: float) -> None:
+        """Replace a func's version, and retire the instances of the old one."""
         name = version.func.name
         self.versions[name] = version
         self._demand.pause(name, until=0)
@@ -98,7 +98,7 @@ class WaitingInstances:
         )
 
     def _make_way(self, version: Version, now: float) -> bool:
-        """Retire instances of funcs that were not called recently, until this one fits."""
+        """Retire instances of funcs that weren't called recently, until this version fits."""
         for other in self._demand.yielding(version.func.name, now):
             for entry in self._table.waiting(other):
                 self._retire(entry, now)
