@@ -197,8 +197,8 @@ def test_more_requests_than_may_wait_for_pulls_are_503_and_health_answers(
                 assert (busy.status, busy.json) == (
                     503,
                     {
-                        "message": "The image must be pulled, but 2 requests wait for pulls "
-                        "already: try again in a few seconds."
+                        "message": "The image must be pulled, but 2 requests are already waiting "
+                        "for pulls: try again in a few seconds."
                     },
                 )
                 assert int(busy.headers["Retry-After"]) > 0

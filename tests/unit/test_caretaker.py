@@ -12,22 +12,10 @@ from funcsvc.model.errors import EngineUnavailable, StoreUnavailable
 from funcsvc.worker.caretaker import CareLimits, Caretaker
 from funcsvc.worker.holds import Holds
 from funcsvc.worker.instances import Counts
+from tests.unit.clock import Clock
 
 ME, DEAD, ALIVE = "me", "dead", "alive"
 SECONDS = 10
-
-
-@dataclass
-class Clock:
-    """The time, which passes where somebody waits."""
-
-    now: float = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 @dataclass

@@ -16,21 +16,9 @@ from funcsvc.model import Func, Image, InstanceKind
 from funcsvc.model.errors import EngineUnavailable, NotStarted
 from funcsvc.schemas import FuncSchema, func_text, load_func
 from funcsvc.worker.instances import DemandLimits, InstancePool, PoolLimits
+from tests.unit.clock import Clock
 
 IMAGE, OTHER_IMAGE = Image("sha256:1", ["sh"], []), Image("sha256:2", ["sh"], [])
-
-
-@dataclass
-class Clock:
-    """A clock that advances only when something sleeps."""
-
-    now: float = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 @dataclass
