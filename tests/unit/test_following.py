@@ -1,4 +1,4 @@
-"""How a call ends that has begun: by its output, by its Timeout, or taken over by another worker."""
+"""How a call ends that has begun: by its output, by its Timeout, or after it was taken over."""
 
 from __future__ import annotations
 
