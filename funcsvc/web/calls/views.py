@@ -1,4 +1,4 @@
-"""The public calls: a func is called, waited for, asked for its output and its status."""
+"""The public paths of calls: call a func, wait for it, get its output and its status."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ CALL_METHODS = ("GET", "POST", "PUT", "DELETE")
 
 
 def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
-    """Return the blueprint of calls over its parts; it needs no access key and has no version."""
+    """Return the blueprint of calls. It needs no access key and has no version prefix."""
     blueprint = Blueprint("calls", __name__)
     funcs, calls = stores.funcs, stores.calls
     waits = CallWaits(calls, settings)
@@ -164,7 +164,7 @@ def _read_call(limits: CallLimits, name: str, uuid: str) -> NewCall:
 
 
 def _pending(call: NewCall) -> CallState:
-    """Return what is known of a call that was just accepted."""
+    """Return the state of a call that was just accepted."""
     return CallState(call.id, call.func_name, created_ms=0, status=CallStatus.PENDING)
 
 
@@ -175,17 +175,17 @@ _WHAT_IT_GETS = (
     "and `Authorization`, and `CALL_ID` and `FUNC_NAME`."
 )
 _HOW_LONG_IT_WAITS = (
-    "A request that has waited for as long as the operator allows, or until the service is "
-    "stopped, is answered with 201 or 202: the call runs or is pending, and goes on."
+    "A request that has waited for as long as the operator allows, or until the service stops, "
+    "is answered with 201 or 202: the call is running or pending, and goes on."
 )
 _WHEN_IT_IS_REMOVED = (
-    "A call that was answered with 200, 500, 504 or 509 is removed, once the answer has been sent "
-    "whole: asked again, 404."
+    "A call that was answered with 200, 500, 504 or 509 is removed once the whole answer has been "
+    "sent. After that it is 404."
 )
 
 _PAYLOAD = {"required": False, "content": {"application/octet-stream": {}}}
 _ACCEPTED = json_answer(
-    "It is stored and queued.",
+    "The call is stored and queued.",
     named_schema("NewCall", answer_schema(NewCallSchema())),
     {"CallId": CALL_ID},
 )
@@ -199,16 +199,24 @@ _ANSWERS_OF_A_CALL = {
         },
         header("X-Content-Type-Options", {"const": "nosniff"}),
     ),
-    201: json_answer("It runs.", _UNENDED_CALL, {"CallId": CALL_ID, "Status": "Running"}),
-    202: json_answer("It is pending.", _UNENDED_CALL, {"CallId": CALL_ID, "Status": "Pending"}),
+    201: json_answer(
+        "The call is running.", _UNENDED_CALL, {"CallId": CALL_ID, "Status": "Running"}
+    ),
+    202: json_answer(
+        "The call is pending.", _UNENDED_CALL, {"CallId": CALL_ID, "Status": "Pending"}
+    ),
 }
 _FAILURES: Errors = {
-    OutputRotated(CALL_ID): "Its output was rotated away by newer ones.",
-    ExitedBadly(7): "It failed: the message names the exit code, the signal, a lack of memory, a "
-    "missing image.",
-    StoreUnavailable("it can't be reached"): "Redis can't be used, or a bug. Nothing was removed.",
-    CallTimedOut(300): "It ran past its Timeout.",
-    OutputTooLarge(MAX_OUTPUT_BYTES): "Its output is too large.",
+    OutputRotated(CALL_ID): "The output was rotated away by newer ones.",
+    ExitedBadly(
+        7
+    ): "The call failed. The message names the exit code, the signal, an out-of-memory "
+    "kill or a missing image.",
+    StoreUnavailable(
+        "it can't be reached"
+    ): "Redis can't be used, or there is a bug. Nothing was removed.",
+    CallTimedOut(300): "The call ran past its Timeout.",
+    OutputTooLarge(MAX_OUTPUT_BYTES): "The output is too large.",
 }
 _REFUSALS: Errors = {
     BodyTooLarge(MAX_PAYLOAD_BYTES): f"The body is over {MAX_PAYLOAD_BYTES} bytes.",
@@ -224,7 +232,7 @@ _LIMIT_REACHED: Errors = {
 _LIST = query(
     "list",
     {"type": "string", "enum": [*FLAG_VALUES]},
-    "Whether to list the calls that are stored, too.",
+    "Whether to list the stored calls too.",
 )
 _COUNTS = json_answer(
     "The counts.",
