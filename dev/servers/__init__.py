@@ -8,7 +8,7 @@ from them the command line, and whether a server answers.
 from dev.machine.as_root import SEARCH_PATH
 from dev.machine.places import ROOT
 from dev.machine.waiting import wait_until
-from dev.servers.engine import EngineServer, engine_server, make_engine
+from dev.servers.engine import EngineServer, engine_server
 from dev.servers.network import Proxy, proxy, silent_listener
 from dev.servers.nginx import NginxServer, nginx_server
 from dev.servers.process import (
@@ -54,7 +54,6 @@ __all__ = [
     "forget_ended",
     "free_port",
     "log_tails",
-    "make_engine",
     "make_service",
     "make_worker",
     "nginx_server",
