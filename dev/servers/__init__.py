@@ -17,6 +17,7 @@ from dev.servers.process import (
     folder,
     forget_ended,
     free_port,
+    listens,
     log_tails,
 )
 from dev.servers.redis import RedisServer, redis_answers, redis_server
@@ -53,6 +54,7 @@ __all__ = [
     "folder",
     "forget_ended",
     "free_port",
+    "listens",
     "log_tails",
     "make_service",
     "make_worker",

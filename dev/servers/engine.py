@@ -53,7 +53,7 @@ class EngineServer(Server):
         }
         if not has_iptables:
             options |= dict.fromkeys(("iptables", "ip6tables", "ip-forward", "ip-masq"), "false")
-        way = [sys.executable, "-m", "dev.machine.dockerd", str(place), *self.launcher]
+        way = [sys.executable, "-B", "-m", "dev.machine.dockerd", str(place), *self.launcher]
         words = (f"--{name}={text}" for name, text in options.items())
         return as_root.lasting(*way, "dockerd", *words)
 
