@@ -174,7 +174,7 @@ def run_command(main: Callable[[], None]) -> None:
     """Run a command's main function; what ends it early is a sentence, or an exit status."""
     try:
         main()
-    except (ChildFailed, NoBridge) as error:
+    except (ChildFailed, NoBridge, subprocess.CalledProcessError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
