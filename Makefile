@@ -9,35 +9,35 @@ MAKEFLAGS += --no-print-directory
 PYTHON := exec setpriv --pdeathsig TERM .venv/bin/python
 
 run: ## Runs the service until Ctrl-C, and starts Redis and an engine for it if there are none.
-	@scripts/setup run
-	@$(PYTHON) scripts/run.py
+	@dev/setup run
+	@$(PYTHON) -m dev.run
 
 test: ## Runs the linters, then every test, with coverage; passes ARGS="-k word" to pytest.
-	@scripts/setup test
-	@$(PYTHON) scripts/test.py $(ARGS)
+	@dev/setup test
+	@$(PYTHON) -m dev.test $(ARGS)
 
 chaos: ## Runs the slow fault tests, then random faults under load for two minutes; ARGS="--seed 1" sets the seed.
-	@scripts/setup test
+	@dev/setup test
 	@.venv/bin/python -m pytest tests/chaos/long_*.py
 	@$(PYTHON) -m tests.chaos $(ARGS)
 
 lint: ## Checks style, formatting and types.
-	@scripts/setup lint
-	@$(PYTHON) scripts/lint.py
+	@dev/setup lint
+	@$(PYTHON) -m dev.lint
 
 bench: ## Measures the service on this machine; passes ARGS to the benchmark.
-	@scripts/setup bench
-	@$(PYTHON) scripts/bench.py $(ARGS)
+	@dev/setup bench
+	@$(PYTHON) -m dev.bench $(ARGS)
 
 lock: ## Rewrites requirements.lock with the newest versions that setup.cfg allows.
-	@scripts/lock
+	@dev/lock
 
 settings: ## Regenerates docs/settings.md from the settings declared in the code.
-	@scripts/setup lint
+	@dev/setup lint
 	@mkdir -p var && .venv/bin/funcsvc settings > var/settings.md && mv var/settings.md docs/settings.md
 
 clean: ## Removes the virtual environment, the caches, and the data of services that make started.
-	@python3 scripts/clean.py
+	@python3 -m dev.clean
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z]*\): .*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name what; do printf '%-15s %s\n' "$$name" "$$what"; done

@@ -13,8 +13,7 @@ from threading import Event
 
 import pytest
 
-from tests import servers
-from tests.e2e import images
+from dev import images, servers
 
 AT_ONCE_SECONDS = 12
 """The limit for a stop on a busy machine. What could delay it lasts for at least 30 seconds."""
@@ -261,7 +260,7 @@ def test_service_listens_on_a_unix_socket(own_redis: servers.RedisServer, docker
             place, redis_url=own_redis.url, docker_host=docker_host, bind=f"unix:{path}"
         )
         try:
-            web.start(path.exists)
+            web.start(lambda: servers.listens(path))
             answer = servers.exchange_over_unix_socket(path, "GET", "/_ping")
             assert (answer.status, answer.body) == (200, b"OK")
         finally:

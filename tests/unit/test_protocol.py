@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dev.servers import ROOT
 from funcsvc.engine.containers.protocol import (
     MAX_FRAME_BYTES,
     Ending,
@@ -18,7 +19,6 @@ from funcsvc.engine.containers.protocol import (
     OutputReader,
     make_frame,
 )
-from tests.servers import ROOT
 
 NONCE = "0123456789abcdef" * 2
 OTHER = "f" * 32

@@ -1,0 +1,14 @@
+"""`make bench`: the benchmark, with a Redis and an engine like those of `make run`."""
+
+import sys
+
+from dev.services import run_command, run_job, services
+
+
+def main() -> None:
+    with services("bench") as children:
+        sys.exit(run_job([sys.executable, "-m", "bench", *sys.argv[1:]], children.environment))
+
+
+if __name__ == "__main__":
+    run_command(main)
