@@ -9,8 +9,8 @@ keep_freed_memory()
 bind = settings.bind
 workers = settings.workers
 threads = settings.threads
-worker_class = "funcsvc.server.Worker"
-logger_class = "funcsvc.server.Logger"
+worker_class = "funcsvc.web.gunicorn.worker.Worker"
+logger_class = "funcsvc.web.gunicorn.logger.Logger"
 reuse_port = not settings.bind.startswith("unix:")  # else one worker can get every connection
 control_socket_disable = True  # one path for each user, which a second service takes over
 backlog = 1024
