@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import redis
 
-from bench.runs import BenchFailed
+from bench import BenchFailed
+from bench.servers import wait_until
 from funcsvc.store import RedisKeys
-
-FILL = 100_000
-"""How many funcs count as many."""
 
 _CHUNK = 2_000
 _SETTLE_SECONDS = 30
@@ -32,110 +31,86 @@ class Sample:
     def renamed(self, name: str) -> str:
         """Return the text that a create of another name would have stored."""
         old_uuid = json.loads(self.text)["UUID"]
-        return self.text.replace(f'"{self.name}"', f'"{name}"', 1).replace(
-            old_uuid, str(uuid.uuid4()), 1
-        )
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Bytes of Redis memory for each stored helloworld, by two ways of counting."""
-
-    of_keys: float
-    of_server: float
+        renamed = self.text.replace(f'"{self.name}"', f'"{name}"', 1)
+        return renamed.replace(old_uuid, str(uuid.uuid4()), 1)
 
 
 class RedisData:
     """The keys below a prefix of this run."""
 
     def __init__(self, url: str, prefix: str) -> None:
-        self.prefix = prefix
-        self.keys = RedisKeys(prefix)
-        self._redis = redis.Redis.from_url(url, socket_timeout=30, socket_connect_timeout=5)
+        self._prefix = prefix
+        self._keys = RedisKeys(prefix)
+        self._redis: Any = redis.Redis.from_url(url, socket_timeout=30, socket_connect_timeout=5)
 
     def version(self) -> str:
         """Return the server's version; raises BenchFailed when there is none."""
         try:
-            return str(self._info("server")["redis_version"])
+            return str(self._redis.info("server")["redis_version"])
         except redis.RedisError as error:
             raise BenchFailed(f"No Redis answers at FUNCSVC_REDIS_URL: {error}") from None
 
-    def service(self) -> str:
+    def get_service(self) -> str:
         """Return the name that a worker of this prefix labels its containers with."""
-        return str(self._redis.get(self.keys.service), "utf-8")  # type: ignore[arg-type]
-
-    def get_field(self, key: str, field: str) -> bytes:
-        """Return a field of a hash."""
-        return bytes(self._redis.hget(key, field))  # type: ignore[arg-type]
+        return str(self._redis.get(self._keys.service), "utf-8")
 
     def take_sample(self, name: str) -> Sample:
         """Return what the create of a func stored; it must be the only one below the prefix."""
         found = {str(key, "utf-8") for key in self._scan()}
-        if found != {self.keys.func(name), self.keys.funcs}:
+        if found != {self._keys.func(name), self._keys.funcs}:
             raise BenchFailed(f"One create stored {sorted(found)}: the benchmark can't copy that.")
-        text, score = (
-            self._redis.get(self.keys.func(name)),
-            self._redis.zscore(self.keys.funcs, name),
-        )
-        return Sample(name, str(text, "utf-8"), float(score))  # type: ignore[arg-type]
+        text = str(self._redis.get(self._keys.func(name)), "utf-8")
+        return Sample(name, text, float(self._redis.zscore(self._keys.funcs, name)))
 
-    def fill(self, sample: Sample, funcs: int = FILL) -> None:
+    def fill(self, sample: Sample, funcs: int) -> None:
         """Store funcs in the shape of the sample, created a millisecond after one another."""
         for start in range(0, funcs, _CHUNK):
-            names = [fill_name(number) for number in range(start, min(start + _CHUNK, funcs))]
             pipeline = self._redis.pipeline(transaction=False)
+            names = {fill_name(n): n for n in range(start, min(start + _CHUNK, funcs))}
             for name in names:
-                pipeline.set(self.keys.func(name), sample.renamed(name))
-            scores = {name: sample.score + start + i for i, name in enumerate(names)}
-            pipeline.zadd(self.keys.funcs, scores)
+                pipeline.set(self._keys.func(name), sample.renamed(name))
+            pipeline.zadd(self._keys.funcs, {name: sample.score + n for name, n in names.items()})
             pipeline.execute()
 
     def clear(self) -> int:
-        """Remove every key below the prefix; return how many funcs that were."""
-        removed, chunk = 0, []
-        for key in self._scan():
-            chunk.append(key)
-            if len(chunk) == _CHUNK:
-                removed += int(self._redis.unlink(*chunk))  # type: ignore[arg-type]
-                chunk.clear()
-        if chunk:
-            removed += int(self._redis.unlink(*chunk))  # type: ignore[arg-type]
+        """Remove every key below the prefix; return how many that were."""
+        removed, keys = 0, self._scan()
+        while chunk := list(islice(keys, _CHUNK)):
+            removed += self._redis.unlink(*chunk)
         return removed
 
     def settle(self) -> None:
         """Wait until Redis does nothing in the background: freeing, rewriting its log, saving."""
-        _wait(lambda: not any(self._background()))
+        with suppress(BenchFailed):  # it is only about noise
+            wait_until(lambda: not any(self._background()), "Redis settles", _SETTLE_SECONDS)
 
-    def memory(self, sample: Sample) -> Memory:
-        """Fill an empty prefix and return what a func takes; it stays filled."""
+    def measure_memory(self, sample: Sample, funcs: int) -> dict[str, float]:
+        """Store funcs; return the bytes of memory that each takes, by two ways of counting."""
         self.settle()
         before = self._used()
-        self.fill(sample)
+        self.fill(sample, funcs)
         self.settle()
-        grown = self._used() - before
-        of_index = self._usage(self.keys.funcs) / FILL
-        return Memory(self._usage(self.keys.func(fill_name(0))) + of_index, grown / FILL)
+        keys = (self._keys.funcs, self._keys.func(fill_name(0)))
+        index, one = (self._redis.memory_usage(key, samples=0) for key in keys)
+        return {
+            "its key and its share of the index": one + index / funcs,
+            f"used_memory over {funcs:,}": (self._used() - before) / funcs,
+        }
 
     def close(self) -> None:
         """Close the connections."""
         self._redis.close()
 
-    def _scan(self) -> Any:
-        return self._redis.scan_iter(match=f"{self.prefix}*", count=_CHUNK)
-
-    def _info(self, section: str) -> dict[str, Any]:
-        return self._redis.info(section)  # type: ignore[return-value]
+    def _scan(self) -> Iterator[bytes]:
+        yield from self._redis.scan_iter(match=f"{self._prefix}*", count=_CHUNK)
 
     def _used(self) -> int:
-        return int(self._info("memory")["used_memory"])
-
-    def _usage(self, key: str) -> int:
-        return int(self._redis.memory_usage(key, samples=0))  # type: ignore[arg-type]
+        return int(self._redis.info("memory")["used_memory"])
 
     def _background(self) -> list[int]:
-        persistence = self._info("persistence")
+        persistence = self._redis.info("persistence")
         return [
-            self._info("memory")["lazyfree_pending_objects"],
+            self._redis.info("memory")["lazyfree_pending_objects"],
             persistence["aof_rewrite_in_progress"],
             persistence["rdb_bgsave_in_progress"],
         ]
@@ -144,10 +119,3 @@ class RedisData:
 def fill_name(number: int) -> str:
     """Return the name of one of the many."""
     return f"helloworld-{number:06d}"
-
-
-def _wait(is_done: Callable[[], bool]) -> None:
-    """Wait for a condition, and go on without it after a while: it is only about noise."""
-    end = time.monotonic() + _SETTLE_SECONDS
-    while not is_done() and time.monotonic() < end:
-        time.sleep(0.1)
