@@ -8,9 +8,9 @@ import time
 
 import pytest
 
+from dev import servers
 from funcsvc.model.errors import StoreUnavailable
 from funcsvc.web.logs import stream as log_stream
-from tests import servers
 from tests.api.calling import FAILED, HELLO, NO_CALL, CalledFunc, make_func
 from tests.api.conftest import make_client
 from tests.fake_calls import FakeCallStore

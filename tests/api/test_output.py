@@ -7,11 +7,11 @@ import time
 
 import pytest
 
+from dev import servers
 from funcsvc import process as stopping
 from funcsvc.model import Outcome
 from funcsvc.model.errors import StoreUnavailable
 from funcsvc.web.calls import waits
-from tests import servers
 from tests.api.calling import (
     FAILED,
     HELLO,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from tests import servers
+from dev import servers
 from tests.e2e.plant import Plant
 
 Mend = Callable[[], None]
@@ -58,7 +58,7 @@ class Faults:
         if worker is None:
             return "nothing"
         worker.kill()
-        seconds = self._break(worker, 0, 3, worker.start_working)
+        seconds = self._break(worker, 0, 3, worker.start)
         return f"worker {number} killed, back in {seconds:.1f} s"
 
     def pause_worker(self) -> str:

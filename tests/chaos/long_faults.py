@@ -6,7 +6,7 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tests import servers
+from dev import servers
 from tests.e2e.plant import plant
 
 
@@ -67,7 +67,7 @@ def test_calls_of_an_engine_that_is_gone_for_good_fail_and_say_so() -> None:
         answer = made.functions.output("slow", call_id)
         assert answer.status == 500
         assert "engine that ran the function is gone" in answer.json["message"]
-        made.workers[0].start_working()  # which finds the container that is nobody's any more
+        made.workers[0].start()  # which finds the container that is nobody's any more
         made.check_nothing_is_left()
 
 

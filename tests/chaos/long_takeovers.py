@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests import servers
+from dev import servers
 from tests.e2e.plant import plant
 
 MIB = 1024 * 1024
@@ -18,7 +18,7 @@ def test_quiet_call_that_was_taken_over_goes_on() -> None:
         call_id = made.call("quiet")
         made.wait_until_ran(call_id)
         made.workers[0].kill()
-        made.workers[0].start_working()
+        made.workers[0].start()
         answer = made.functions.output("quiet", call_id)
         assert (answer.status, answer.body) == (200, b"done\n")
 
@@ -30,7 +30,7 @@ def test_timeout_is_kept_for_a_call_that_was_taken_over() -> None:
         made.wait_until_ran(call_id)
         start = time.monotonic()
         made.workers[0].kill()
-        made.workers[0].start_working()
+        made.workers[0].start()
         assert made.functions.output("late", call_id).status == 504
         assert time.monotonic() - start < 6 + 2
 
@@ -60,7 +60,7 @@ def test_call_whose_first_output_the_engine_has_dropped_is_told_as_far_as_it_goe
         made.wait_until_ran(call_id)
         time.sleep(3)
         made.workers[0].kill()
-        made.workers[0].start_working()
+        made.workers[0].start()
         answer = made.functions.output("loud", call_id)
         assert answer.status == 500
         expected = "exit code 7" if tail == "exit 7" else "more than the engine keeps"

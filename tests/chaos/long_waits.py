@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests import servers
+from dev import servers
 from tests.e2e.functions import containers, wait_until_no_container
 from tests.e2e.plant import plant
 from tests.e2e.test_waiting import wait_for_waiting
@@ -25,7 +25,7 @@ def test_what_a_killed_worker_left_waiting_is_removed_by_the_next() -> None:
         made.functions.sync("free")
         left = wait_for_waiting(made.engines[0], "free")
         made.workers[0].kill()
-        made.workers[0].start_working()
+        made.workers[0].start()
         servers.wait_until(
             lambda: not {*left} & {it["Id"] for it in containers(made.engines[0])}, "it is gone", 20
         )

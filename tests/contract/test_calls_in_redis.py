@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from dev import servers
 from funcsvc.model import Outcome
 from funcsvc.model.errors import (
     CallNotFound,
@@ -16,7 +17,6 @@ from funcsvc.model.errors import (
     StoreUnavailable,
     TooManyPending,
 )
-from tests import servers
 from tests.contract.calls import (
     BOUND_OF_KEPT,
     EVERY_BYTE,

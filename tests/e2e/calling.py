@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from uuid import uuid4
 
+from dev import servers
 from funcsvc.config import Settings, load_settings
 from funcsvc.model import Outcome, ReservedCall
 from funcsvc.model.errors import StoreUnavailable
 from funcsvc.schemas import FuncSchema, func_text
 from funcsvc.store import BlockingClient, CallQueue, CallStore, FuncStore, RedisClient, RedisKeys
-from tests import servers
 
 HELLO = Outcome(output=b"HelloWorld\n", short_stdout=b"HelloWorld\n")
 MAX_THREADS = 64

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests import servers
-from tests.e2e import calling, images
+from dev import images, servers
+from tests.e2e import calling
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests import servers
-from tests.e2e import images
+from dev import images, servers
 
 IMAGE = "shell:latest"
 CHANGES = ('CMD ["sh"]', "ENV PATH=/bin")

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests import servers
-from tests.e2e import images
+from dev import images, servers
 from tests.e2e.functions import CHANGES, IMAGE, Functions, containers
 
 HOLDER = "holder"

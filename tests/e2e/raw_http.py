@@ -10,7 +10,7 @@ import struct
 import time
 from types import TracebackType
 
-from tests.servers import LOOPBACK, Answer
+from dev.servers import LOOPBACK, Answer
 
 DEADLINE_SECONDS = 40
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests import servers
+from dev import servers
 from tests.e2e.raw_http import RawClient
 
 KEY, SECRET = "HYPEREXAMPLEKEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from dev import servers
 from funcsvc.store import RedisKeys
-from tests import servers
 from tests.e2e import calling
 from tests.e2e.raw_http import RawClient
 

@@ -12,8 +12,8 @@ from threading import Barrier
 import pytest
 import redis
 
+from dev import servers
 from funcsvc.store import RedisKeys
-from tests import servers
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")

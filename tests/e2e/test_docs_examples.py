@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests import servers
-from tests.e2e import images
+from dev import images, servers
 from tests.e2e.test_readme import ADDRESS, FENCE, normal
 
 PAGE = servers.ROOT / "docs/api.md"

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests import servers
+from dev import servers
 
 FLAGS = (
     "--headless",
@@ -29,7 +29,7 @@ FLAGS = (
     "--window-size=1200,1600",
     "--virtual-time-budget=20000",  # of the page's own clock: it ends when nothing is left to do
 )
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")  # scripts/setup installs the first
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")  # dev/setup installs the first
 SCREENSHOT = servers.ROOT / "var/test/docs.png"
 
 

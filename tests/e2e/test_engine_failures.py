@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests import servers
-from tests.e2e import images
+from dev import images, servers
 
 IMAGE = "tool:v1"
 TIMEOUT_SECONDS = 0.5

@@ -7,7 +7,7 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tests import servers
+from dev import servers
 from tests.e2e.plant import plant
 
 
@@ -35,7 +35,7 @@ def test_worker_killed_before_the_container_started_leaves_the_call_to_the_next(
         made.wait_for_status(call_id, "Running")
         made.workers[0].kill()
         made.engines[0].resume()
-        made.workers[0].start_working()
+        made.workers[0].start()
         assert made.check_ledger() == {"finished": 1, "failed": 0}
         assert made.runs() == {call_id: 1}
 
@@ -46,7 +46,7 @@ def test_worker_killed_while_the_function_runs_leaves_it_to_the_next() -> None:
         call_id = made.call("slow", b"\xff\x00payload\n")
         made.wait_until_ran(call_id)
         made.workers[0].kill()
-        made.workers[0].start_working()
+        made.workers[0].start()
         answer = made.functions.output("slow", call_id)
         assert (answer.status, answer.body) == (200, b"\xff\x00payload\ndone\n")
         assert made.runs() == {call_id: 1}
@@ -62,7 +62,7 @@ def test_worker_killed_between_end_and_recording_leaves_the_result_to_the_next()
         time.sleep(2)  # the function ends, and its end can't be recorded
         made.workers[0].kill()
         made.redis.resume()
-        made.workers[0].start_working()
+        made.workers[0].start()
         assert made.check_ledger() == {"finished": 1, "failed": 0}
         assert made.runs() == {call_id: 1}
 
@@ -77,7 +77,7 @@ def test_result_is_there_however_late_it_is_taken_over() -> None:
             made.wait_until_ran(call_id)
         made.workers[0].kill()
         time.sleep(4)
-        made.workers[0].start_working()
+        made.workers[0].start()
         answer = made.functions.output("brief", brief)
         assert (answer.status, answer.body) == (200, b"done\n")
         assert made.functions.output("endless", endless).status == 504
@@ -113,6 +113,6 @@ def test_worker_that_is_told_to_stop_finishes_and_leaves_the_rest_to_the_next() 
         assert made.functions.counts("long")["Running"] == 1
         pending = made.call("short")
         made.wait_for_status(pending, "Pending")
-        made.workers[0].start_working()
+        made.workers[0].start()
         assert made.check_ledger() == {"finished": 3, "failed": 0}
         assert set(made.runs().values()) == {1}

@@ -11,8 +11,8 @@ import docker
 import pytest
 import redis
 
+from dev import servers
 from funcsvc.store import RedisKeys
-from tests import servers
 from tests.e2e.raw_http import RawClient
 
 BODY_SECONDS = 1

@@ -13,8 +13,7 @@ from threading import Event
 
 import pytest
 
-from tests import servers
-from tests.e2e import images
+from dev import images, servers
 
 AT_ONCE_SECONDS = 12
 """How long a stop may take on a busy machine; what hinders it lasts for 30 seconds and more."""

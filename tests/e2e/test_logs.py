@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests import servers
+from dev import servers
 from tests.e2e.raw_http import RawClient
 
 UUID = "e62c014e-386c-42ea-8d07-41d44e98cc3d"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from dev import servers
 from funcsvc.store import RedisKeys
-from tests import servers
 
 KEYS = RedisKeys("funcsvc:")
 CLIENTS = 100

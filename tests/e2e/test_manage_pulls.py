@@ -10,8 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import servers
-from tests.e2e import images
+from dev import images, servers
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dev import servers
+from dev.servers import NginxServer, nginx_server
 from funcsvc.model import MAX_OUTPUT_BYTES, MAX_PAYLOAD_BYTES, Outcome
-from tests import servers
 from tests.e2e import calling
 from tests.e2e.raw_http import RawClient
 from tests.e2e.test_call_logs import LIFE, Follower, run_call
-from tests.servers.nginx import NginxServer, nginx_server
 
 GONE_SECONDS = 6
 KEYS = ["time", "request_id", "client", "method", "path", "status", "bytes", "seconds"]

@@ -7,8 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests import servers
-from tests.e2e import images
+from dev import images, servers
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests import servers
-from tests.e2e import images
+from dev import images, servers
 from tests.e2e.functions import functions
 
 README = servers.ROOT / "README.md"

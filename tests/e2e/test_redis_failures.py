@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
+from dev import servers
 from funcsvc.store import RedisKeys
-from tests import servers
 
 KEYS = RedisKeys("funcsvc:")
 TIMEOUT_SECONDS = 0.5

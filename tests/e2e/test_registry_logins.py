@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import servers
-from tests.e2e import images
+from dev import images, servers
 
 AUTH = {"username": "user", "password": "secret"}
 HELPER = """#!/bin/sh

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import servers
-from tests.e2e import calling, images
+from dev import images, servers
+from tests.e2e import calling
 
 MAX_EXAMPLES = 30  # of each operation; about half a minute in all
 DEADLINE_SECONDS = 300

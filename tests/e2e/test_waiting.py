@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import servers
-from tests.e2e import images
+from dev import images, servers
 from tests.e2e.functions import CHANGES, Functions, containers, functions, running
 
 FIXED_PORT = servers.free_port()

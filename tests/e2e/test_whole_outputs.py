@@ -25,7 +25,7 @@ def test_output_of_long_lines_is_the_same_after_a_takeover() -> None:
         call_id = made.call("lines")
         made.wait_until_ran(call_id)
         made.workers[0].kill()
-        made.workers[0].start_working()
+        made.workers[0].start()
         answer = made.functions.output("lines", call_id)
         sizes = (16383, 16384, 16385, 32768, 100000, 5)
         assert answer.status == 200

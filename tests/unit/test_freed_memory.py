@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests import servers
+from dev import servers
 
 PROGRAM = """
 import resource

@@ -6,14 +6,13 @@ import sys
 import urllib.error
 import urllib.request
 
-import busybox_image
-from children import ChildFailed
-from services import services
+from dev import images, servers
+from dev.services import ChildFailed, connect, services
 
 # The web process ends first: the worker may then still finish what was accepted.
 PROGRAMS = {
-    "worker": [".venv/bin/funcsvc", "worker"],
-    "web": [".venv/bin/gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"],
+    "worker": servers.WORKER_COMMAND,
+    "web": servers.WEB_COMMAND,
 }
 BODY = '{"Name": "helloworld", "Config": {"Cmd": ["echo", "HelloWorld"], "Image": "busybox"}}'
 ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -63,7 +62,8 @@ def main() -> None:
     check_free(host, port)
     url = address_of(host, port)
     with services("run", PROGRAMS) as children:
-        busybox_image.offer(children.environment)
+        with connect(children.environment) as engine:
+            images.offer_busybox(engine)
         for name in PROGRAMS:
             children.start_one(name)
         try:

@@ -2,17 +2,12 @@
 
 import sys
 
-import engine
-from services import run_job, services
+from dev.services import run_job, services
 
 
 def main() -> None:
     with services("bench") as children:
-        if children.has(engine.ENGINE):
-            engine.empty(children.environment)
-        sys.exit(
-            run_job([sys.executable, "-m", "bench", *sys.argv[1:]], dict(children.environment))
-        )
+        sys.exit(run_job([sys.executable, "-m", "bench", *sys.argv[1:]], children.environment))
 
 
 if __name__ == "__main__":

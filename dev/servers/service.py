@@ -9,12 +9,16 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.servers.process import LOOPBACK, Server, folder, free_port
+from dev.machine.processes import children_of
+from dev.servers.process import LOOPBACK, Server, free_port, running
+
+WEB_COMMAND = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,7 @@ class Service(Server):
 
     def __init__(self, place: Path, port: int, environment: Mapping[str, str]) -> None:
         self.port = port
-        command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
-        super().__init__(place, command, environment)
+        super().__init__(place, WEB_COMMAND, environment)
 
     @property
     def url(self) -> str:
@@ -71,8 +74,10 @@ class Service(Server):
 
     def worker_pids(self) -> list[int]:
         """Return the pids of the worker processes."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return [int(pid) for pid in children]
+        return children_of(self.pid)
+
+    def answers(self) -> bool:
+        return self.is_healthy()
 
     def is_healthy(self) -> bool:
         """Tell whether the service lives."""
@@ -108,16 +113,11 @@ def exchange_over_unix_socket(path: Path, method: str, target: str) -> Answer:
         return exchange(connection, method, target)
 
 
-@contextlib.contextmanager
-def service(environment: Mapping[str, str] | None = None, **settings: Any) -> Iterator[Service]:
+def service(
+    environment: Mapping[str, str] | None = None, **settings: Any
+) -> AbstractContextManager[Service]:
     """Run the service: `redis_url="…"` is FUNCSVC_REDIS_URL. Nothing else of ours reaches it."""
-    with folder() as place:
-        server = make_service(place, environment, **settings)
-        try:
-            server.start(server.is_healthy)
-            yield server
-        finally:
-            server.end()
+    return running(lambda place: make_service(place, environment, **settings))
 
 
 def make_service(
@@ -126,9 +126,14 @@ def make_service(
     """Return a service that isn't started, with a home and temporary files in a folder."""
     port = free_port()
     chosen = {"bind": f"{LOOPBACK}:{port}", "workers": 1, "threads": 8, **settings}
-    given = {f"FUNCSVC_{name.upper()}": str(value) for name, value in chosen.items()}
-    if "docker_host" in chosen:
+    return Service(place, port, {**environment_of(place, chosen), **(environment or {})})
+
+
+def environment_of(place: Path, settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment of a process of the service; nothing else of ours reaches it."""
+    given = {f"FUNCSVC_{name.upper()}": str(value) for name, value in settings.items()}
+    if "docker_host" in settings:
         given["DOCKER_HOST"] = given.pop("FUNCSVC_DOCKER_HOST")
     passed = {key: text for key, text in os.environ.items() if key.startswith("COVERAGE_")}
     home = {"HOME": str(place), "TMPDIR": str(place), "LANG": "C.UTF-8"}
-    return Service(place, port, {**passed, **home, **given, **(environment or {})})
+    return {**passed, **home, **given}

@@ -1,4 +1,4 @@
-"""Images that tests make themselves, for there may be no way to any public registry."""
+"""Images made on the spot, for there may be no way to any public registry."""
 
 from __future__ import annotations
 
@@ -8,55 +8,76 @@ import shutil
 import subprocess
 import tarfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import docker
 
+from dev.machine.as_root import SEARCH_PATH
+
 API_VERSION = "1.41"
+SHELL_CHANGES = ('CMD ["sh"]', "ENV PATH=/bin")
+PASSWD = b"root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n"
+
+Member = tuple[tarfile.TarInfo, bytes]
 
 
 def tar(**files: bytes) -> bytes:
     """Return a tar of executable files below /bin."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, content in files.items():
-            member = tarfile.TarInfo(f"bin/{name}")
-            member.size, member.mode = len(content), 0o755
-            archive.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
+    return _tar_of(_file(f"bin/{name}", content, 0o755) for name, content in files.items())
 
 
 def busybox_tar() -> bytes:
     """Return a root file system of the static busybox alone."""
-    path = shutil.which("busybox")
-    assert path, "busybox-static is not installed"
-    return tar(busybox=Path(path).read_bytes())
+    return tar(busybox=_busybox().read_bytes())
 
 
 def shell_tar() -> bytes:
-    """Return a root file system with the static busybox and a link for each of its programs."""
-    path = shutil.which("busybox")
+    """Return a root file system with the static busybox, a link for each of its programs, /tmp."""
+    busybox = _busybox()
+    listed = subprocess.run([busybox, "--list"], check=True, capture_output=True, text=True)
+    return _tar_of(
+        [
+            _folder("bin", 0o755),
+            _folder("etc", 0o755),
+            _folder("tmp", 0o1777),
+            _file("bin/busybox", busybox.read_bytes(), 0o755),
+            _file("etc/passwd", PASSWD, 0o644),
+            *(_link(f"bin/{name}") for name in sorted({*listed.stdout.split()} - {"busybox"})),
+        ]
+    )
+
+
+def _busybox() -> Path:
+    path = shutil.which("busybox", path=SEARCH_PATH)
     assert path, "busybox-static is not installed"
-    listed = subprocess.run([path, "--list"], check=True, capture_output=True, text=True)
+    return Path(path)
+
+
+def _tar_of(members: Iterable[Member]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        _add(archive, "bin/busybox", Path(path).read_bytes(), 0o755)
-        _add(archive, "etc/passwd", b"root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n", 0o644)
-        for name in sorted({*listed.stdout.split()} - {"busybox"}):
-            link = tarfile.TarInfo(f"bin/{name}")
-            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
-            archive.addfile(link)
-        folder = tarfile.TarInfo("tmp")
-        folder.type, folder.mode = tarfile.DIRTYPE, 0o1777
-        archive.addfile(folder)
+        for member, content in members:
+            archive.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
 
 
-def _add(archive: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
+def _file(name: str, content: bytes, mode: int) -> Member:
     member = tarfile.TarInfo(name)
     member.size, member.mode = len(content), mode
-    archive.addfile(member, io.BytesIO(content))
+    return member, content
+
+
+def _folder(name: str, mode: int) -> Member:
+    member = tarfile.TarInfo(name)
+    member.type, member.mode = tarfile.DIRTYPE, mode
+    return member, b""
+
+
+def _link(name: str) -> Member:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = tarfile.SYMTYPE, "busybox"
+    return member, b""
 
 
 @contextlib.contextmanager
@@ -75,11 +96,19 @@ def import_image(
     changes: Sequence[str] = ('CMD ["true"]',),
 ) -> None:
     """Make an image of this name, such as `tool:v1`, from a tar."""
-    repository, _, tag = name.rpartition(":")
     with client(docker_host) as api:
-        api.import_image_from_data(
-            content or tar(true=b""), repository=repository, tag=tag, changes=list(changes)
-        )
+        _import(api, name, content or tar(true=b""), changes)
+
+
+def offer_busybox(api: docker.APIClient) -> None:
+    """Make the image of the README's first example, unless one of that name is there."""
+    if not api.images("busybox"):
+        _import(api, "busybox:latest", shell_tar(), SHELL_CHANGES)
+
+
+def _import(api: docker.APIClient, name: str, content: bytes, changes: Sequence[str]) -> None:
+    repository, _, tag = name.rpartition(":")
+    api.import_image_from_data(content, repository=repository, tag=tag, changes=list(changes))
 
 
 def remove_image(docker_host: str, name: str) -> None:

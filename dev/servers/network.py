@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.servers.process import LOOPBACK
+from dev.servers.process import LOOPBACK
 
 POLL_SECONDS = 0.05
 

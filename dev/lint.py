@@ -4,7 +4,7 @@ import shlex
 import subprocess
 import sys
 
-import places
+from dev.machine import places
 
 CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",))
 

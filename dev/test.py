@@ -3,9 +3,8 @@
 import os
 import sys
 
-import engine
-import lint
-from services import run_job, services
+from dev import lint
+from dev.services import run_job, services
 
 COVERAGE = [".venv/bin/coverage"]
 
@@ -28,8 +27,6 @@ def main() -> None:
     failed = lint.find_failures()
     with services("test") as children:
         environment = {**children.environment, "FUNCSVC_REQUIRE_SERVICES": "1"}
-        if children.has(engine.ENGINE):
-            engine.empty(environment)
         print("== pytest", flush=True)
         run_job([*COVERAGE, "erase"], environment)
         if run_job([*COVERAGE, *PYTEST, *sys.argv[1:]], environment) != 0:

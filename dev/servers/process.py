@@ -8,47 +8,44 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-ROOT = Path(__file__).resolve().parents[2]
+from dev.machine.as_root import SEARCH_PATH
+from dev.machine.places import ROOT, remove
+from dev.machine.processes import await_end, with_parent
+from dev.machine.waiting import wait_until
+
 LOOPBACK = "127.0.0.1"
-SEARCH_PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 START_SECONDS = 30
 STOP_SECONDS = 20
 TAIL_LINES = 40
-WITH_PARENT = ["setpriv", "--pdeathsig", "KILL"]
-"""Ends a server with its tests, even when these are killed."""
 
 _running: list[Server] = []
 _ended: deque[tuple[str, str]] = deque(maxlen=8)
 
 
-def wait_until(condition: Callable[[], Any], what: str, seconds: float = START_SECONDS) -> Any:
-    """Return the first true answer of `condition`; fail with `what` when the time is over."""
-    end = time.monotonic() + seconds
-    while not (answer := condition()):
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds:g} seconds: {what}")
-        time.sleep(0.02)
-    return answer
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
+def free_port(preferred: int = 0) -> int:
+    """Return the preferred port of loopback if nobody listens on it, otherwise another."""
     with socket.socket() as candidate:
-        candidate.bind((LOOPBACK, 0))
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            candidate.bind((LOOPBACK, preferred))
+        except OSError:
+            candidate.bind((LOOPBACK, 0))
         return int(candidate.getsockname()[1])
 
 
 @contextlib.contextmanager
 def folder() -> Iterator[Path]:
     """Give an empty folder with a path short enough for unix sockets."""
-    with tempfile.TemporaryDirectory(prefix="fs", dir="/tmp") as path:
-        yield Path(path)
+    place = Path(tempfile.mkdtemp(prefix="fs", dir="/tmp"))
+    try:
+        yield place
+    finally:
+        remove(place)
 
 
 def forget_ended() -> None:
@@ -86,11 +83,21 @@ class Server:
         """Whether it was started and not ended since."""
         return self.process is not None and self.process.poll() is None
 
-    def start(self, is_ready: Callable[[], Any], seconds: float = START_SECONDS) -> None:
-        """Start the process and wait until it is ready; fail when it ends instead."""
+    def answers(self) -> bool:
+        """Tell whether the server can be used."""
+        raise NotImplementedError
+
+    def start(
+        self, is_ready: Callable[[], Any] | None = None, seconds: float = START_SECONDS
+    ) -> None:
+        """Start the process and wait until it is ready; fail when it ends instead.
+
+        It is ready when it answers, unless it is told otherwise.
+        """
+        is_ready = is_ready or self.answers
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [*WITH_PARENT, *self.command],
+                with_parent("KILL", *self.command),
                 cwd=ROOT,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -104,12 +111,12 @@ class Server:
 
     def pause(self) -> None:
         """Stop every thread of the process, as a machine that hangs would."""
-        os.kill(self.pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
         wait_until(lambda: _thread_states(self.pid) == {"T"}, f"{self} stands still")
 
     def resume(self) -> None:
         """Let a paused process go on."""
-        os.kill(self.pid, signal.SIGCONT)
+        self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End the process with no chance to tidy up."""
@@ -132,14 +139,28 @@ class Server:
             return
         _running.remove(self)
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.send_signal(number)
-        try:
-            self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(STOP_SECONDS)
+            self._signal(signal.SIGCONT)
+            self._signal(number)
+        await_end(self.process, STOP_SECONDS)
         _ended.append((str(self), self.tail()))
+
+    def _signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+
+AnyServer = TypeVar("AnyServer", bound=Server)
+
+
+@contextlib.contextmanager
+def running(make: Callable[[Path], AnyServer]) -> Iterator[AnyServer]:
+    """Run a server that is made with an empty folder."""
+    with folder() as place:
+        server = make(place)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.end()
 
 
 def _thread_states(pid: int) -> set[str]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from tests.servers.process import LOOPBACK, ROOT, folder, free_port
-from tests.servers.service import Service
+from dev.machine.places import ROOT
+from dev.servers.process import LOOPBACK, free_port, running
+from dev.servers.service import Service
 
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
@@ -42,19 +42,11 @@ class NginxServer(Service):
         """Return a file that it writes."""
         return (self.place / name).read_text()
 
-    def listens(self) -> bool:
-        """Tell whether it accepts connections."""
+    def answers(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex((LOOPBACK, self.port)) == 0
 
 
-@contextlib.contextmanager
-def nginx_server(behind: int) -> Iterator[NginxServer]:
+def nginx_server(behind: int) -> AbstractContextManager[NginxServer]:
     """Run nginx in front of a port of loopback."""
-    with folder() as place:
-        server = NginxServer(place, behind)
-        try:
-            server.start(server.listens)
-            yield server
-        finally:
-            server.end()
+    return running(lambda place: NginxServer(place, behind))

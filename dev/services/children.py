@@ -4,23 +4,24 @@ What dies is started again, and all of them end with the command, even when it i
 """
 
 import configparser
+import contextlib
 import getpass
 import http.client
 import os
 import shlex
-import signal
 import subprocess
 import time
 import xmlrpc.client
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-import places
-from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]  # has no types
+from supervisor.xmlrpc import SupervisorTransport
 
-# The kernel ends a child whose parent dies: SIGKILL leaves the parent no time to do it.
-WITH_PARENT = ["setpriv", "--pdeathsig", "TERM"]
+from dev.machine import places
+from dev.machine.processes import await_end, with_parent
+from dev.machine.waiting import NotInTime, wait_until
+
 START_SECONDS = 60
 STOP_SECONDS = 30
 # What ends sooner counts as a failed start: dockerd needs seconds to find that it can't work.
@@ -35,7 +36,8 @@ class ChildFailed(Exception):
 class Children:
     """Describe the programs with `add`, then `start` them."""
 
-    def __init__(self, purpose: str, held: TextIO, environment: Mapping[str, str]) -> None:
+    def __init__(self, purpose: str, held: TextIO, environment: dict[str, str]) -> None:
+        self.purpose = purpose
         self.log_folder = places.data_folder(purpose) / "log"
         self.runtime_folder = places.runtime_folder(purpose)
         self.held = held
@@ -55,7 +57,7 @@ class Children:
         if to_terminal:
             log = {"stdout_logfile": "/dev/fd/1", "stdout_logfile_maxbytes": "0"}
         self.sections[f"program:{name}"] = {
-            "command": _escaped(shlex.join([*WITH_PARENT, *command])),
+            "command": _escaped(shlex.join(with_parent("TERM", *command))),
             "autostart": str(autostart).lower(),
             "autorestart": "true",
             "startsecs": str(SETTLE_SECONDS),
@@ -66,10 +68,6 @@ class Children:
             "stopwaitsecs": str(STOP_SECONDS),
             **{key: _escaped(value) for key, value in log.items()},
         }
-
-    def has(self, name: str) -> bool:
-        """Whether the program is one of these children, and not somebody else's."""
-        return f"program:{name}" in self.sections
 
     def start(self) -> None:
         """Start supervisord, and with it each program that starts by itself."""
@@ -82,7 +80,7 @@ class Children:
         # A process group of its own: Ctrl-C is for the command, which ends its children last. The
         # output goes through a pipe: supervisord can't open a standard output that is a socket.
         self.supervisord = subprocess.Popen(
-            [*WITH_PARENT, ".venv/bin/supervisord", "--configuration", str(path)],
+            with_parent("TERM", ".venv/bin/supervisord", "--configuration", str(path)),
             cwd=places.ROOT,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -143,7 +141,8 @@ class Children:
 
         Raises ChildFailed with the tail of its log when it doesn't.
         """
-        places.wait_until(lambda: self.has_failed(name) or answers(), START_SECONDS)
+        with contextlib.suppress(NotInTime):
+            wait_until(lambda: self.has_failed(name) or answers(), name, START_SECONDS)
         if not answers():
             raise ChildFailed(self._tail(name))
 
@@ -161,21 +160,8 @@ class Children:
         """End every program, the last one first, and then supervisord."""
         for process in (self.supervisord, self.terminal):
             if process is not None:
-                end(process, signal.SIGTERM)
-
-
-def end(
-    process: subprocess.Popen[bytes],
-    number: signal.Signals,
-    deadline_seconds: float = 3 * STOP_SECONDS,
-) -> None:
-    """Send a signal and wait; past the deadline, kill."""
-    process.send_signal(number)
-    try:
-        process.wait(deadline_seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+                process.terminate()
+                await_end(process, 3 * STOP_SECONDS)
 
 
 def _escaped(value: str) -> str:

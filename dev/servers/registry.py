@@ -1,15 +1,15 @@
-"""An image registry of a test's own."""
+"""An image registry, on loopback."""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
 import json
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from tests.servers.process import LOOPBACK, Server, folder, free_port
+from dev.servers.process import LOOPBACK, Server, free_port, running
 
 HTPASSWD = "user:$2b$04$sMN97jQvaXTSekLc8r8QV.G3OrfI3rRZate4q3wHDHFkg5c1j7gt6\n"
 """The user "user" with the password "secret"."""
@@ -17,16 +17,9 @@ HTPASSWD = "user:$2b$04$sMN97jQvaXTSekLc8r8QV.G3OrfI3rRZate4q3wHDHFkg5c1j7gt6\n"
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 
-@contextlib.contextmanager
-def registry_server(*, login: bool = False) -> Iterator[RegistryServer]:
+def registry_server(*, login: bool = False) -> AbstractContextManager[RegistryServer]:
     """Run an image registry, empty; with `login` it wants the user "user", password "secret"."""
-    with folder() as place:
-        server = RegistryServer(place, login=login)
-        try:
-            server.start(server.answers)
-            yield server
-        finally:
-            server.end()
+    return running(lambda place: RegistryServer(place, login=login))
 
 
 class RegistryServer(Server):
@@ -47,7 +40,6 @@ class RegistryServer(Server):
         super().__init__(place, ["docker-registry", "serve", f"{place}/config.yml"])
 
     def answers(self) -> bool:
-        """Tell whether the registry answers, be it with a wish for a login."""
         try:
             return self._ask("GET", "/v2/").status in (200, 401)
         except (OSError, http.client.HTTPException):

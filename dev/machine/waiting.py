@@ -1,0 +1,25 @@
+"""Waiting for conditions."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+POLL_SECONDS = 0.02
+Answer = TypeVar("Answer")
+
+
+class NotInTime(AssertionError):
+    """Raised when a condition has not come true in time, which is how a test fails."""
+
+
+def wait_until(condition: Callable[[], Answer], what: str, seconds: float = 30) -> Answer:
+    """Return the first true answer of `condition`.
+
+    Raises NotInTime with `what` when there is none within the seconds.
+    """
+    end = time.monotonic() + seconds
+    while not (answer := condition()):
+        if time.monotonic() > end:
+            raise NotInTime(f"not within {seconds:g} seconds: {what}")
+        time.sleep(POLL_SECONDS)
+    return answer

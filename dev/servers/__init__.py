@@ -1,0 +1,69 @@
+"""Real servers, each with a folder of its own and a free port of loopback.
+
+For a test each is a context manager. At the end a server is ended by its own pid, and its folder is
+removed. What they print is kept, and `log_tails` shows it when a test has failed. The commands take
+from them the command line, and whether a server answers.
+"""
+
+from dev.machine.as_root import SEARCH_PATH
+from dev.machine.places import ROOT
+from dev.machine.waiting import wait_until
+from dev.servers.engine import EngineServer, engine_server, make_engine
+from dev.servers.network import Proxy, proxy, silent_listener
+from dev.servers.nginx import NginxServer, nginx_server
+from dev.servers.process import (
+    LOOPBACK,
+    Server,
+    folder,
+    forget_ended,
+    free_port,
+    log_tails,
+)
+from dev.servers.redis import RedisServer, redis_answers, redis_server
+from dev.servers.registry import RegistryServer, registry_server
+from dev.servers.service import (
+    WEB_COMMAND,
+    Answer,
+    Service,
+    exchange,
+    exchange_over_unix_socket,
+    make_service,
+    service,
+)
+from dev.servers.worker import WORKER_COMMAND, WorkerServer, make_worker, worker
+
+__all__ = [
+    "LOOPBACK",
+    "ROOT",
+    "SEARCH_PATH",
+    "WEB_COMMAND",
+    "WORKER_COMMAND",
+    "Answer",
+    "EngineServer",
+    "NginxServer",
+    "Proxy",
+    "RedisServer",
+    "RegistryServer",
+    "Server",
+    "Service",
+    "WorkerServer",
+    "engine_server",
+    "exchange",
+    "exchange_over_unix_socket",
+    "folder",
+    "forget_ended",
+    "free_port",
+    "log_tails",
+    "make_engine",
+    "make_service",
+    "make_worker",
+    "nginx_server",
+    "proxy",
+    "redis_answers",
+    "redis_server",
+    "registry_server",
+    "service",
+    "silent_listener",
+    "wait_until",
+    "worker",
+]
