@@ -14,8 +14,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from contextlib import ExitStack, closing, contextmanager
 
 from bench import BenchFailed, report
 from bench.docker_peers import DockerCommand
@@ -24,7 +23,8 @@ from bench.parts import CALLS, MANAGEMENT
 from bench.redis_data import RedisData
 from bench.report import Section
 from bench.servers import serve
-from bench.stage import QUICK, Plan, Stage
+from bench.stage import Stage
+from dev.machine.waiting import NotInTime
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -36,14 +36,13 @@ def main() -> None:
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     if shutil.which("wrk") is None:
         raise BenchFailed("wrk isn't installed: `make bench` installs it.")
-    plan = QUICK if arguments.quick else replace(Plan(), rounds=arguments.rounds)
     with ExitStack() as stack, _undisturbed_end():
-        stage = _set_up(stack, plan)
-        versions = _versions(stage)
-        print(f"{report.processor()}, {versions}\n{report.load_line()}", flush=True)
+        stage = _set_up(stack, arguments)
+        machine = _versions(stage)
+        print(f"{report.processor()}, {machine}\n{report.load_line()}", flush=True)
         sections = [_measure(stage, name, part) for name, part in _parts(arguments)]
         if arguments.write:
-            report.write_page(sections, versions, shlex.join(sys.argv[1:]))
+            report.write_page(sections, machine, shlex.join(sys.argv[1:]))
 
 
 def _arguments() -> argparse.Namespace:
@@ -61,32 +60,31 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def _parts(arguments: argparse.Namespace) -> list[tuple[str, Callable[[Stage], Section]]]:
-    management = MANAGEMENT.items() if arguments.only != "calls" else ()
-    calls = CALLS.items() if arguments.only != "management" else ()
-    return [*management, *((name, part) for name, part in calls if name in arguments.parts)]
+def _parts(arguments: argparse.Namespace) -> Iterator[tuple[str, Callable[[Stage], Section]]]:
+    if arguments.only != "calls":
+        yield from MANAGEMENT.items()
+    if arguments.only != "management":
+        yield from ((name, part) for name, part in CALLS.items() if name in arguments.parts)
 
 
-def _set_up(stack: ExitStack, plan: Plan) -> Stage:
+def _set_up(stack: ExitStack, arguments: argparse.Namespace) -> Stage:
     """Start everything; the stack takes it away again, however it ends."""
     environment = _environment()
     prefix = environment["FUNCSVC_REDIS_PREFIX"]
-    data = RedisData(environment["FUNCSVC_REDIS_URL"], prefix)
-    stack.callback(data.close)
-    engine = Engine(environment["DOCKER_HOST"], prefix.rstrip(":"))
-    stack.callback(engine.close)
-    data.version()
+    data = stack.enter_context(closing(RedisData(environment["FUNCSVC_REDIS_URL"], prefix)))
+    data.version()  # it answers
+    engine = stack.enter_context(closing(Engine(environment["DOCKER_HOST"], prefix.rstrip(":"))))
     stack.callback(data.clear)
-    image = stack.enter_context(engine.image())
+    stack.enter_context(engine.image())
     return Stage(
-        plan=plan,
+        rounds=1 if arguments.quick else arguments.rounds,
+        is_quick=arguments.quick,
         environment=environment,
-        image=image,
         service=stack.enter_context(serve("wsgi:app", environment)),
         bare=stack.enter_context(serve("bench.bare:app", environment)),
         data=data,
         engine=engine,
-        docker=DockerCommand(engine, image),
+        docker=DockerCommand(engine),
     )
 
 
@@ -127,5 +125,5 @@ def _undisturbed_end() -> Iterator[None]:
 if __name__ == "__main__":
     try:
         main()
-    except BenchFailed as failure:
+    except (BenchFailed, NotInTime) as failure:
         sys.exit(f"The benchmark failed: {failure}")

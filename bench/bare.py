@@ -34,3 +34,9 @@ def call(name: str, uuid: str) -> Response:
     """Read the body, and return what a call is answered with."""
     request.get_data()
     return jsonify({"CallId": str(uuid4())})
+
+
+@app.get("/healthz")
+def is_healthy() -> Response:
+    """Say that it serves."""
+    return jsonify("ok")

@@ -1,31 +1,222 @@
-"""What is measured against what: each contender, how it is started, how one run of it is made."""
+"""What is measured against what: each contender, how it is started, how one run of it is made.
+
+`CONTENDERS` is the table; `report.GOALS` says how each must fare against which other.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
+from secrets import token_hex
 from typing import Any
 
-from bench import runs
-from bench.stage import FILL, PAGE, PENDING, Stage
+from bench import BenchFailed, docker_peers
+from bench.docker_peers import DockerCommand
+from bench.engine import CREATED, IMAGE, RUNNING, Engine
+from bench.insides import container_of
+from bench.load import CONNECTIONS, PAYLOAD, CallClient, Run, call_at_once, for_seconds, run_wrk
+from bench.servers import serve
+from bench.stage import Stage, Worker, create
+from dev.servers import LOOPBACK, Service
+from funcsvc.model import MAX_PAYLOAD_BYTES
 
-CREATE, CREATE_BARE, CREATE_ENGINE = "funcsvc", "bare route", "engine"
-CREATE_FULL = f"funcsvc, {FILL:,} stored"
-INSPECT, GET_BARE = "inspect", "bare GET of a key"
-PAGE_SHORT, PAGE_LONG = f"page of {PAGE} from {PAGE}", f"page of {PAGE} from {FILL:,}"
-OPEN, SIGNED = "inspect, open, one client", "inspect, signed, one client"
-ACCEPT, ACCEPT_BARE, ACCEPT_FULL = "empty queue", "bare route", f"{PENDING:,} pending"
-COLD, WARM, DOCKER_RUN, DOCKER_EXEC = (
-    "call, none waiting",
-    "call, one waiting",
-    "docker run",
-    "docker exec",
-)
-LARGE_BYTES, LARGE_TEXT = "call, one waiting, 1 MB of any bytes", "call, one waiting, 1 MB of text"
-BURST = "burst of 10"
-COLD_CALLS, WARM_CALLS, DOCKER_PY = "calls, none waiting", "calls, instances waiting", "docker-py"
+PAGE, MANY = 100, 100_000
+"""How many funcs are a page; how many funcs, and pending calls, count as many."""
+
+BURST_CALLS = 10
+
+_KEY, _SECRET = "bench", "benchsecret"  # of a service on loopback, for as long as it runs
+_UNDERWAY_SECONDS = 0.5
+"""What wrk left under way is stored too by then."""
+
+ANY = os.urandom(MAX_PAYLOAD_BYTES)
+TEXT = (b"x" * 63 + b"\n") * (MAX_PAYLOAD_BYTES // 64)
+"""In lines as long as those of many texts: the engine logs each of them."""
+
+
+# How they are started: most are there all the time
+
+
+def web(stage: Stage) -> AbstractContextManager[Service]:
+    return nullcontext(stage.service)
+
+
+def web_with_keys(stage: Stage) -> AbstractContextManager[Service]:
+    return serve("wsgi:app", {**stage.environment, "FUNCSVC_ACCESS_KEYS": f"{_KEY}:{_SECRET}"})
+
+
+def bare(stage: Stage) -> AbstractContextManager[Service]:
+    return nullcontext(stage.bare)
+
+
+def engine(stage: Stage) -> AbstractContextManager[Engine]:
+    return nullcontext(stage.engine)
+
+
+def docker_command(stage: Stage) -> AbstractContextManager[DockerCommand]:
+    return nullcontext(stage.docker)
+
+
+def shared_container(stage: Stage) -> AbstractContextManager[str]:
+    return stage.engine.shared_container()
+
+
+def cold_worker(stage: Stage) -> AbstractContextManager[Worker]:
+    return stage.run_worker(waiting=False)
+
+
+def warm_worker(stage: Stage) -> AbstractContextManager[Worker]:
+    return stage.run_worker(waiting=True)
+
+
+# How one run is made
+
+
+def create_funcs(stage: Stage, service: Service, stored: int = 0) -> Run:
+    """Create funcs of new names, which are counted and removed."""
+    if stored:
+        stage.store_funcs(stored)
+    stage.settle()
+    what = f"create run-{token_hex(4)} {IMAGE}"
+    run = run_wrk(f"{service.url}/funcs/create", stage.pick(10, 2), what)
+    time.sleep(_UNDERWAY_SECONDS)
+    index = 0 if service is stage.bare else 1
+    _check_stored(run, stage.data.clear() - index - stored)
+    return run
+
+
+def create_containers(stage: Stage, engine: Engine) -> Run:
+    stage.settle()
+    return engine.create_containers(stage.pick(10, 2))
+
+
+def get_func(stage: Stage, service: Service, *, connections: int = CONNECTIONS) -> Run:
+    """Get the only func, with a signature where there are keys."""
+    stage.store_funcs()
+    create(stage.bare, "helloworld")
+    stage.settle()
+    headers = [] if service in (stage.service, stage.bare) else _signed(service.port)
+    options = [f"--connections={connections}", *(f"--header={header}" for header in headers)]
+    return run_wrk(f"{service.url}/funcs/helloworld", stage.pick(5, 2), options=options)
+
+
+def list_funcs(stage: Stage, service: Service, *, stored: int) -> Run:
+    """Get the first page of all."""
+    stage.store_funcs(stored)
+    stage.settle()
+    return run_wrk(f"{service.url}/funcs?limit={PAGE}", stage.pick(5, 2))
+
+
+def accept_calls(stage: Stage, service: Service, *, pending: int = 0) -> Run:
+    """Call, with no worker to take the calls, and this many pending before, or a few more."""
+    path, seconds = stage.create_cat(), 1.0
+    before = 0
+    while before < pending:
+        filled = _enqueue(service, path, seconds)
+        before = _count_pending(stage, path)
+        seconds = max(1, (pending - before) / filled.rate)
+    stage.settle()
+    run = _enqueue(service, path, stage.pick(6, 2))
+    if service is stage.service:
+        _check_stored(run, _count_pending(stage, path) - before)
+    return run
+
+
+def _enqueue(service: Service, path: str, seconds: float) -> Run:
+    return run_wrk(f"{service.url}/call/{path}", round(seconds), f"post {len(PAYLOAD)}")
+
+
+def _count_pending(stage: Stage, path: str) -> int:
+    time.sleep(_UNDERWAY_SECONDS)
+    with closing(CallClient(stage.service.port, path)) as client:
+        return client.count_pending()
+
+
+def _check_stored(run: Run, stored: int) -> None:
+    if not run.requests <= stored <= run.requests + CONNECTIONS:
+        raise BenchFailed(f"{run.requests:,} requests were answered, and {stored:,} stored.")
+
+
+def call(stage: Stage, worker: Worker, *, payload: bytes = PAYLOAD) -> float:
+    stage.settle()
+    return worker.call(payload)
+
+
+def docker_run(stage: Stage, docker: DockerCommand) -> float:
+    stage.settle()
+    return docker.run()
+
+
+def docker_exec(stage: Stage, container: str) -> float:
+    stage.settle()
+    return stage.docker.exec(container)
+
+
+def call_in_a_burst(stage: Stage, worker: Worker) -> list[float]:
+    """Call many times at once, over connections that are there."""
+    together = threading.Barrier(BURST_CALLS)
+
+    def call_together(client: CallClient) -> float:
+        together.wait(10)
+        return client.call_sync()
+
+    with ExitStack() as stack:
+        clients = [worker.make_client(stack) for _ in range(BURST_CALLS)]
+        for client in clients:
+            client.count_pending()  # connected
+        pool = stack.enter_context(ThreadPoolExecutor(BURST_CALLS))
+        return list(pool.map(call_together, clients))
+
+
+def call_for_seconds(stage: Stage, worker: Worker) -> float:
+    """Call, but don't count the calls that were served by what waited before."""
+    quiet = partial(stage.engine.wait_until_quiet, worker.service)
+    call_at_once(worker.make_client, for_seconds(2))
+    quiet([RUNNING] if worker.has_waiting else [])
+    waited = len(stage.engine.list_running(worker.service))
+    start = time.monotonic()
+    calls = call_at_once(worker.make_client, for_seconds(stage.pick(15, 5)))
+    quiet([RUNNING, CREATED] if worker.has_waiting else [])
+    seconds = time.monotonic() - start
+    used_up = max(0, waited - len(stage.engine.list_running(worker.service)))
+    return (calls - used_up) / seconds
+
+
+def drive_docker_py(stage: Stage, engine: Engine) -> float:
+    return docker_peers.drive_docker_py(engine, cat_container(stage), stage.pick(15, 5))
+
+
+def cat_container(stage: Stage) -> dict[str, Any]:
+    stage.create_cat()
+    return container_of(stage.data.get_definition("cat"), stage.engine.labels)
+
+
+def _signed(port: int) -> list[str]:
+    """Return the headers of a signed GET of a func; good for five minutes."""
+    date, body = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"), hashlib.sha256().hexdigest()
+    signed = "host;x-hyper-content-sha256;x-hyper-date"
+    headers = f"host:{LOOPBACK}:{port}\nx-hyper-content-sha256:{body}\nx-hyper-date:{date}\n"
+    canonical = f"GET\nfuncs/helloworld\n\n{headers}\n{signed}\n{body}"
+    scope = f"{date[:8]}/bench/hyper/hyper_request"
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    key = f"HYPER{_SECRET}".encode()
+    for part in (*scope.split("/"), f"HYPER-HMAC-SHA256\n{date}\n{scope}\n{digest}"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    credential = f"Credential={_KEY}/{scope}, SignedHeaders={signed}, Signature={key.hex()}"
+    return [
+        f"X-Hyper-Date: {date}",
+        f"X-Hyper-Content-Sha256: {body}",
+        f"Authorization: HYPER-HMAC-SHA256 {credential}",
+    ]
 
 
 @dataclass(frozen=True)
@@ -35,82 +226,88 @@ class Contender:
     A run gives a Run of load, the milliseconds of one call or of several, or calls a second.
     """
 
-    part: str
     name: str
     start: Callable[[Stage], AbstractContextManager[Any]]
     run: Callable[[Stage, Any], Any]
 
 
-CONTENDERS = (
-    Contender("creating", CREATE, runs.service, runs.create_funcs),
-    Contender("creating", CREATE_BARE, runs.bare, runs.create_funcs),
-    Contender("creating", CREATE_ENGINE, runs.engine, runs.create_containers),
-    Contender("creating", CREATE_FULL, runs.service, runs.create_funcs_among_many),
-    Contender("reading", INSPECT, runs.service, runs.get_func),
-    Contender("reading", GET_BARE, runs.bare, runs.get_func),
-    Contender("reading", PAGE_SHORT, runs.service, runs.list_few_funcs),
-    Contender("reading", PAGE_LONG, runs.service, runs.list_many_funcs),
-    Contender("reading", OPEN, runs.service, runs.get_func_by_one_client),
-    Contender("reading", SIGNED, runs.service_with_keys, runs.get_func_signed),
-    Contender("accepting", ACCEPT, runs.service, runs.accept_calls),
-    Contender("accepting", ACCEPT_BARE, runs.bare, runs.accept_calls),
-    Contender("accepting", ACCEPT_FULL, runs.service, runs.accept_calls_behind_many),
-    Contender("cold", COLD, runs.worker_without_waiting, runs.call),
-    Contender("cold", DOCKER_RUN, runs.docker_command, runs.docker_run),
-    Contender("waiting", WARM, runs.worker_with_waiting, runs.call),
-    Contender("waiting", DOCKER_RUN, runs.docker_command, runs.docker_run),
-    Contender("waiting", DOCKER_EXEC, runs.shared_container, runs.docker_exec),
-    Contender("waiting", LARGE_BYTES, runs.worker_with_waiting, runs.call_with_any_bytes),
-    Contender("waiting", LARGE_TEXT, runs.worker_with_waiting, runs.call_with_text),
-    Contender("waiting", BURST, runs.worker_with_waiting, runs.call_in_a_burst),
-    Contender("sustained", COLD_CALLS, runs.worker_without_waiting, runs.call_for_seconds),
-    Contender("sustained", WARM_CALLS, runs.worker_with_waiting, runs.call_for_seconds),
-    Contender("sustained", DOCKER_PY, runs.engine, runs.drive_docker_py),
-)
-
-Turn = Callable[[], Any]
+CONTENDERS: Mapping[str, Sequence[Contender]] = {
+    "creating": (
+        Contender("funcsvc", web, create_funcs),
+        Contender("bare route", bare, create_funcs),
+        Contender("engine", engine, create_containers),
+        Contender("funcsvc, 100,000 stored", web, partial(create_funcs, stored=MANY)),
+    ),
+    "reading": (
+        Contender("inspect", web, get_func),
+        Contender("bare GET of a key", bare, get_func),
+        Contender("page of 100 from 100", web, partial(list_funcs, stored=PAGE)),
+        Contender("page of 100 from 100,000", web, partial(list_funcs, stored=MANY)),
+        Contender("inspect, open, one client", web, partial(get_func, connections=1)),
+        Contender("inspect, signed, one client", web_with_keys, partial(get_func, connections=1)),
+    ),
+    "enqueue": (
+        Contender("empty queue", web, accept_calls),
+        Contender("bare route", bare, accept_calls),
+        Contender("100,000 pending", web, partial(accept_calls, pending=MANY)),
+    ),
+    "cold": (
+        Contender("call, none waiting", cold_worker, call),
+        Contender("docker run", docker_command, docker_run),
+    ),
+    "waiting": (
+        Contender("call, one waiting", warm_worker, call),
+        Contender("docker run", docker_command, docker_run),
+        Contender("docker exec", shared_container, docker_exec),
+    ),
+    "waiting, 1 MB": (
+        Contender("call, one waiting, 1 MB of any bytes", warm_worker, partial(call, payload=ANY)),
+        Contender("call, one waiting, 1 MB of text", warm_worker, partial(call, payload=TEXT)),
+    ),
+    "waiting, bursts": (Contender("burst of 10", warm_worker, call_in_a_burst),),
+    "sustained": (
+        Contender("calls, none waiting", cold_worker, call_for_seconds),
+        Contender("calls, instances waiting", warm_worker, call_for_seconds),
+        Contender("docker-py", engine, drive_docker_py),
+    ),
+}
+Turns = Mapping[str, Callable[[], Any]]
+"""What makes a run of each contender, by name."""
 
 
 @contextmanager
-def started(stage: Stage, part: str) -> Iterator[Mapping[str, Turn]]:
-    """Have the contenders of a part started, all at once; give what makes a run of each."""
+def started(stage: Stage, *groups: str) -> Iterator[list[Turns]]:
+    """Have the contenders of some groups started, all at once."""
     with ExitStack() as stack:
-        starts = dict.fromkeys(one.start for one in _contenders(part))  # some share one
+        starts = dict.fromkeys(one.start for group in groups for one in CONTENDERS[group])
         given = {start: stack.enter_context(start(stage)) for start in starts}
-        yield {one.name: partial(one.run, stage, given[one.start]) for one in _contenders(part)}
+        yield [
+            {one.name: partial(one.run, stage, given[one.start]) for one in CONTENDERS[group]}
+            for group in groups
+        ]
 
 
-def started_for_each_run(stage: Stage, part: str) -> Mapping[str, Turn]:
-    """Return what starts a contender of a part, makes a run and ends it, one at a time."""
+def started_for_each_run(stage: Stage, group: str) -> Turns:
+    """Return what starts a contender, makes a run and ends it, one at a time."""
 
     def turn(contender: Contender) -> Any:
         with contender.start(stage) as given:
             return contender.run(stage, given)
 
-    return {one.name: partial(turn, one) for one in _contenders(part)}
+    return {one.name: partial(turn, one) for one in CONTENDERS[group]}
 
 
-def take_turns(
-    turns: Mapping[str, Turn], rounds: int, names: Sequence[str] = ()
-) -> dict[str, list[Any]]:
-    """Make a run of each, or of each of these, in every round; return what they gave, in order."""
-    taken: dict[str, list[Any]] = {name: [] for name in names or turns}
-    for name in interleave([*taken], rounds):
-        taken[name].append(turns[name]())
-    return taken
-
-
-def interleave(names: Sequence[str], rounds: int) -> Iterator[str]:
-    """Yield every name once a round.
+def take_turns(turns: Turns, rounds: int) -> dict[str, list[Any]]:
+    """Make a run of each in every round; return what they gave, in order.
 
     Each round begins with the next one, and every other goes backwards, so that none has the same
     before it each time.
     """
+    taken: dict[str, list[Any]] = {name: [] for name in turns}
+    names = [*turns]
     for number in range(rounds):
         first = number % len(names)
         order = [*names[first:], *names[:first]]
-        yield from order if number % 2 == 0 else reversed(order)
-
-
-def _contenders(part: str) -> list[Contender]:
-    return [one for one in CONTENDERS if one.part == part]
+        for name in order if number % 2 == 0 else reversed(order):
+            taken[name].append(turns[name]())
+    return taken

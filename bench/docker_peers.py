@@ -1,4 +1,4 @@
-"""Peers of a call: the docker command, and the same containers driven straight through docker-py."""
+"""Peers of a call: the docker command, and the same containers driven through docker-py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 from uuid import uuid4
@@ -15,39 +15,35 @@ from uuid import uuid4
 import docker
 
 from bench import BenchFailed
-from bench.engine import Engine
-from bench.load import CLIENTS, PAYLOAD, Stopwatch, for_seconds, in_threads
+from bench.engine import IMAGE, Engine
+from bench.load import CLIENTS, PAYLOAD, GoesOn, Stopwatch, count_while, for_seconds, in_threads
 
-STAGES = ("create", "attach", "start", "run", "wait", "remove")
 _READ_BYTES = 256 * 1024
 _TIMEOUT_SECONDS = 60
 
 
 class DockerCommand:
-    """The docker command on the path, and the image that it runs."""
+    """The docker command on the path."""
 
-    def __init__(self, engine: Engine, image: str) -> None:
-        found = shutil.which("docker")
-        if found is None:
+    def __init__(self, engine: Engine) -> None:
+        self._program = shutil.which("docker") or ""
+        if not self._program:
             raise BenchFailed("The docker command isn't installed, and calls are held against it.")
-        self._program = found
         self._environment = {**os.environ, "DOCKER_HOST": engine.host}
-        labels = [f"--label={name}={value}" for name, value in engine.labels.items()]
-        self._run = ["run", "--rm", "-i", *labels, image, "cat"]
+        self._labels = [f"--label={name}={value}" for name, value in engine.labels.items()]
 
     def version(self) -> str:
-        """Return the command's version."""
         return self._output("version", "--format", "{{.Client.Version}}").decode().strip()
 
     def run(self) -> float:
         """Run `cat` in a new container, which is removed; return the milliseconds it took."""
-        return self._cat(self._run)
+        return self._cat("run", "--rm", "-i", *self._labels, IMAGE, "cat")
 
     def exec(self, container: str) -> float:
         """Run `cat` in a container that is there; return the milliseconds it took."""
-        return self._cat(["exec", "-i", container, "cat"])
+        return self._cat("exec", "-i", container, "cat")
 
-    def _cat(self, arguments: list[str]) -> float:
+    def _cat(self, *arguments: str) -> float:
         start = time.perf_counter()
         output = self._output(*arguments)
         taken_ms = (time.perf_counter() - start) * 1000
@@ -72,15 +68,11 @@ class DockerCommand:
 def drive_docker_py(engine: Engine, options: Mapping[str, Any], seconds: float) -> float:
     """Run containers in as many threads as there are clients; return how many a second."""
 
-    def run_containers(goes_on: Callable[[], bool]) -> int:
-        watch = Stopwatch()
+    def run_containers(goes_on: GoesOn) -> int:
         with closing(engine.make_client()) as client:
-            while goes_on():
-                run_container(client, options, watch)
-        return len(watch.taken_ms["remove"])
+            return count_while(goes_on, lambda: run_container(client, options, Stopwatch()))
 
-    with closing(engine.make_client()) as client:
-        run_container(client, options, Stopwatch())  # warmed up
+    in_threads(1, iter([True, False]).__next__, run_containers)  # warmed up
     start = time.monotonic()
     done = sum(in_threads(CLIENTS, for_seconds(seconds), run_containers))
     return done / (time.monotonic() - start)
@@ -89,18 +81,18 @@ def drive_docker_py(engine: Engine, options: Mapping[str, Any], seconds: float) 
 def run_container(client: docker.APIClient, options: Mapping[str, Any], watch: Stopwatch) -> None:
     """Run `cat` in a container of its own from beginning to end; raises BenchFailed."""
     name = f"funcsvc-bench-{uuid4().hex}"
-    with watch.stage("create"):
+    with watch.stage("docker-py: create"):
         client.create_container_from_config(options, name)
-    with watch.stage("attach"):
+    with watch.stage("docker-py: attach"):
         attached = client.attach_socket(name, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
     with closing(attached._response), closing(attached._sock):
-        with watch.stage("start"):
+        with watch.stage("docker-py: start"):
             client.start(name)
-        with watch.stage("run"):
+        with watch.stage("docker-py: run"):
             output = _exchange(attached._sock)
-    with watch.stage("wait"):
+    with watch.stage("docker-py: wait"):
         status = client.wait(name)["StatusCode"]
-    with watch.stage("remove"):
+    with watch.stage("docker-py: remove"):
         client.remove_container(name, v=True)
     if output != PAYLOAD or status != 0:
         raise BenchFailed(f"A container of docker-py ended with {status}, and gave {output!r}.")

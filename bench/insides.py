@@ -7,30 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
-from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any
 
 from bench import BenchFailed
-from bench.load import PAYLOAD, CallAddress, Stopwatch
+from bench.engine import IMAGE
+from bench.load import PAYLOAD, Stopwatch
 from funcsvc.config import load_settings
 from funcsvc.engine import Deadline, Instance, OutputReader, WorkerEngine, command_of, make_frame
 from funcsvc.engine.containers.options import Wanted, container_options
 from funcsvc.model import (
     DEFAULT_SIZE,
-    DEFAULT_TIMEOUT_SECONDS,
     MAX_OUTPUT_BYTES,
     SHORT_BYTES,
     SIZES,
     Capacity,
-    Config,
-    Func,
-    HostConfig,
     Image,
     NewCall,
     Outcome,
     ReservedCall,
-    parse_image_reference,
 )
 from funcsvc.store import BlockingClient, CallQueue, CallStore, RedisClient
 from funcsvc.worker.instance_supply import load_func
@@ -46,15 +41,16 @@ GET = "Redis, of that: get_call"
 DELETE = "Redis, of that: delete_call"
 REMOVE = "engine, off the path: remove the container"
 
+STEPS = (RESERVE, LOAD, START, BEGIN, RUN, END)
+"""A worker's, in order, while somebody waits for the call."""
+
 _RUN_SECONDS = 30
 
 
 class Insides:
     """What a web process and a worker are made of, each step by itself. The stack closes it."""
 
-    def __init__(
-        self, environment: Mapping[str, str], address: CallAddress, stack: ExitStack
-    ) -> None:
+    def __init__(self, environment: Mapping[str, str], stack: ExitStack) -> None:
         settings = load_settings(environment)
         client = RedisClient(
             settings.redis_url, timeout_seconds=settings.redis_timeout_seconds, max_connections=4
@@ -66,26 +62,26 @@ class Insides:
         self._calls = CallStore(client, blocking, settings)
         self._queue = CallQueue(client, blocking, settings, self._engine.find_id())
         self._engine.prepare(self._queue.get_service(), self._queue.worker)
-        self._func_name, self._func_uuid = address.path.split("/")
 
-    def accept(self, watch: Stopwatch) -> None:
-        """Store a call, as the web process does."""
-        call_id, environment = f"bench-{token_hex(8)}", [b"REQUEST_METHOD=POST"]
-        names = call_id, self._func_name, self._func_uuid
+    def accept(self, path: str, watch: Stopwatch) -> None:
+        """Store a call of the func whose path is NAME/UUID, as the web process does."""
+        name, uuid = path.split("/")
+        environment = [b"REQUEST_METHOD=POST"]
+        call = NewCall(f"bench-{token_hex(8)}", name, uuid, PAYLOAD, environment, max_running=0)
         with watch.stage(CREATE):
-            self._calls.create_call(NewCall(*names, PAYLOAD, environment, max_running=0))
+            self._calls.create_call(call)
 
-    def answer(self, call_id: str, watch: Stopwatch) -> bytes:
+    def answer(self, path: str, call_id: str, watch: Stopwatch) -> bytes:
         """Fetch a call's output and remove the call, as the web process does."""
         with watch.stage(GET):
-            output = self._calls.get_call(self._func_name, call_id).output
+            output = self._calls.get_call(path.split("/")[0], call_id).output
         with watch.stage(DELETE):
             self._calls.delete_call(call_id)
         return output
 
     def run_call(self, watch: Stopwatch) -> tuple[str, str]:
         """Run the pending call, as a worker does; return its id and its container's name."""
-        token, name = self._queue.new_token(), self._engine.instances.new_name()
+        token, name, nonce = self._queue.new_token(), f"funcsvc-{token_hex(16)}", token_hex(16)
         with watch.stage(RESERVE):
             call = self._queue.reserve_call(token)
         if call is None:
@@ -95,7 +91,6 @@ class Insides:
         with watch.stage(START):
             instance = self._engine.start_instance(name, func, self._engine.get_image(func))
         with closing(instance):
-            nonce = token_hex(16)
             with watch.stage(BEGIN):
                 self._queue.begin_call(token, name, nonce, waited=False)
             with watch.stage(RUN):
@@ -122,21 +117,13 @@ def _exchange(instance: Instance, nonce: str, call: ReservedCall) -> bytes:
     return reader.stdout
 
 
-def container_of_a_call(image: str, labels: Mapping[str, str]) -> dict[str, Any]:
+def container_of(definition: str, labels: Mapping[str, str]) -> dict[str, Any]:
     """Return what funcsvc creates a call's container with, with `cat` in the starter's place."""
-    func = Func(
-        name="cat",
-        size=SIZES[DEFAULT_SIZE],
-        timeout_seconds=DEFAULT_TIMEOUT_SECONDS,
-        uuid="",
-        created=datetime.now(UTC),
-        config=Config(parse_image_reference(image)),
-        host_config=HostConfig(),
-    )
+    size = SIZES[DEFAULT_SIZE]
     wanted = Wanted(
-        func=func,
-        image=Image(image, (), ()),
-        capacity=Capacity(1, SIZES[DEFAULT_SIZE].memory_bytes),
+        func=load_func(definition),
+        image=Image(IMAGE, (), ()),
+        capacity=Capacity(1, size.memory_bytes),
         settings=load_settings({}),
         starter_volume="",
         labels=labels,

@@ -1,11 +1,11 @@
-"""The report: figures with their spread and goal, in tables; docs/performance.md and its plot."""
+"""The report: figures with spread and goal, in tables; docs/performance.md and its plot."""
 
 from __future__ import annotations
 
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -13,22 +13,133 @@ from statistics import median
 import matplotlib
 from matplotlib.figure import Figure
 
-from bench.load import Run, percentile
-from bench.servers import ROOT
+from bench.load import percentile
+from dev.servers import ROOT
 
-Latencies = Mapping[str, Sequence[float]]
-"""Milliseconds by contender, in the order in which they were taken."""
 
-_HEAD = ("figure", "median", "min to max", "goal", "reached")
-_BLOCKS = 5
-"""In how many parts, one after another, latencies are looked at for their spread."""
+@dataclass(frozen=True)
+class Goal:
+    """What a figure's median has to be, and whether it is; without that it isn't judged."""
+
+    text: str
+    is_reached: Callable[[float], bool] | None
+
+
+def at_least(bound: float) -> Goal:
+    return Goal(f"at least {bound:g}", lambda value: value >= bound)
+
+
+def at_most(bound: float) -> Goal:
+    return Goal(f"at most {round(bound, 3):,g}", lambda value: value <= bound)
+
+
+def under(bound: float, what: str = "under") -> Goal:
+    return Goal(f"{what} {bound:g}", lambda value: value < bound)
+
+
+GOALS: Mapping[str, Goal] = {
+    "funcsvc / bare route": at_least(0.7),
+    "funcsvc / engine": at_least(8),
+    "funcsvc: 100,000 stored / none": at_least(0.9),
+    "p99 / p50: funcsvc": under(5),
+    "p99 / p50: funcsvc, 100,000 stored": under(5),
+    "Redis bytes a func: its key and its share of the index": at_most(2048),
+    "Redis bytes a func: used_memory over 100,000": at_most(2048),
+    "inspect / bare GET of a key": at_least(0.7),
+    "page of 100 from 100,000 / page of 100 from 100": at_least(0.9),
+    "a signature's cost, ms (p50)": at_most(0.3),
+    "rate: empty queue / bare route": at_least(0.5),
+    "rate: 100,000 pending / empty queue": at_least(0.9),
+    "p50: call, none waiting / docker run": at_most(1.1),
+    "p50, ms: call, one waiting": at_most(10),
+    "p99, ms: call, one waiting": at_most(30),
+    "p50: call, one waiting / docker run": at_most(1 / 25),
+    "p50: call, one waiting / docker exec": at_most(1),
+    "p50, ms: call, one waiting, 1 MB of any bytes": at_most(30),
+    "p50, ms: call, one waiting, 1 MB of text": at_most(30),
+    "p99 of a burst of 10 / p50 of docker run": at_most(1 / 3),
+    "calls, none waiting / docker-py": at_least(0.9),
+    "calls, instances waiting / docker-py": at_least(0.95),
+    "calls, instances waiting / calls, none waiting": at_least(1),
+    "containers left": Goal("0", lambda value: value == 0),
+}
+"""By figure. Those of processes are with their rows: their figures say how much was done."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table: a figure of each round, how many decimals it has, its goal."""
+
+    figure: str
+    values: Sequence[float]
+    decimals: int = 0
+    own_goal: Goal | None = None
+
+    def cells(self) -> tuple[str, str, str, str, str]:
+        """Return the line's texts."""
+        middle = median(self.values)
+        low, text, high = (
+            f"{value:,.{self.decimals}f}" for value in (min(self.values), middle, max(self.values))
+        )
+        spread = f"{low} to {high}" if len(self.values) > 1 else ""
+        goal = self.own_goal or GOALS.get(self.figure)
+        if goal is None:
+            return self.figure, text, spread, "", ""
+        if goal.is_reached is None:
+            return self.figure, text, spread, goal.text, "not judged"
+        return self.figure, text, spread, goal.text, "yes" if goal.is_reached(middle) else "**no**"
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the page. `how` says what was measured; the latencies in `curves` are plotted."""
+
+    title: str
+    how: str
+    rows: Sequence[Row]
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """Return the section as Markdown."""
+        lines = [("figure", "median", "min to max", "goal", "reached")]
+        lines += [row.cells() for row in self.rows]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        table = [
+            f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |"
+            for line in lines
+        ]
+        table.insert(1, f"|{'|'.join('-' * (width + 2) for width in widths)}|")
+        return f"## {self.title}\n\n{self.how}\n\n" + "\n".join(table)
+
+
+def ratio_rows(
+    by_name: Mapping[str, Sequence[float]], prefix: str = "", decimals: int = 2
+) -> Iterator[Row]:
+    """Yield the ratio of each two contenders that there is a goal for, round by round."""
+    for figure in GOALS:
+        above, _, below = figure.removeprefix(prefix).partition(" / ")
+        if figure.startswith(prefix) and above in by_name and below in by_name:
+            pairs = zip(by_name[above], by_name[below], strict=True)
+            yield Row(figure, [upper / lower for upper, lower in pairs], decimals)
+
+
+def latency_rows(latencies: Mapping[str, Sequence[float]]) -> Iterator[Row]:
+    """Yield p50 with its spread and p99 of each contender, then the ratios of their p50s."""
+    for name, taken in latencies.items():
+        yield Row(f"p50, ms: {name}", middles(taken), 1)
+        yield Row(f"p99, ms: {name}", [percentile(taken, 99)], 1)
+    p50s = {name: middles(taken) for name, taken in latencies.items()}
+    yield from ratio_rows(p50s, "p50: ", 3)
+
+
+def middles(taken: Sequence[float]) -> list[float]:
+    """Return the p50 of each fifth of latencies, each of what was taken together."""
+    size = -(-len(taken) // 5)
+    return [percentile(taken[at : at + size], 50) for at in range(0, len(taken), size)]
 
 
 _PAGE, _PLOT = ROOT / "docs/performance.md", ROOT / "docs/performance.svg"
 _PLOT_LINK = "![Latency distributions](performance.svg)\n\n"
-_QUIET_LOAD = 0.25
-"""The load a core above which something else is at work here."""
-
 _TEXT = """\
 # Performance
 
@@ -43,119 +154,6 @@ reached is said here, and fails nothing. "min to max" is over rounds, or over fi
 """
 
 
-@dataclass(frozen=True)
-class Goal:
-    """What a figure's median has to be, and whether it is; without that it isn't judged."""
-
-    text: str
-    is_reached: Callable[[float], bool] | None = None
-
-
-def at_least(bound: float) -> Goal:
-    return Goal(f"at least {bound:.3g}", lambda value: value >= bound)
-
-
-def at_most(bound: float) -> Goal:
-    return Goal(f"at most {bound:.3g}", lambda value: value <= bound)
-
-
-def under(bound: float) -> Goal:
-    return Goal(f"under {bound:g}", lambda value: value < bound)
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of a table: a figure of each round, how many decimals it has, its goal."""
-
-    figure: str
-    values: Sequence[float]
-    decimals: int = 0
-    goal: Goal | None = None
-
-    def cells(self) -> tuple[str, ...]:
-        """Return the line's texts."""
-        low, middle, high = (
-            f"{pick(self.values):,.{self.decimals}f}" for pick in (min, median, max)
-        )
-        spread = f"{low} to {high}" if len(self.values) > 1 else ""
-        return (self.figure, middle, spread, self.goal.text if self.goal else "", self._verdict())
-
-    def _verdict(self) -> str:
-        if self.goal is None:
-            return ""
-        if self.goal.is_reached is None:
-            return "not judged"
-        return "yes" if self.goal.is_reached(median(self.values)) else "**no**"
-
-
-@dataclass(frozen=True)
-class Section:
-    """One part of the page. `how` says what was measured; `curves` are plotted."""
-
-    title: str
-    how: str
-    rows: Sequence[Row]
-    curves: Latencies = field(default_factory=dict)
-
-    def text(self) -> str:
-        """Return the section as Markdown."""
-        return f"## {self.title}\n\n{self.how}\n\n{_table(self.rows)}"
-
-
-def _table(rows: Sequence[Row]) -> str:
-    lines = [_HEAD, *(row.cells() for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    padded = [
-        [cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines
-    ]
-    texts = [f"| {' | '.join(cells)} |" for cells in padded]
-    return "\n".join((texts[0], f"|{'|'.join('-' * (width + 2) for width in widths)}|", *texts[1:]))
-
-
-def rates(taken: Mapping[str, Sequence[Run]]) -> dict[str, list[float]]:
-    """Return how much each contender did a second, in each run."""
-    return {name: [run.rate for run in runs] for name, runs in taken.items()}
-
-
-def rate_rows(what: str, by_name: Mapping[str, Sequence[float]], decimals: int = 0) -> list[Row]:
-    return [Row(f"{what}: {name}", values, decimals) for name, values in by_name.items()]
-
-
-def ratio_row(
-    by_name: Mapping[str, Sequence[float]], above: str, below: str, decimals: int, goal: Goal
-) -> Row:
-    """Return the row of how many times another's figure one's is, in each round."""
-    pairs = zip(by_name[above], by_name[below], strict=True)
-    return Row(f"{above} / {below}", [upper / lower for upper, lower in pairs], decimals, goal)
-
-
-def latency_rows(
-    latencies: Latencies, goals: Mapping[str, tuple[Goal, Goal | None]] | None = None
-) -> Iterator[Row]:
-    """Yield p50 and p99 of each contender: the p50 with its spread, the p99 of them all.
-
-    `goals` has those for p50 and p99.
-    """
-    for name, taken in latencies.items():
-        p50_goal, p99_goal = (goals or {}).get(name, (None, None))
-        yield Row(f"p50, ms: {name}", middles(taken), 1, p50_goal)
-        yield Row(f"p99, ms: {name}", [percentile(taken, 99)], 1, p99_goal)
-
-
-def latency_ratio_row(latencies: Latencies, above: str, below: str, goal: Goal) -> Row:
-    """Return the row of how many times another's p50 one's p50 is."""
-    p50s = {name: middles(latencies[name]) for name in (above, below)}
-    row = ratio_row(p50s, above, below, 3, goal)
-    return replace(row, figure=f"p50: {row.figure}")
-
-
-def middles(taken: Sequence[float]) -> list[float]:
-    """Return the p50 of each fifth of latencies, each of what was taken together."""
-    size = -(-len(taken) // _BLOCKS)
-    parts = [taken[start : start + size] for start in range(0, len(taken), size)]
-    return [percentile(part, 50) for part in parts]
-
-
 def write_page(sections: Sequence[Section], machine: str, arguments: str) -> None:
     """Write the page and, where there are latencies, the plot."""
     text = _TEXT.format(arguments=arguments, machine=machine)
@@ -166,30 +164,30 @@ def write_page(sections: Sequence[Section], machine: str, arguments: str) -> Non
     _PAGE.write_text(text + "\n\n".join(section.text() for section in sections) + "\n")
 
 
-def draw(curves: Latencies, file: Path) -> None:
+def draw(curves: Mapping[str, Sequence[float]], file: Path) -> None:
     """Draw latency distributions side by side, as SVG; the same curves give the same file."""
-    style = {"svg.hashsalt": "funcsvc", "font.size": 9, "axes.grid": True, "grid.color": "#ddd"}
-    with matplotlib.rc_context(style):
-        figure = Figure(figsize=(10, 4.5), layout="constrained")
-        axes = figure.subplots()
-        axes.set_prop_cycle(color=matplotlib.color_sequences["okabe_ito"])
-        for name, taken in curves.items():
-            axes.ecdf(taken, label=f"{name}: {percentile(taken, 50):.3g} ms")
-        axes.set_xscale("log", subs=(2, 5))
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter("{x:g}")
-        axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
-        axes.set(title="Share of calls that took at most this long", xlabel="milliseconds")
-        figure.legend(loc="outside right upper", title="p50", frameon=False)
-        figure.savefig(file, format="svg", metadata={"Date": None})
+    matplotlib.rc("svg", hashsalt="funcsvc")
+    matplotlib.rc("axes", grid=True)
+    matplotlib.rc("grid", color="#dddddd")
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    axes = figure.subplots()
+    axes.set_prop_cycle(color=matplotlib.color_sequences["okabe_ito"])
+    for name, taken in curves.items():
+        axes.ecdf(taken, label=f"{name}: {percentile(taken, 50):.3g} ms")
+    axes.set_xscale("log", subs=(2, 5))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
+    axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    axes.set(title="Share of calls that took at most this long", xlabel="milliseconds")
+    figure.legend(loc="outside right upper", title="p50", frameon=False)
+    figure.savefig(file, format="svg", metadata={"Date": None})
 
 
 def processor() -> str:
     """Say what the machine is."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return f"{line.partition(':')[2].strip()}, Linux {platform.release()}"
-    return f"{platform.machine()}, Linux {platform.release()}"
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{(names or [platform.machine()])[0]}, Linux {platform.release()}"
 
 
 def versions() -> str:
@@ -199,8 +197,8 @@ def versions() -> str:
 
 
 def load_line() -> str:
-    """Say whether the machine is quiet."""
+    """Say whether the machine is quiet: below a quarter of a core's load for each core."""
     load = os.getloadavg()[0]
-    if load <= _QUIET_LOAD * len(os.sched_getaffinity(0)):
+    if load <= len(os.sched_getaffinity(0)) / 4:
         return "The machine was quiet at the start."
     return f"Warning: the load average is {load:.1f} before the start; the figures are noisy."
