@@ -7,23 +7,27 @@ from __future__ import annotations
 
 import argparse
 import os
+import platform
 import shlex
 import shutil
 import signal
 import sys
 import time
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
+from importlib.metadata import version
+from secrets import token_hex
+from subprocess import SubprocessError
+
+from docker.errors import DockerException
+from redis import RedisError
 
 from bench import BenchFailed, report
-from bench.docker_peers import DockerCommand
 from bench.engine import Engine
+from bench.load import CLIENTS, CONNECTIONS
 from bench.parts import CALLS, MANAGEMENT
 from bench.redis_data import RedisData
-from bench.report import Section
-from bench.servers import serve
-from bench.stage import Stage
+from bench.stage import Stage, serve
 from dev.machine.waiting import NotInTime
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -33,16 +37,17 @@ def main() -> None:
     """Run the benchmark from the command line."""
     arguments = _arguments()
     for number in _SIGNALS:
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
-    if shutil.which("wrk") is None:
-        raise BenchFailed("wrk isn't installed: `make bench` installs it.")
-    with ExitStack() as stack, _undisturbed_end():
+        signal.signal(number, _end)
+    for program in ("wrk", "docker"):
+        if shutil.which(program) is None:
+            raise BenchFailed(f"{program} isn't installed.")
+    with ExitStack() as stack:
         stage = _set_up(stack, arguments)
-        machine = _versions(stage)
-        print(f"{report.processor()}, {machine}\n{report.load_line()}", flush=True)
-        sections = [_measure(stage, name, part) for name, part in _parts(arguments)]
+        machine = _machine(stage)
+        print(f"{machine}\nThe load average at the start is {os.getloadavg()[0]:.1f}.", flush=True)
+        texts, curves = _measure(stage, arguments)
         if arguments.write:
-            report.write_page(sections, machine, shlex.join(sys.argv[1:]))
+            report.write_page(texts, curves, machine, shlex.join(sys.argv[1:]))
 
 
 def _arguments() -> argparse.Namespace:
@@ -60,70 +65,72 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def _parts(arguments: argparse.Namespace) -> Iterator[tuple[str, Callable[[Stage], Section]]]:
-    if arguments.only != "calls":
-        yield from MANAGEMENT.items()
-    if arguments.only != "management":
-        yield from ((name, part) for name, part in CALLS.items() if name in arguments.parts)
+def _end(number: int, _: object) -> None:
+    """Clear everything away, which is short, and which no other signal is to disturb."""
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def _set_up(stack: ExitStack, arguments: argparse.Namespace) -> Stage:
     """Start everything; the stack takes it away again, however it ends."""
-    environment = _environment()
-    prefix = environment["FUNCSVC_REDIS_PREFIX"]
-    data = stack.enter_context(closing(RedisData(environment["FUNCSVC_REDIS_URL"], prefix)))
-    data.version()  # it answers
-    engine = stack.enter_context(closing(Engine(environment["DOCKER_HOST"], prefix.rstrip(":"))))
+    given = os.environ
+    environment = {name: text for name, text in given.items() if not name.startswith("FUNCSVC_")}
+    run_id = f"funcsvc-bench-{token_hex(4)}"
+    environment["FUNCSVC_REDIS_URL"] = given.get("FUNCSVC_REDIS_URL", "redis://127.0.0.1:6379/0")
+    environment["FUNCSVC_REDIS_PREFIX"] = f"{run_id}:"
+    environment.setdefault("DOCKER_HOST", "unix:///var/run/docker.sock")
+    data = RedisData(environment["FUNCSVC_REDIS_URL"], f"{run_id}:")
     stack.callback(data.clear)
+    engine = Engine(environment["DOCKER_HOST"], run_id)
     stack.enter_context(engine.image())
     return Stage(
         rounds=1 if arguments.quick else arguments.rounds,
         is_quick=arguments.quick,
         environment=environment,
-        service=stack.enter_context(serve("wsgi:app", environment)),
+        web=stack.enter_context(serve("wsgi:app", environment)),
         bare=stack.enter_context(serve("bench.bare:app", environment)),
         data=data,
         engine=engine,
-        docker=DockerCommand(engine),
     )
 
 
-def _environment() -> dict[str, str]:
-    """Return the environment of the services: every setting but two has its default."""
-    given = os.environ
-    kept = {name: value for name, value in given.items() if not name.startswith("FUNCSVC_")}
-    kept["FUNCSVC_REDIS_URL"] = given.get("FUNCSVC_REDIS_URL", "redis://127.0.0.1:6379/0")
-    kept["FUNCSVC_REDIS_PREFIX"] = f"funcsvc-bench-{uuid.uuid4().hex[:8]}:"
-    kept.setdefault("DOCKER_HOST", "unix:///var/run/docker.sock")
-    return kept
+def _machine(stage: Stage) -> str:
+    """Say what is measured on, and with what."""
+    command = stage.engine.docker("version", "--format", "{{.Client.Version}}").decode().strip()
+    versions = {
+        "Python": platform.python_version(),
+        **{name: version(name) for name in ("Flask", "gunicorn", "redis")},
+        "Redis": stage.data.info()["redis_version"],
+        "Docker Engine": stage.engine.client.version()["Version"],
+        "docker command": command,
+    }
+    cores = f"{len(os.sched_getaffinity(0))} cores"
+    return ", ".join([cores, *(f"{name} {number}" for name, number in versions.items())])
 
 
-def _versions(stage: Stage) -> str:
-    redis, engine, docker = stage.data.version(), stage.engine.version(), stage.docker.version()
-    return f"{report.versions()}, Redis {redis}, Docker Engine {engine}, docker command {docker}"
-
-
-def _measure(stage: Stage, name: str, part: Callable[[Stage], Section]) -> Section:
-    """Measure a part, and print it."""
-    start = time.monotonic()
-    section = part(stage)
-    print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr)
-    print(f"\n{section.text()}", flush=True)
-    return section
-
-
-@contextmanager
-def _undisturbed_end() -> Iterator[None]:
-    """Let the signals that ended the measuring not end the clearing away, which is short."""
-    try:
-        yield
-    finally:
-        for number in _SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
+def _measure(
+    stage: Stage, arguments: argparse.Namespace
+) -> tuple[list[str], dict[str, Sequence[float]]]:
+    """Measure the parts and print them; return their texts, and what is to be plotted."""
+    parts = {} if arguments.only == "calls" else dict(MANAGEMENT)
+    if arguments.only != "management":
+        parts |= {name: part for name, part in CALLS.items() if name in arguments.parts}
+    texts: list[str] = []
+    curves: dict[str, Sequence[float]] = {}
+    for name, part in parts.items():
+        start = time.monotonic()
+        section = part(stage)
+        numbers = {"rounds": stage.rounds, "clients": CLIENTS, "connections": CONNECTIONS}
+        texts.append(section.text(part.__doc__ or name, **numbers))
+        curves |= section.curves
+        print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr)
+        print(f"\n{texts[-1]}", flush=True)
+    return texts, curves
 
 
 if __name__ == "__main__":
     try:
         main()
-    except (BenchFailed, NotInTime) as failure:
+    except (BenchFailed, NotInTime, SubprocessError, RedisError, DockerException) as failure:
         sys.exit(f"The benchmark failed: {failure}")

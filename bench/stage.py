@@ -4,36 +4,53 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any, TypeVar
 
-from bench import BenchFailed
-from bench.docker_peers import DockerCommand
 from bench.engine import IMAGE, RUNNING, SERVICE_LABEL, Engine, stays
-from bench.load import PAYLOAD, CallClient
+from bench.load import PAYLOAD, TIMEOUT_SECONDS, ask, call
 from bench.redis_data import RedisData
-from bench.servers import run_worker
 from dev.machine.waiting import NotInTime, wait_until
-from dev.servers import Service, WorkerServer
+from dev.servers import LOOPBACK, WEB_COMMAND, WORKER_COMMAND, Service, WorkerServer, free_port
+from dev.servers.process import running
 
-_REST_SECONDS = 2
+_REST_SECONDS = 1
 """What went before a run of load, the removal of containers or a fill, ends its disk work."""
 
 _REFILL_SECONDS = 2
 _LOG_SECONDS = 0.1
-_MET = "in a waiting instance"
 _T = TypeVar("_T")
+
+
+def serve(application: str, environment: Mapping[str, str]) -> AbstractContextManager[Service]:
+    """Serve an application as funcsvc is served: gunicorn.conf.py, and default settings."""
+    port = free_port()
+    settings = {
+        **environment,
+        "FUNCSVC_BIND": f"{LOOPBACK}:{port}",
+        "GUNICORN_CMD_ARGS": "--access-logfile /dev/null",  # written as always, and thrown away
+    }
+
+    def make(place: Path) -> Service:
+        service = Service(place, port, settings)
+        service.command = [*WEB_COMMAND[:-1], application]
+        return service
+
+    return running(make)
 
 
 @dataclass
 class Worker:
-    """A running worker. `service` is what the label of its containers says."""
+    """A running worker, and a client of `cat`. `service` is what its containers' label says."""
 
     server: WorkerServer
     service: str
     engine: Engine
-    client: CallClient
+    connection: HTTPConnection
+    path: str
     has_waiting: bool
     _waited: frozenset[str] = frozenset()
     _has_called: bool = False
@@ -41,11 +58,7 @@ class Worker:
     def call(self, payload: bytes = PAYLOAD) -> float:
         """Call `cat` and wait for the output; return the milliseconds it took."""
         self._has_called = True
-        return self.client.call_sync(payload)
-
-    def make_client(self, stack: ExitStack) -> CallClient:
-        """Return another client of `cat`; the stack closes it."""
-        return stack.enter_context(closing(CallClient(self.client.port, self.client.path)))
+        return call(self.connection, self.path, payload)
 
     def settle(self) -> None:
         """Wait until no container of what went before is left, but for one that waits."""
@@ -66,7 +79,7 @@ class Worker:
     def count_met(self) -> int:
         """Return how many calls met a waiting instance so far, by the worker's own log."""
         time.sleep(_LOG_SECONDS)  # the line comes after the answer
-        return self.server.log().count(_MET)
+        return self.server.log().count("in a waiting instance")
 
 
 @dataclass
@@ -76,17 +89,12 @@ class Stage:
     rounds: int
     is_quick: bool
     environment: Mapping[str, str]
-    service: Service
+    web: Service
     bare: Service
     data: RedisData
     engine: Engine
-    docker: DockerCommand
     worker: Worker | None = None
-
-    def get_worker(self) -> Worker:
-        """Return the worker that runs."""
-        assert self.worker is not None
-        return self.worker
+    started: dict[str, Any] = field(default_factory=dict)
 
     def pick(self, usual: _T, quick: _T) -> _T:
         """Return how much is done usually, or where it is only tried."""
@@ -103,14 +111,16 @@ class Stage:
     @contextmanager
     def run_worker(self, *, waiting: bool) -> Iterator[Worker]:
         """Have `cat` as the only func, and a worker; its containers are gone at the end."""
-        path = self.create_cat()
+        path, environment = self.create_cat(), dict(self.environment)
+        if not waiting:
+            environment["FUNCSVC_WAITING_PER_FUNC"] = "0"
         try:
             with (
-                run_worker(self.environment, waiting=waiting) as server,
-                closing(CallClient(self.service.port, path)) as client,
+                running(lambda place: WorkerServer(place, WORKER_COMMAND, environment)) as server,
+                self.web.connection(TIMEOUT_SECONDS) as connection,
             ):
                 service = self.data.get_service()
-                self.worker = Worker(server, service, self.engine, client, waiting)
+                self.worker = Worker(server, service, self.engine, connection, path, waiting)
                 yield self.worker
         finally:
             if self.worker:
@@ -120,18 +130,17 @@ class Stage:
     def create_cat(self) -> str:
         """Have `cat` as the only func, and return its path, NAME/UUID."""
         self.data.clear()
-        return f"cat/{create(self.service, 'cat', Config={'Cmd': ['cat']})['UUID']}"
+        return f"cat/{self.create(self.web, 'cat', 'cat')['UUID']}"
 
-    def store_funcs(self, funcs: int = 1) -> None:
+    def store_funcs(self, funcs: int) -> None:
         """Have the README's helloworld as the only func, or one of as many like it."""
         self.data.clear()
-        create(self.service, "helloworld")
+        self.create(self.web, "helloworld", "echo", "HelloWorld")
         self.data.copy_func("helloworld", funcs - 1)
+        self.settle()
 
-
-def create(service: Service, name: str, **fields: Any) -> Any:
-    """Create a func, by default the README's, and return its definition."""
-    answer = service.create(name, IMAGE, **fields)
-    if answer.status != 201:
-        raise BenchFailed(f"The create of {name} was answered {answer.status}: {answer.body!r}")
-    return answer.json
+    def create(self, service: Service, name: str, *command: str) -> Any:
+        """Create a func and return its definition."""
+        definition = {"Name": name, "Config": {"Cmd": command, "Image": IMAGE}}
+        with service.connection() as connection:
+            return ask(connection, "POST", "/funcs/create", definition).json
