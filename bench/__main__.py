@@ -25,7 +25,7 @@ from redis import RedisError
 from bench import BenchFailed, report
 from bench.engine import Engine
 from bench.load import CLIENTS, CONNECTIONS
-from bench.parts import CALLS, MANAGEMENT
+from bench.parts import CALLS, MANAGEMENT, PARTS
 from bench.redis_data import RedisData
 from bench.stage import Stage, serve
 from dev.machine.waiting import NotInTime
@@ -45,7 +45,16 @@ def main() -> None:
         stage = _set_up(stack, arguments)
         machine = _machine(stage)
         print(f"{machine}\nThe load average at the start is {os.getloadavg()[0]:.1f}.", flush=True)
-        texts, curves = _measure(stage, arguments)
+        numbers = {"rounds": stage.rounds, "clients": CLIENTS, "connections": CONNECTIONS}
+        texts: list[str] = []
+        curves: dict[str, Sequence[float]] = {}
+        for name in arguments.names:
+            start = time.monotonic()
+            section = PARTS[name](stage)
+            texts.append(section.text(PARTS[name].__doc__ or name, **numbers))
+            curves |= section.curves
+            print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr)
+            print(f"\n{texts[-1]}", flush=True)
         if arguments.write:
             report.write_page(texts, curves, machine, shlex.join(sys.argv[1:]))
 
@@ -56,12 +65,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, choices=range(3, 8), default=5)
     parser.add_argument("--quick", action="store_true", help="one short round: to try it")
     parser.add_argument(
-        "--parts", nargs="+", choices=CALLS, default=[*CALLS], help="of the calls; by default all"
+        "--parts", nargs="+", choices=CALLS, default=CALLS, help="of the calls; by default all"
     )
     parser.add_argument("--write", action="store_true", help="write docs/performance.md too")
     arguments = parser.parse_args()
     if arguments.write and arguments.only == "management":
         parser.error("--write needs the calls to be measured.")
+    management = MANAGEMENT if arguments.only != "calls" else ()
+    calls = arguments.parts if arguments.only != "management" else ()
+    arguments.names = [name for name in PARTS if name in {*management, *calls}]
     return arguments
 
 
@@ -97,36 +109,15 @@ def _set_up(stack: ExitStack, arguments: argparse.Namespace) -> Stage:
 
 def _machine(stage: Stage) -> str:
     """Say what is measured on, and with what."""
+    cores, python = len(os.sched_getaffinity(0)), platform.python_version()
+    packages = ", ".join(f"{name} {version(name)}" for name in ("Flask", "gunicorn", "redis"))
+    redis = stage.data.info()["redis_version"]
+    engine = stage.engine.client.version()["Version"]
     command = stage.engine.docker("version", "--format", "{{.Client.Version}}").decode().strip()
-    versions = {
-        "Python": platform.python_version(),
-        **{name: version(name) for name in ("Flask", "gunicorn", "redis")},
-        "Redis": stage.data.info()["redis_version"],
-        "Docker Engine": stage.engine.client.version()["Version"],
-        "docker command": command,
-    }
-    cores = f"{len(os.sched_getaffinity(0))} cores"
-    return ", ".join([cores, *(f"{name} {number}" for name, number in versions.items())])
-
-
-def _measure(
-    stage: Stage, arguments: argparse.Namespace
-) -> tuple[list[str], dict[str, Sequence[float]]]:
-    """Measure the parts and print them; return their texts, and what is to be plotted."""
-    parts = {} if arguments.only == "calls" else dict(MANAGEMENT)
-    if arguments.only != "management":
-        parts |= {name: part for name, part in CALLS.items() if name in arguments.parts}
-    texts: list[str] = []
-    curves: dict[str, Sequence[float]] = {}
-    for name, part in parts.items():
-        start = time.monotonic()
-        section = part(stage)
-        numbers = {"rounds": stage.rounds, "clients": CLIENTS, "connections": CONNECTIONS}
-        texts.append(section.text(part.__doc__ or name, **numbers))
-        curves |= section.curves
-        print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr)
-        print(f"\n{texts[-1]}", flush=True)
-    return texts, curves
+    return (
+        f"{cores} cores, Python {python}, {packages}, Redis {redis}, Docker Engine {engine}, "
+        f"docker command {command}"
+    )
 
 
 if __name__ == "__main__":

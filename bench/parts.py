@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import NamedTuple
 
 from bench import BenchFailed, contenders, load
 from bench.contenders import started, take_turns
@@ -26,8 +27,14 @@ _ENOUGH_CREATES, _ENOUGH_CALLS = 100_000, 2_000
 
 _MAX_MORE_RUNS = 10
 _HTTP = "web: HTTP alone: the bare route"
-Held = tuple[int, float, int]
-"""Of one process: its id, the MB of its resident memory, and how many descriptors are open."""
+
+
+class Held(NamedTuple):
+    """What one process holds."""
+
+    pid: int
+    megabytes: float
+    descriptors: int
 
 
 def measure_creating(stage: Stage) -> Section:
@@ -54,8 +61,8 @@ def measure_creating(stage: Stage) -> Section:
     for name, first, last in _pairs(before, _look(stage)):
         if name.startswith("web worker"):
             figure = f"{name}: resident MB, {creates:,} requests later"
-            rows.append(Row(f"{name}: resident MB, warmed up", [first[1]], 1))
-            rows.append(Row(figure, [last[1]], 1, "under 80"))
+            rows.append(Row(f"{name}: resident MB, warmed up", [first.megabytes], 1))
+            rows.append(Row(figure, [last.megabytes], 1, "under 80"))
             rows.append(_growth_row(f"{name}: growth, %", first, last, creates >= _ENOUGH_CREATES))
     return Section(rows, {"seconds": stage.pick(10, 2)})
 
@@ -224,12 +231,12 @@ def measure_memory(stage: Stage) -> Section:
         pairs = [*_pairs(before, _look(stage))]
     enough = calls >= _ENOUGH_CALLS
     for name, first, last in pairs:
-        rows.append(Row(f"{name}: resident MB, warmed up", [first[1]], 1))
-        rows.append(Row(f"{name}: resident MB, {calls:,} calls later", [last[1]], 1))
+        rows.append(Row(f"{name}: resident MB, warmed up", [first.megabytes], 1))
+        rows.append(Row(f"{name}: resident MB, {calls:,} calls later", [last.megabytes], 1))
         rows.append(_growth_row(f"{name}: growth over the last {calls:,}, %", first, last, enough))
-        more = last[2] - first[2]
+        more = last.descriptors - first.descriptors
         verdict = ("yes" if more / calls < 0.01 else "**no**") if enough else "not judged"
-        figure = f"{name}: descriptors more than the {first[2]} at first"
+        figure = f"{name}: descriptors more than the {first.descriptors} at first"
         rows.append(Row(figure, [more], 0, "none a call", verdict))
     return Section([*rows, Row("containers left", [left])])
 
@@ -241,7 +248,7 @@ def _look(stage: Stage) -> dict[str, Held]:
     if stage.worker:
         pids["worker"] = stage.worker.server.pid
     return {
-        name: (pid, _megabytes(pid, "Rss"), len([*Path(f"/proc/{pid}/fd").iterdir()]))
+        name: Held(pid, _megabytes(pid, "Rss"), len([*Path(f"/proc/{pid}/fd").iterdir()]))
         for name, pid in pids.items()
     }
 
@@ -256,13 +263,13 @@ def _pairs(
     before: Mapping[str, Held], after: Mapping[str, Held]
 ) -> Iterator[tuple[str, Held, Held]]:
     for name, first in before.items():
-        if first[0] != after[name][0]:
+        if first.pid != after[name].pid:
             raise BenchFailed("A process was replaced by another in between.")
         yield name, first, after[name]
 
 
 def _growth_row(figure: str, first: Held, last: Held, enough: bool) -> Row:
-    percent = (last[1] / first[1] - 1) * 100
+    percent = (last.megabytes / first.megabytes - 1) * 100
     return Row(figure, [percent], 1, "flat: under 5", "" if enough else "not judged")
 
 
@@ -302,29 +309,27 @@ def _take_steps(stage: Stage, times: Times, calls: int) -> None:
         stage.bare.connection(load.TIMEOUT_SECONDS) as bare,
     ):
         parts = Insides(stage.environment, path, stack)
-        for number in range(-1, calls):
-            counted = times if number >= 0 else Times()  # the first of each warms up
-            for by in (web, None):
-                with timed(counted, _HTTP):
-                    load.ask(bare, "POST", f"/call/{path}", load.PAYLOAD)
-                _step_through(parts, path, by, counted)
+        _step_through_two(parts, path, (web, bare), Times())  # warmed up
+        for _ in range(calls):
+            _step_through_two(parts, path, (web, bare), times)
 
 
-def _step_through(parts: Insides, path: str, web: HTTPConnection | None, times: Times) -> None:
-    """Take a call from beginning to end, stored and fetched by HTTP or as the web process does."""
-    if web:
-        with timed(times, "web and Redis: accept, by HTTP"):
-            load.ask(web, "POST", f"/call/{path}", load.PAYLOAD)
-    else:
-        parts.accept(times)
-    call_id, container = parts.run_call(times)
-    if web:
-        with timed(times, "web and Redis: answer and remove, by HTTP"):
-            output = load.ask(web, "GET", f"/output/{path}/{call_id}").body
-    else:
-        output = parts.answer(call_id, times)
+def _step_through_two(
+    parts: Insides, path: str, connections: tuple[HTTPConnection, HTTPConnection], times: Times
+) -> None:
+    """Take two calls: one stored and fetched by HTTP, the other as the web process does it."""
+    web, bare = connections
+    with timed(times, _HTTP):
+        load.ask(bare, "POST", f"/call/{path}", load.PAYLOAD)
+    with timed(times, "web and Redis: accept, by HTTP"):
+        load.ask(web, "POST", f"/call/{path}", load.PAYLOAD)
+    parts.accept(times)
+    (first, container), (second, other_container) = parts.run_call(times), parts.run_call(times)
+    with timed(times, "web and Redis: answer and remove, by HTTP"):
+        load.check_output(load.ask(web, "GET", f"/output/{path}/{first}").body)
+    load.check_output(parts.answer(second, times))
     parts.remove(container, times)
-    load.check_output(output)
+    parts.remove(other_container, times)
 
 
 def _step_rows(times: Times) -> list[Row]:
@@ -344,8 +349,9 @@ def _sum_rows(times: Times, cold: Sequence[float], warm: Sequence[float]) -> Ite
     yield Row("wakes, hand-overs, the rest, ms", [percentile(warm, 50) - rest], 2)
 
 
-MANAGEMENT = {"creating": measure_creating, "reading": measure_reading}
-CALLS = {
+PARTS = {
+    "creating": measure_creating,
+    "reading": measure_reading,
     "enqueue": measure_accepting,
     "cold": measure_cold,
     "waiting": measure_waiting,
@@ -353,3 +359,4 @@ CALLS = {
     "memory": measure_memory,
     "split": measure_split,
 }
+MANAGEMENT, CALLS = [*PARTS][:2], [*PARTS][2:]
