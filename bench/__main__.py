@@ -3,8 +3,6 @@
 FUNCSVC_REDIS_URL and DOCKER_HOST say where the services are; other settings keep their defaults.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import platform

@@ -3,8 +3,6 @@
 `CONTENDERS` is the table; `report.GOALS` says how they must fare against each other.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import os
@@ -30,7 +28,7 @@ PAGE, MANY = 100, 100_000
 """How many funcs are a page; how many funcs, and pending calls, count as many."""
 
 LEAD_SECONDS = (60, 5)
-"""How long calls at an even pace go before a burst, usually and where it is only tried."""
+"""How long calls at an even pace precede a burst, usually and where it is only tried."""
 
 _BURST_CALLS = 10
 _KEY, _SECRET = "bench", "benchsecret"  # of a service on loopback, for as long as it runs
@@ -57,7 +55,7 @@ def create_funcs(stage: Stage, service: Service, *, stored: int = 0) -> Run:
 def get_func(stage: Stage, service: Service, *, connections: int = CONNECTIONS) -> Run:
     """Get the only func, with a signature where there are keys."""
     stage.store_funcs(1)
-    stage.create(stage.bare, "helloworld")
+    stage.bare.create("helloworld", IMAGE)
     headers = [] if service in (stage.web, stage.bare) else _signed(service.port)
     options = [f"--connections={connections}", *(f"--header={header}" for header in headers)]
     return run_wrk(f"{service.url}/funcs/helloworld", stage.pick(5, 2), options=options)
@@ -95,18 +93,6 @@ def _count_pending(stage: Stage, path: str) -> int:
 def _check_stored(run: Run, stored: int) -> None:
     if not run.requests <= stored <= run.requests + CONNECTIONS:
         raise BenchFailed(f"{run.requests:,} requests were answered, and {stored:,} stored.")
-
-
-def create_containers(stage: Stage, engine: Engine) -> Run:
-    return engine.create_containers(stage.pick(10, 2))
-
-
-def call_once(_: Stage, worker: Worker, *, payload: bytes = load.PAYLOAD) -> float:
-    return worker.call(payload)
-
-
-def docker_exec(stage: Stage, container: str) -> float:
-    return stage.engine.run_cat("exec", "-i", container)
 
 
 def docker_run(stage: Stage, engine: Engine) -> float:
@@ -192,12 +178,11 @@ STARTS: Mapping[str, Callable[[Stage], AbstractContextManager[Any]]] = {
 }
 """How contenders are started. The services, and the engine, are there all the time."""
 
-
 CONTENDERS: Mapping[str, Mapping[str, tuple[str, Callable[[Stage, Any], Any]]]] = {
     "creating": {
         "funcsvc": ("web", create_funcs),
         "bare route": ("bare route", create_funcs),
-        "engine": ("engine", create_containers),
+        "engine": ("engine", lambda stage, engine: engine.create_containers(stage.pick(10, 2))),
         "funcsvc, 100,000 stored": ("web", partial(create_funcs, stored=MANY)),
     },
     "reading": {
@@ -214,21 +199,25 @@ CONTENDERS: Mapping[str, Mapping[str, tuple[str, Callable[[Stage, Any], Any]]]] 
         "100,000 pending": ("web", partial(accept_calls, pending=MANY)),
     },
     "cold": {
-        "call, none waiting": ("cold worker", call_once),
+        "call, none waiting": ("cold worker", lambda _, worker: worker.call()),
         "docker run": ("engine", docker_run),
     },
     "waiting": {
-        "call, one waiting": ("warm worker", call_once),
+        "call, one waiting": ("warm worker", lambda _, worker: worker.call()),
         "docker run": ("engine", docker_run),
-        "docker exec": ("shared container", docker_exec),
+        "docker exec": (
+            "shared container",
+            lambda stage, one: stage.engine.run_cat("exec", "-i", one),
+        ),
     },
     "waiting, 1 MB": {
-        "call, one waiting, 1 MB of any bytes": ("warm worker", partial(call_once, payload=_ANY)),
-        "call, one waiting, 1 MB of text": ("warm worker", partial(call_once, payload=_TEXT)),
+        "call, one waiting, 1 MB of any bytes": (
+            "warm worker",
+            lambda _, worker: worker.call(_ANY),
+        ),
+        "call, one waiting, 1 MB of text": ("warm worker", lambda _, worker: worker.call(_TEXT)),
     },
-    "waiting, bursts": {
-        "burst of 10": ("warm worker", call_in_a_burst),
-    },
+    "waiting, bursts": {"burst of 10": ("warm worker", call_in_a_burst)},
     "sustained": {
         "calls, none waiting": ("cold worker", call_for_seconds),
         "calls, instances waiting": ("warm worker", call_for_seconds),

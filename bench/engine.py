@@ -3,8 +3,6 @@
 What the benchmark makes there carries the label of its run, and is removed by that.
 """
 
-from __future__ import annotations
-
 import http.client
 import os
 import socket
@@ -16,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 import docker
+from docker.utils.socket import frames_iter
 
 from bench import BenchFailed, load
 from bench.load import PAYLOAD, TIMEOUT_SECONDS, Run, Times, percentile, timed, work_at_once
@@ -165,24 +164,14 @@ def run_container(client: docker.APIClient, options: Mapping[str, Any], times: T
         with timed(times, "docker-py: start"):
             client.start(name)
         with timed(times, "docker-py: run"):
-            output = _exchange(attached._sock)
+            attached._sock.sendall(PAYLOAD)
+            attached._sock.shutdown(socket.SHUT_WR)
+            output = b"".join(data for _, data in frames_iter(attached._sock, tty=False))
     with timed(times, "docker-py: wait"):
         client.wait(name)
     with timed(times, "docker-py: remove"):
         client.remove_container(name, v=True)
     load.check_output(output)
-
-
-def _exchange(attached: socket.socket) -> bytes:
-    """Send all of the input and its end, and return all of the output."""
-    attached.settimeout(TIMEOUT_SECONDS)
-    attached.sendall(PAYLOAD)
-    attached.shutdown(socket.SHUT_WR)
-    received, output = b"".join(iter(lambda: attached.recv(65536), b"")), b""
-    while received:  # frames: a header of eight bytes, whose last four are the size
-        end = 8 + int.from_bytes(received[4:8], "big")
-        output, received = output + received[8:end], received[end:]
-    return output
 
 
 def stays(condition: Callable[[], bool]) -> bool:

@@ -3,8 +3,6 @@
 For the first it stands in the worker's place; the second is what docker-py is measured with.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from secrets import token_hex

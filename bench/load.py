@@ -1,7 +1,5 @@
 """The load: wrk over kept connections, and clients that look at each answer."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import subprocess

@@ -3,14 +3,11 @@
 What stands there in braces is in the section's `numbers`, or the same for all.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import NamedTuple
 
 from bench import BenchFailed, contenders, load
 from bench.contenders import started, take_turns
@@ -29,14 +26,6 @@ _MAX_MORE_RUNS = 10
 _HTTP = "web: HTTP alone: the bare route"
 
 
-class Held(NamedTuple):
-    """What one process holds."""
-
-    pid: int
-    megabytes: float
-    descriptors: int
-
-
 def measure_creating(stage: Stage) -> Section:
     """Creating funcs
 
@@ -47,24 +36,19 @@ def measure_creating(stage: Stage) -> Section:
     redis_rows = [*_redis_rows(stage)]
     for service in (stage.bare, stage.web):
         contenders.create_funcs(stage, service)  # warmed up
-    before = _look(stage)
+    before = _resident(_web_workers(stage))
     taken = take_turns(stage, "creating", stage.rounds)
     creates = sum(run.requests for name, runs in taken.items() if "funcsvc" in name for run in runs)
     for _ in range(stage.pick(_MAX_MORE_RUNS, 0)):
         if creates < _ENOUGH_CREATES:
             creates += contenders.create_funcs(stage, stage.web).requests
+    enough, later = creates >= _ENOUGH_CREATES, f"{creates:,} requests later"
+    held_rows = [*_held_rows(before, later, "growth", enough, goal="under 80")]
     also = {"funcsvc: 100,000 stored": taken["funcsvc, 100,000 stored"], "none": taken["funcsvc"]}
     tails = {name: [run.p99_ms / run.p50_ms for run in runs] for name, runs in taken.items()}
     ratios = ratio_rows(_rates({**taken, **also}))
     rows = [*_rows_by_wrk("creates a second", taken), *_rows("p99 / p50", tails, 1), *ratios]
-    rows += redis_rows
-    for name, first, last in _pairs(before, _look(stage)):
-        if name.startswith("web worker"):
-            figure = f"{name}: resident MB, {creates:,} requests later"
-            rows.append(Row(f"{name}: resident MB, warmed up", [first.megabytes], 1))
-            rows.append(Row(figure, [last.megabytes], 1, "under 80"))
-            rows.append(_growth_row(f"{name}: growth, %", first, last, creates >= _ENOUGH_CREATES))
-    return Section(rows, {"seconds": stage.pick(10, 2)})
+    return Section([*rows, *redis_rows, *held_rows], {"seconds": stage.pick(10, 2)})
 
 
 def _redis_rows(stage: Stage) -> Iterator[Row]:
@@ -220,37 +204,33 @@ def measure_memory(stage: Stage) -> Section:
     {clients} clients, without waiting instances; and the containers that are there when the last
     one was answered and a moment has passed.
     """
-    calls, rows = stage.pick(2_000, 40), list[Row]()
+    calls = stage.pick(2_000, 40)
     with started(stage, "cold worker") as worker:
+        pids = {"gunicorn": stage.web.pid, **_web_workers(stage), "worker": worker.server.pid}
         for number in (min(100, calls), calls):  # the first warm up
-            before = _look(stage)
+            before, opened = _resident(pids), [_descriptors(pid) for pid in pids.values()]
             load.call_at_once(stage.web, worker.path, load.for_count(number))
             with suppress(NotInTime):  # how many are left then is the figure
                 worker.settle()
-        left = len(stage.engine.states(worker.service))
-        pairs = [*_pairs(before, _look(stage))]
-    enough = calls >= _ENOUGH_CALLS
-    for name, first, last in pairs:
-        rows.append(Row(f"{name}: resident MB, warmed up", [first.megabytes], 1))
-        rows.append(Row(f"{name}: resident MB, {calls:,} calls later", [last.megabytes], 1))
-        rows.append(_growth_row(f"{name}: growth over the last {calls:,}, %", first, last, enough))
-        more = last.descriptors - first.descriptors
-        verdict = ("yes" if more / calls < 0.01 else "**no**") if enough else "not judged"
-        figure = f"{name}: descriptors more than the {first.descriptors} at first"
-        rows.append(Row(figure, [more], 0, "none a call", verdict))
+        left, enough = len(stage.engine.states(worker.service)), calls >= _ENOUGH_CALLS
+        growth = f"growth over the last {calls:,}"
+        rows = [*_held_rows(before, f"{calls:,} calls later", growth, enough)]
+        for (name, pid), first in zip(pids.items(), opened, strict=True):
+            more = _descriptors(pid) - first
+            verdict = ("yes" if more / calls < 0.01 else "**no**") if enough else "not judged"
+            figure = f"{name}: descriptors more than the {first} at first"
+            rows.append(Row(figure, [more], 0, "none a call", verdict))
     return Section([*rows, Row("containers left", [left])])
 
 
-def _look(stage: Stage) -> dict[str, Held]:
-    """Return what each process holds now, by name."""
-    pids = {"gunicorn": stage.web.pid}
-    pids |= {f"web worker {n}": pid for n, pid in enumerate(sorted(stage.web.worker_pids()), 1)}
-    if stage.worker:
-        pids["worker"] = stage.worker.server.pid
-    return {
-        name: Held(pid, _megabytes(pid, "Rss"), len([*Path(f"/proc/{pid}/fd").iterdir()]))
-        for name, pid in pids.items()
-    }
+def _web_workers(stage: Stage) -> dict[str, int]:
+    """Return the ids of gunicorn's workers; one that is replaced by another can't be read."""
+    return {f"web worker {n}": pid for n, pid in enumerate(sorted(stage.web.worker_pids()), 1)}
+
+
+def _resident(pids: Mapping[str, int]) -> dict[str, tuple[int, float]]:
+    """Return the id of each process, and the MB of its resident memory."""
+    return {name: (pid, _megabytes(pid, "Rss")) for name, pid in pids.items()}
 
 
 def _megabytes(pid: int, name: str) -> float:
@@ -259,18 +239,20 @@ def _megabytes(pid: int, name: str) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:"))
 
 
-def _pairs(
-    before: Mapping[str, Held], after: Mapping[str, Held]
-) -> Iterator[tuple[str, Held, Held]]:
-    for name, first in before.items():
-        if first.pid != after[name].pid:
-            raise BenchFailed("A process was replaced by another in between.")
-        yield name, first, after[name]
+def _descriptors(pid: int) -> int:
+    return len([*Path(f"/proc/{pid}/fd").iterdir()])
 
 
-def _growth_row(figure: str, first: Held, last: Held, enough: bool) -> Row:
-    percent = (last.megabytes / first.megabytes - 1) * 100
-    return Row(figure, [percent], 1, "flat: under 5", "" if enough else "not judged")
+def _held_rows(
+    before: Mapping[str, tuple[int, float]], later: str, growth: str, enough: bool, goal: str = ""
+) -> Iterator[Row]:
+    """Yield the memory that each process had before, and has now."""
+    for name, (pid, first) in before.items():
+        last, verdict = _megabytes(pid, "Rss"), "" if enough else "not judged"
+        yield Row(f"{name}: resident MB, warmed up", [first], 1)
+        yield Row(f"{name}: resident MB, {later}", [last], 1, goal)
+        percent = (last / first - 1) * 100
+        yield Row(f"{name}: {growth}, %", [percent], 1, "flat: under 5", verdict)
 
 
 def measure_split(stage: Stage) -> Section:

@@ -1,7 +1,5 @@
 """What the benchmark keeps in Redis, all of it below one prefix of its own."""
 
-from __future__ import annotations
-
 import json
 import uuid
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The report: figures with spread and goal, in tables; docs/performance.md and its plot."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import eq, ge, le, lt
@@ -16,7 +14,6 @@ from dev.servers import ROOT
 
 Curves = Mapping[str, Sequence[float]]
 """Figures by contender, in the order in which they were taken."""
-
 
 GOALS: Mapping[str, str] = {
     "funcsvc / bare route": "at least 0.7",
@@ -122,7 +119,6 @@ def middles(taken: Sequence[float]) -> list[float]:
 
 
 _PAGE, _PLOT = ROOT / "docs/performance.md", ROOT / "docs/performance.svg"
-_PLOT_LINK = "![Latency distributions](performance.svg)\n\n"
 _TEXT = """\
 # Performance
 
@@ -134,16 +130,18 @@ Figures of one machine mean little on another, and change with what else is at w
 ratios are what counts, since every peer is measured in the same run, in turns. A goal that isn't
 reached is said here, and fails nothing. "min to max" is over rounds, or over fifths of the calls.
 
+![Latency distributions](performance.svg)
+
+{sections}
 """
 
 
 def write_page(texts: Sequence[str], curves: Curves, machine: str, arguments: str) -> None:
     """Write the page of these sections and, where there are latencies, the plot."""
-    head = _TEXT.format(arguments=arguments, machine=machine)
+    sections = "\n\n".join(texts)
+    _PAGE.write_text(_TEXT.format(arguments=arguments, machine=machine, sections=sections))
     if curves:
-        head += _PLOT_LINK
         draw(curves, _PLOT)
-    _PAGE.write_text(head + "\n\n".join(texts) + "\n")
 
 
 def draw(curves: Curves, file: Path) -> None:

@@ -1,7 +1,5 @@
 """Where everything plays: the services, the engine, a worker where there is one."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -11,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.engine import IMAGE, RUNNING, SERVICE_LABEL, Engine, stays
-from bench.load import PAYLOAD, TIMEOUT_SECONDS, ask, call
+from bench.load import PAYLOAD, TIMEOUT_SECONDS, call
 from bench.redis_data import RedisData
 from dev.machine.waiting import NotInTime, wait_until
 from dev.servers import LOOPBACK, WEB_COMMAND, WORKER_COMMAND, Service, WorkerServer, free_port
@@ -130,17 +128,11 @@ class Stage:
     def create_cat(self) -> str:
         """Have `cat` as the only func, and return its path, NAME/UUID."""
         self.data.clear()
-        return f"cat/{self.create(self.web, 'cat', 'cat')['UUID']}"
+        return f"cat/{self.web.create('cat', IMAGE, Config={'Cmd': ['cat']}).json['UUID']}"
 
     def store_funcs(self, funcs: int) -> None:
         """Have the README's helloworld as the only func, or one of as many like it."""
         self.data.clear()
-        self.create(self.web, "helloworld", "echo", "HelloWorld")
+        self.web.create("helloworld", IMAGE)
         self.data.copy_func("helloworld", funcs - 1)
         self.settle()
-
-    def create(self, service: Service, name: str, *command: str) -> Any:
-        """Create a func and return its definition."""
-        definition = {"Name": name, "Config": {"Cmd": command, "Image": IMAGE}}
-        with service.connection() as connection:
-            return ask(connection, "POST", "/funcs/create", definition).json
