@@ -2,7 +2,7 @@
 
 import sys
 
-from dev.services import run_job, services
+from dev.services import run_command, run_job, services
 
 
 def main() -> None:
@@ -11,7 +11,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_command(main)

@@ -24,7 +24,7 @@ Member = tuple[tarfile.TarInfo, bytes]
 
 def tar(**files: bytes) -> bytes:
     """Return a tar of executable files below /bin."""
-    return _tar_of(_file(f"bin/{name}", content, 0o755) for name, content in files.items())
+    return _tar_of(_member(f"bin/{name}", content) for name, content in files.items())
 
 
 def busybox_tar() -> bytes:
@@ -36,14 +36,15 @@ def shell_tar() -> bytes:
     """Return a root file system with the static busybox, a link for each of its programs, /tmp."""
     busybox = _busybox()
     listed = subprocess.run([busybox, "--list"], check=True, capture_output=True, text=True)
+    names = sorted({*listed.stdout.split()} - {"busybox"})
     return _tar_of(
         [
-            _folder("bin", 0o755),
-            _folder("etc", 0o755),
-            _folder("tmp", 0o1777),
-            _file("bin/busybox", busybox.read_bytes(), 0o755),
-            _file("etc/passwd", PASSWD, 0o644),
-            *(_link(f"bin/{name}") for name in sorted({*listed.stdout.split()} - {"busybox"})),
+            _member("bin", kind=tarfile.DIRTYPE),
+            _member("etc", kind=tarfile.DIRTYPE),
+            _member("tmp", kind=tarfile.DIRTYPE, mode=0o1777),
+            _member("bin/busybox", busybox.read_bytes()),
+            _member("etc/passwd", PASSWD, mode=0o644),
+            *(_member(f"bin/{name}", kind=tarfile.SYMTYPE) for name in names),
         ]
     )
 
@@ -62,22 +63,13 @@ def _tar_of(members: Iterable[Member]) -> bytes:
     return buffer.getvalue()
 
 
-def _file(name: str, content: bytes, mode: int) -> Member:
+def _member(
+    name: str, content: bytes = b"", *, mode: int = 0o755, kind: bytes = tarfile.REGTYPE
+) -> Member:
     member = tarfile.TarInfo(name)
-    member.size, member.mode = len(content), mode
+    member.size, member.mode, member.type = len(content), mode, kind
+    member.linkname = "busybox" if kind == tarfile.SYMTYPE else ""
     return member, content
-
-
-def _folder(name: str, mode: int) -> Member:
-    member = tarfile.TarInfo(name)
-    member.type, member.mode = tarfile.DIRTYPE, mode
-    return member, b""
-
-
-def _link(name: str) -> Member:
-    member = tarfile.TarInfo(name)
-    member.type, member.linkname = tarfile.SYMTYPE, "busybox"
-    return member, b""
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import os
 import sys
 
 from dev import lint
-from dev.services import run_job, services
+from dev.services import run_command, run_job, services
 
 COVERAGE = [".venv/bin/coverage"]
 
@@ -37,7 +37,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_command(main)

@@ -40,7 +40,8 @@ def lasting(*command: str) -> list[str]:
 
 def run_as_user(command: list[str]) -> int:
     """Start root's side, and close the pipe to it on SIGTERM."""
-    program = [sys.executable, "-m", "dev.machine.as_root", ROOT_SIDE]
+    # without -B, compiled modules of root's would stay in the checkout
+    program = [sys.executable, "-B", "-m", "dev.machine.as_root", ROOT_SIDE]
     keeper = subprocess.Popen(
         ["sudo", "--non-interactive", *program, *command], stdin=subprocess.PIPE
     )

@@ -8,7 +8,7 @@ import ipaddress
 import random
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dev.machine import as_root
@@ -23,13 +23,13 @@ class NoBridge(Exception):
     """Raised when this machine allows no bridge, and an engine without one would do harm."""
 
 
-def make(name: str) -> bool:
-    """Make a bridge in a free network, and return whether this machine allows one.
+def make(name: str) -> str:
+    """Make a bridge in a free network, and return what dockerd is told.
 
-    Raises NoBridge when it doesn't, but has docker0.
+    That is `none` where this machine allows no bridge. Raises NoBridge when it also has docker0.
     """
     remove(name)
-    network = free_network()
+    network = free_network(_routes())
     steps = (
         ("link", "add", name, "type", "bridge"),
         ("address", "add", f"{network[1]}/{network.prefixlen}", "dev", name),
@@ -38,7 +38,7 @@ def make(name: str) -> bool:
     is_made = all(as_root.run("ip", *step, check=False).returncode == 0 for step in steps)
     if not is_made and (INTERFACES / "docker0").exists():
         raise NoBridge("No network bridge can be made for an engine here: `ip link add` fails.")
-    return is_made
+    return name if is_made else "none"
 
 
 def remove(name: str) -> None:
@@ -53,12 +53,13 @@ def remove(name: str) -> None:
                 as_root.run("iptables", "-w", "-t", table, "-D", *words, check=False)
 
 
-def free_network() -> ipaddress.IPv4Network:
-    """Return a network that overlaps no route of this machine.
+def free_network(routes: Iterable[ipaddress.IPv4Network]) -> ipaddress.IPv4Network:
+    """Return a network that overlaps no route, but for those around the whole range.
 
-    A random one, so that two engines that start at once seldom take the same.
+    The default route is one, and a VPN's half of the internet. The network is a random one, so that
+    two engines that start at once seldom take the same.
     """
-    used = [route for route in _routes() if not route.supernet_of(RANGE)]  # as a VPN may have
+    used = [route for route in routes if not route.supernet_of(RANGE)]
     networks = [*RANGE.subnets(new_prefix=24)]
     random.shuffle(networks)
     return next(net for net in networks if not any(net.overlaps(route) for route in used))

@@ -2,7 +2,6 @@
 
 import contextlib
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -24,14 +23,12 @@ def children_of(pid: int) -> list[int]:
 
 def with_argument(*arguments: str) -> list[int]:
     """Return the processes that have one of these arguments on their command line."""
-    wanted = {argument.encode() for argument in arguments}
-    return [int(path.parent.name) for path, words in _command_lines() if wanted & set(words)]
-
-
-def _command_lines() -> Iterator[tuple[Path, list[bytes]]]:
+    wanted, found = {argument.encode() for argument in arguments}, []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            yield path, path.read_bytes().split(b"\0")
+            if wanted.intersection(path.read_bytes().split(b"\0")):
+                found.append(int(path.parent.name))
+    return found
 
 
 def await_end(process: subprocess.Popen[bytes], seconds: float) -> None:

@@ -8,7 +8,7 @@ from them the command line, and whether a server answers.
 from dev.machine.as_root import SEARCH_PATH
 from dev.machine.places import ROOT
 from dev.machine.waiting import wait_until
-from dev.servers.engine import EngineServer, engine_server, make_engine
+from dev.servers.engine import EngineServer, engine_server
 from dev.servers.network import Proxy, proxy, silent_listener
 from dev.servers.nginx import NginxServer, nginx_server
 from dev.servers.process import (
@@ -17,6 +17,7 @@ from dev.servers.process import (
     folder,
     forget_ended,
     free_port,
+    listens,
     log_tails,
 )
 from dev.servers.redis import RedisServer, redis_answers, redis_server
@@ -53,8 +54,8 @@ __all__ = [
     "folder",
     "forget_ended",
     "free_port",
+    "listens",
     "log_tails",
-    "make_engine",
     "make_service",
     "make_worker",
     "nginx_server",

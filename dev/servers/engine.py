@@ -18,43 +18,44 @@ from dev.servers.process import Server, folder
 
 
 class EngineServer(Server):
-    """A dockerd with a bridge of its own, of which `make_engine` makes one.
+    """A dockerd with a bridge of its own. `start` may be called again after `kill` or `end`.
 
-    `start` may be called again after `kill` or `end`. With `has_iptables` its containers have a way
-    out; without, it leaves iptables to the other engines of this machine.
+    With `has_iptables` its containers have a way out. Without, it leaves iptables to the other
+    engines of this machine.
     """
 
     def __init__(
-        self,
-        place: Path,
-        data: Path,
-        bridge_name: str,
-        *,
-        has_iptables: bool,
-        launcher: Sequence[str] = (),
+        self, place: Path, data: Path, *, has_iptables: bool = False, launcher: Sequence[str] = ()
     ) -> None:
+        dockerd.clear(place)
         self.data = data
-        self.bridge_name = bridge_name
-        self.has_iptables = has_iptables
-        namespace = dockerd.namespace_of(place)
+        self.launcher = launcher
+        self.bridge = bridge.make(dockerd.bridge_of(place))
+        self.has_iptables = has_iptables and self.bridge != "none"
+        super().__init__(place, [])
+        self.command = self.command_line(has_iptables=self.has_iptables)
+
+    def command_line(self, *, has_iptables: bool) -> list[str]:
+        """Return the command line of dockerd, as root, where another may have been killed."""
+        place, namespace = self.place, dockerd.namespace_of(self.place)
         options = {
             "host": f"unix://{place}/docker.sock",
             "group": str(os.getgid()),
-            "data-root": str(data),
+            "data-root": str(self.data),
             "exec-root": f"{place}/exec",
             "pidfile": f"{place}/{dockerd.PID_FILE}",
             "shutdown-timeout": "5",
             "log-level": "warn",
-            "bridge": bridge_name,
+            "bridge": self.bridge,
             # in a containerd of the system's, keep apart from the containers of other engines
             "containerd-namespace": namespace,
             "containerd-plugins-namespace": f"{namespace}-plugins",
         }
         if not has_iptables:
             options |= dict.fromkeys(("iptables", "ip6tables", "ip-forward", "ip-masq"), "false")
-        command = [*launcher, "dockerd", *(f"--{name}={text}" for name, text in options.items())]
-        way = [sys.executable, "-m", "dev.machine.dockerd", str(place)]
-        super().__init__(place, as_root.lasting(*way, *command))
+        way = [sys.executable, "-B", "-m", "dev.machine.dockerd", str(place), *self.launcher]
+        words = (f"--{name}={text}" for name, text in options.items())
+        return as_root.lasting(*way, "dockerd", *words)
 
     def __str__(self) -> str:
         return f"dockerd in {self.place}"
@@ -84,37 +85,13 @@ class EngineServer(Server):
             return connection.recv(64).startswith(b"HTTP/1.0 200")
         return False
 
-    def without_iptables(self) -> EngineServer:
-        """Return the same engine for a machine that lets no one change iptables."""
-        return EngineServer(self.place, self.data, self.bridge_name, has_iptables=False)
-
     def clear(self) -> None:
-        """Clear away what the engine left, if it was killed, and its bridge."""
+        """Remove the bridge, and what an engine that was killed leaves outside of its place."""
         dockerd.clear(self.place)
-        for place in (self.place, self.data):
-            places.unmount_below(place)
+        places.unmount_below(self.data)
 
     def _signal(self, number: signal.Signals) -> None:
         as_root.run("sh", "-c", f"kill -{number:d} {self.pid}", check=False)
-
-
-def make_engine(
-    place: Path, data: Path, *, has_iptables: bool = False, launcher: Sequence[str] = ()
-) -> EngineServer:
-    """Return an engine that isn't started, with its bridge; without, where none can be made.
-
-    Raises NoBridge when that would do harm.
-    """
-    dockerd.clear(place)
-    name = dockerd.bridge_of(place)
-    has_bridge = bridge.make(name)
-    return EngineServer(
-        place,
-        data,
-        name if has_bridge else "none",
-        has_iptables=has_iptables and has_bridge,
-        launcher=launcher,
-    )
 
 
 @contextlib.contextmanager
@@ -125,7 +102,7 @@ def engine_server() -> Iterator[EngineServer]:
     """
     one_cpu = ["taskset", "-c", str(min(os.sched_getaffinity(0)))]
     with folder() as place:
-        server = make_engine(place, place / "data", launcher=one_cpu)
+        server = EngineServer(place, place / "data", launcher=one_cpu)
         try:
             server.start()
             yield server

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import socket
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from dev.machine.places import ROOT
-from dev.servers.process import LOOPBACK, free_port, running
+from dev.servers.process import LOOPBACK, free_port, listens, running
 from dev.servers.service import Service
 
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -43,8 +42,7 @@ class NginxServer(Service):
         return (self.place / name).read_text()
 
     def answers(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex((LOOPBACK, self.port)) == 0
+        return listens(self.port)
 
 
 def nginx_server(behind: int) -> AbstractContextManager[NginxServer]:

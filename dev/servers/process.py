@@ -38,6 +38,13 @@ def free_port(preferred: int = 0) -> int:
         return int(candidate.getsockname()[1])
 
 
+def listens(address: int | Path) -> bool:
+    """Tell whether somebody accepts connections at a port of loopback, or at a unix socket."""
+    is_port = isinstance(address, int)
+    with socket.socket(socket.AF_INET if is_port else socket.AF_UNIX) as probe:
+        return probe.connect_ex((LOOPBACK, address) if is_port else str(address)) == 0
+
+
 @contextlib.contextmanager
 def folder() -> Iterator[Path]:
     """Give an empty folder with a path short enough for unix sockets."""

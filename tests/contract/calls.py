@@ -187,13 +187,6 @@ def assert_not_found(service, func_name: str, call_id: str) -> None:
     assert caught.value.message == f'There is no call "{call_id}".'
 
 
-def wait_until(condition, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def wait(service, call_id: str, seconds: float = 5) -> float:
     """Wait for a call; return at what time it was over."""
     service.calls.wait_for_call(call_id, seconds)

@@ -30,7 +30,6 @@ from tests.contract.calls import (
     end_one,
     new_call,
     wait,
-    wait_until,
 )
 from tests.contract.stores import PATIENCE_SECONDS, new_func
 from tests.contract.whole_state import CALL_OVERHEAD_BYTES, MAX_ROTATED
@@ -133,7 +132,9 @@ def test_wait_in_which_everybody_is_woken_leaves_the_mark_to_expire(real, redis_
     call_id = real.call(func)
     with ThreadPoolExecutor(8) as clients:
         waits = [clients.submit(wait, real, call_id) for _ in range(8)]
-        wait_until(lambda: int(redis_client.info("clients")["blocked_clients"]) >= 8)
+        servers.wait_until(
+            lambda: int(redis_client.info("clients")["blocked_clients"]) >= 8, "all of them wait"
+        )
         real.end(call_id)
         for each in waits:
             each.result()

@@ -268,7 +268,7 @@ def test_clients_behind_a_proxy_on_a_unix_socket_are_told_apart(
                 return connection.recv(64).split()[1]
 
         try:
-            web.start(path.exists)
+            web.start(lambda: servers.listens(path))
             assert status("198.51.100.7") == b"401"
             assert status("198.51.100.7") == b"429"
             assert status("198.51.100.8") == b"401"

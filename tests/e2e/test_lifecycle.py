@@ -260,7 +260,7 @@ def test_service_listens_on_a_unix_socket(own_redis: servers.RedisServer, docker
             place, redis_url=own_redis.url, docker_host=docker_host, bind=f"unix:{path}"
         )
         try:
-            web.start(path.exists)
+            web.start(lambda: servers.listens(path))
             answer = servers.exchange_over_unix_socket(path, "GET", "/_ping")
             assert (answer.status, answer.body) == (200, b"OK")
         finally:

@@ -22,15 +22,19 @@ def check_address_is_free(server: Any) -> None:
     if "GUNICORN_PID" in os.environ:  # an upgrade in place: the first one is this one's parent
         return
     for address in server.cfg.address:
-        if isinstance(address, str):
-            continue  # a unix socket, which gunicorn itself looks after
-        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(address)
-            except OSError as error:
-                sys.exit(f"funcsvc can't listen at {address[0]}:{address[1]}: {error.strerror}.")
+        if not isinstance(address, str):  # a unix socket, which gunicorn itself looks after
+            exit_if_taken(*address)
+
+
+def exit_if_taken(host: str, port: int) -> None:
+    """End with a sentence unless this process could listen there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            sys.exit(f"funcsvc can't listen at {host}:{port}: {error.strerror}.")
 
 
 def keep_early_signals(server: Any, worker: Worker) -> None:

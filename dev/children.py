@@ -30,7 +30,10 @@ LOG_BYTES = "5MB"
 
 
 class ChildFailed(Exception):
-    """Raised when a child ends again and again, or isn't there within its deadline."""
+    """Raised when a child ends again and again, or isn't there within its deadline.
+
+    Says so in the sentence of whoever waited for it, with the end of the child's log.
+    """
 
 
 class Children:
@@ -136,15 +139,12 @@ class Children:
         except xmlrpc.client.Fault:  # it is ending
             return True
 
-    def wait_for(self, name: str, answers: Callable[[], bool]) -> None:
-        """Wait until the program answers.
-
-        Raises ChildFailed with the tail of its log when it doesn't.
-        """
+    def wait_for(self, name: str, answers: Callable[[], bool], otherwise: str) -> None:
+        """Wait until the program answers; `otherwise` is what ChildFailed says when it doesn't."""
         with contextlib.suppress(NotInTime):
             wait_until(lambda: self.has_failed(name) or answers(), name, START_SECONDS)
         if not answers():
-            raise ChildFailed(self._tail(name))
+            raise ChildFailed(f"{otherwise} {self._tail(name)}")
 
     def wait_for_failure(self, *names: str) -> None:
         """Return when supervisord has given one of them up: the end that isn't wanted."""

@@ -1,0 +1,89 @@
+"""What the commands ask of the machine: a free network, names, pid files of processes long dead."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+from dev import servers
+from dev.machine import bridge, dockerd
+from dev.machine.waiting import NotInTime
+
+EVERY = [*bridge.RANGE.subnets(new_prefix=24)]
+
+
+def test_clean_needs_the_standard_library_alone() -> None:
+    """The system's own python3 runs it, where there may be no virtual environment."""
+    subprocess.run(
+        [sys.executable, "-S", "-c", "import dev.clean"], cwd=servers.ROOT, check=True, timeout=60
+    )
+
+
+def test_network_of_a_bridge_is_the_one_that_no_route_overlaps() -> None:
+    assert bridge.free_network(EVERY[:300] + EVERY[301:]) == EVERY[300]
+
+
+@pytest.mark.parametrize(
+    ("routes", "among"),
+    [
+        ([], "198.18.0.0/15"),
+        (["10.0.0.0/8", "192.168.1.0/24"], "198.18.0.0/15"),
+        (["198.18.0.0/16"], "198.19.0.0/16"),
+        (["0.0.0.0/0"], "198.18.0.0/15"),
+        (["0.0.0.0/1", "128.0.0.0/1", "198.19.0.0/16"], "198.18.0.0/16"),
+    ],
+)
+def test_network_of_a_bridge_is_beside_the_routes(routes: list[str], among: str) -> None:
+    network = bridge.free_network(map(IPv4Network, routes))
+    assert network.subnet_of(IPv4Network(among))
+
+
+@pytest.mark.parametrize(
+    ("place", "namespace", "name"),
+    [
+        ("/run/funcsvc-0a1b2c3d", "funcsvc-0a1b2c3d", "func-0a1b2c3d"),
+        ("/tmp/fsab_cd__e_", "fsabcde", "fsabcde"),
+    ],
+)
+def test_names_of_an_engine_suit_containerd_and_the_kernel(
+    place: str, namespace: str, name: str
+) -> None:
+    assert dockerd.namespace_of(Path(place)) == namespace
+    assert dockerd.bridge_of(Path(place)) == name
+    assert len(name) <= 15
+
+
+@pytest.mark.parametrize("pid", [os.getpid(), 2**30], ids=["another's", "nobody's"])
+@pytest.mark.parametrize("name", ["dockerd.pid", "exec/containerd/containerd.pid"])
+def test_pid_file_of_a_dead_engine_is_removed(tmp_path: Path, name: str, pid: int) -> None:
+    file = tmp_path / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"{pid}\n")
+    dockerd.make_way(tmp_path)
+    assert not file.exists()
+
+
+def test_containerd_of_a_dead_engine_is_waited_for(tmp_path: Path) -> None:
+    """It goes with its dockerd, but a moment later."""
+    program = tmp_path / "exec/containerd/containerd"
+    program.parent.mkdir(parents=True)
+    program.write_bytes(Path("/bin/sleep").read_bytes())
+    program.chmod(0o755)
+    with subprocess.Popen([program, "2"]) as process:
+        command_line = Path(f"/proc/{process.pid}/cmdline")
+        servers.wait_until(lambda: bytes(program) in command_line.read_bytes(), "it has begun")
+        program.with_suffix(".pid").write_text(str(process.pid))
+        dockerd.make_way(tmp_path)
+        assert process.wait(0.5) == 0
+    assert not program.with_suffix(".pid").exists()
+
+
+def test_condition_that_does_not_come_true_says_what_was_waited_for() -> None:
+    with pytest.raises(NotInTime, match=r"^not within 0\.1 seconds: it rains$"):
+        servers.wait_until(lambda: False, "it rains", 0.1)
+    assert servers.wait_until(lambda: 7, "it is seven", 0.1) == 7
