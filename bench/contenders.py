@@ -69,11 +69,9 @@ def list_funcs(stage: Stage, service: Service, *, stored: int) -> Run:
 
 def accept_calls(stage: Stage, service: Service, *, pending: int = 0) -> Run:
     """Call, with no worker to take the calls, and this many pending before, or a few more."""
-    path, before, seconds = stage.create_cat(), 0, 1.0
-    while before < pending:
-        filled = _enqueue(service, path, seconds)
-        before = _count_pending(stage, path)
-        seconds = max(1, (pending - before) / filled.rate)
+    path = stage.create_cat()
+    while (before := _count_pending(stage, path)) < pending:
+        _enqueue(service, path, 4)
     stage.settle()
     run = _enqueue(service, path, stage.pick(6, 2))
     if service is stage.web:
@@ -82,7 +80,7 @@ def accept_calls(stage: Stage, service: Service, *, pending: int = 0) -> Run:
 
 
 def _enqueue(service: Service, path: str, seconds: float) -> Run:
-    return run_wrk(f"{service.url}/call/{path}", round(seconds), f"post {len(load.PAYLOAD)}")
+    return run_wrk(f"{service.url}/call/{path}", seconds, f"post {len(load.PAYLOAD)}")
 
 
 def _count_pending(stage: Stage, path: str) -> int:

@@ -29,9 +29,9 @@ _HTTP = "web: HTTP alone: the bare route"
 def measure_creating(stage: Stage) -> Section:
     """Creating funcs
 
-    `POST /funcs/create` by wrk over {connections} kept connections, each a func of a new name; the
-    same to one bare Flask route, which does one SET NX; and the engine's own creates of
-    containers. {rounds} rounds of {seconds} s runs in turns.
+    `POST /funcs/create` by wrk over {connections} connections, each a func of a new name; the same
+    to one bare Flask route, which does one SET NX; and the engine's own creates of containers.
+    {rounds} rounds of {seconds} s runs in turns.
     """
     redis_rows = [*_redis_rows(stage)]
     for service in (stage.bare, stage.web):
@@ -67,9 +67,9 @@ def _redis_rows(stage: Stage) -> Iterator[Row]:
 def measure_reading(stage: Stage) -> Section:
     """Reading
 
-    `GET /funcs/NAME` by wrk over {connections} kept connections, against one bare Flask route,
-    which does one GET; a page of many funcs against one of few; and a signed request against an
-    open one, over one connection. {rounds} rounds of {seconds} s runs in turns.
+    `GET /funcs/NAME` by wrk over {connections} connections, and one bare Flask route, which does
+    one GET; a page of many funcs, and of few; and signed and open requests over one connection.
+    {rounds} rounds of {seconds} s runs in turns.
     """
     with started(stage, "web with keys"):
         taken = take_turns(stage, "reading", stage.rounds)
@@ -86,8 +86,8 @@ def measure_accepting(stage: Stage) -> Section:
 
     `POST /call/NAME/UUID` with 64 bytes by wrk over {connections} connections, with no worker, so
     that the queue only grows; and the same to one bare Flask route under the same gunicorn
-    settings, which reads the body, answers a short JSON and uses no Redis. {rounds} rounds of
-    {seconds} s runs in turns.
+    settings, which reads the body, answers a short JSON and uses no Redis.
+    {rounds} rounds of {seconds} s runs in turns.
     """
     for service in (stage.bare, stage.web):
         contenders.accept_calls(stage, service)  # warmed up
@@ -189,8 +189,8 @@ def measure_sustained(stage: Stage) -> Section:
     {clients} threads of one process create, attach, start, feed, read to the end, wait and remove
     the same containers straight through docker-py (limits, hardening and log driver alike, `cat`
     in the starter's place). {rounds} rounds of {seconds} s phases in turns; a phase lasts until
-    the last of its containers is removed. Calls that were served from what waited before a phase
-    began, and was not made again in it, don't count.
+    its last container is removed. Calls that met what waited before a phase don't count, unless
+    it was made again in it.
     """
     rates = take_turns(stage, "sustained", stage.rounds)
     rows = [*_rows("a second", rates, 2), *ratio_rows(rates)]
@@ -258,13 +258,12 @@ def _held_rows(
 def measure_split(stage: Stage) -> Section:
     """Where the time goes
 
-    {calls} calls of `cat` with 64 bytes, one at a time, in which the benchmark stands in the
-    worker's place and takes the time of each step, with funcsvc's own parts; every other call is
-    stored and fetched without HTTP. Between the two halves of them, {calls} whole calls with a
-    real worker, and as many with instances waiting. The sum has the HTTP exchange once, as `/sync`
-    has; what the whole call takes beside it are wakes and hand-overs between processes and
-    threads. Last, the engine's steps by docker-py alone, `cat` in the starter's place: its end is
-    the container's.
+    {calls} calls of `cat` with 64 bytes in which the benchmark stands in the worker's place and
+    takes the time of each step, with funcsvc's own parts; every other call is stored and fetched
+    without HTTP. Between the halves, {calls} whole calls with a real worker, and as many with
+    instances waiting. The sum has the HTTP exchange once, as `/sync` has; what the whole call takes
+    besides are wakes and hand-overs between processes and threads. Last, the engine's steps by
+    docker-py alone, `cat` in the starter's place: its end is the container's.
     """
     half, times, whole = stage.pick(25, 3), Times(), Times()
     _take_steps(stage, times, half)
