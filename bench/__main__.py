@@ -26,7 +26,6 @@ from bench.load import CLIENTS, CONNECTIONS
 from bench.parts import CALLS, MANAGEMENT, PARTS
 from bench.redis_data import RedisData
 from bench.stage import Stage, serve
-from dev.machine.waiting import NotInTime
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -121,5 +120,5 @@ def _machine(stage: Stage) -> str:
 if __name__ == "__main__":
     try:
         main()
-    except (BenchFailed, NotInTime, SubprocessError, RedisError, DockerException) as failure:
+    except (BenchFailed, AssertionError, SubprocessError, RedisError, DockerException) as failure:
         sys.exit(f"The benchmark failed: {failure}")

@@ -4,12 +4,12 @@
 --   nothing                  GET the URL
 -- wrk runs it in one thread, so that one counter makes the names unique.
 
-local before_length, before_name, after_name, same
+local head, before_name, after_name, same
 local count = 0
 
 function init(args)
   if args[1] == "create" then
-    before_length = "POST /funcs/create HTTP/1.1\r\nHost: " .. wrk.host .. ":" .. wrk.port
+    head = "POST /funcs/create HTTP/1.1\r\nHost: " .. wrk.host .. ":" .. wrk.port
       .. "\r\nContent-Type: application/json\r\nContent-Length: "
     before_name = '{"Name": "' .. args[2] .. "-"
     after_name = '", "Config": {"Cmd": ["echo", "HelloWorld"], "Image": "' .. args[3] .. '"}}'
@@ -24,7 +24,7 @@ function request()
   if same then return same end
   count = count + 1
   local body = before_name .. count .. after_name
-  return before_length .. #body .. "\r\n\r\n" .. body
+  return head .. #body .. "\r\n\r\n" .. body
 end
 
 -- No response(): wrk counts statuses over 399 itself, and calls into Lua would cost its CPU.
