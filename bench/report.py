@@ -160,4 +160,4 @@ def draw(curves: Curves, file: Path) -> None:
     axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axes.set(title="Share of calls that took at most this long", xlabel="milliseconds")
     figure.legend(loc="outside right upper", title="p50", frameon=False)
-    figure.savefig(file, format="svg", metadata={"Date": None})
+    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
