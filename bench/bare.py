@@ -1,8 +1,4 @@
-"""Peer (a): the least that a service could do. One bare Flask route, served as funcsvc is.
-
-It parses JSON, does one SET NX through redis-py as it comes, and returns JSON; or does one GET;
-or, against calls, reads a small body and returns a short JSON, without Redis.
-"""
+"""A peer: the least that a service could do. One bare Flask route, served as funcsvc is."""
 
 import os
 from uuid import uuid4
@@ -17,7 +13,7 @@ prefix = os.environ["FUNCSVC_REDIS_PREFIX"]
 
 @app.post("/funcs/create")
 def create() -> tuple[Response, int]:
-    """Store the body under its name, once."""
+    """Parse JSON, do one SET NX through redis-py as it comes, and return JSON."""
     document = request.get_json()
     stored = client.set(f"{prefix}bare:{document['Name']}", request.get_data(), nx=True)
     return jsonify(document), 201 if stored else 409
@@ -25,12 +21,17 @@ def create() -> tuple[Response, int]:
 
 @app.get("/funcs/<name>")
 def get(name: str) -> Response:
-    """Return what is stored under a name."""
+    """Do one GET."""
     return Response(client.get(f"{prefix}bare:{name}"), content_type="application/json")
 
 
 @app.post("/call/<name>/<uuid>")
 def call(name: str, uuid: str) -> Response:
-    """Read the body, and return what a call is answered with."""
+    """Read the body, and return what a call is answered with, without Redis."""
     request.get_data()
     return jsonify({"CallId": str(uuid4())})
+
+
+@app.get("/healthz")
+def is_healthy() -> Response:
+    return jsonify("ok")

@@ -4,16 +4,15 @@
 --   nothing                  GET the URL
 -- wrk runs it in one thread, so that one counter makes the names unique.
 
-local head = "POST /funcs/create HTTP/1.1\r\nHost: %s:%s\r\nContent-Type: application/json\r\nContent-Length: "
-local body_start, body_end
+local head, before_name, after_name, same
 local count = 0
-local same
 
 function init(args)
   if args[1] == "create" then
-    head = string.format(head, wrk.host, wrk.port)
-    body_start = '{"Name": "' .. args[2] .. "-"
-    body_end = '", "Config": {"Cmd": ["echo", "HelloWorld"], "Image": "' .. args[3] .. '"}}'
+    head = "POST /funcs/create HTTP/1.1\r\nHost: " .. wrk.host .. ":" .. wrk.port
+      .. "\r\nContent-Type: application/json\r\nContent-Length: "
+    before_name = '{"Name": "' .. args[2] .. "-"
+    after_name = '", "Config": {"Cmd": ["echo", "HelloWorld"], "Image": "' .. args[3] .. '"}}'
   elseif args[1] == "post" then
     same = wrk.format("POST", nil, nil, string.rep("x", tonumber(args[2])))
   else
@@ -22,21 +21,17 @@ function init(args)
 end
 
 function request()
-  if same then
-    return same
-  end
+  if same then return same end
   count = count + 1
-  local body = body_start .. count .. body_end
+  local body = before_name .. count .. after_name
   return head .. #body .. "\r\n\r\n" .. body
 end
 
 -- No response(): wrk counts statuses over 399 itself, and calls into Lua would cost its CPU.
-
 function done(summary, latency)
   local errors = summary.errors
-  io.write(string.format(
-    '{"requests": %d, "seconds": %.6f, "p50_ms": %.4f, "p99_ms": %.4f, "bad_statuses": %d, "broken": %d}\n',
-    summary.requests, summary.duration / 1e6,
-    latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
-    errors.status, errors.connect + errors.read + errors.write + errors.timeout))
+  local bad = errors.status + errors.connect + errors.read + errors.write + errors.timeout
+  local p50, p99 = latency:percentile(50) / 1e3, latency:percentile(99) / 1e3
+  local form = '{"requests": %d, "seconds": %.6f, "p50_ms": %.4f, "p99_ms": %.4f, "bad": %d}\n'
+  io.write(string.format(form, summary.requests, summary.duration / 1e6, p50, p99, bad))
 end
