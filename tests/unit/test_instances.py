@@ -246,6 +246,14 @@ def test_container_that_can_not_be_removed_is_left_to_a_sweep(stage) -> None:
     assert not stage.pool.has(stage.names[0])
 
 
+def test_container_whose_removal_fails_unexpectedly_is_left_to_a_sweep(stage) -> None:
+    stage.engine.removal_errors = [RuntimeError("a defect")]
+    stage.call("a")
+    with pytest.raises(RuntimeError):
+        stage.pool.remove_next()
+    assert not stage.pool.has(stage.names[0])
+
+
 def test_call_removes_its_own_container_when_too_many_are_to_be_removed() -> None:
     stage = Stage(slots=1, waiting_instances=0)
     for _ in range(stage.limits.max_removing):

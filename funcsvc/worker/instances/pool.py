@@ -288,19 +288,24 @@ class InstancePool:
         return is_full
 
     def _remove(self, entry: Entry, tries: int) -> None:
-        """Detach from a container and remove it. If that fails, a sweep finds it later."""
-        entry.close()
+        """Detach from a container and remove it. If that fails, a sweep finds the container."""
+        try:
+            entry.close()
+            self._try_to_remove(entry.name, tries)
+        finally:
+            with self._lock:
+                self._table.entries.pop(entry.name, None)
+                self._may_make.notify()  # a good time to make the next instance
+
+    def _try_to_remove(self, name: str, tries: int) -> None:
         for attempt in range(tries):
             if attempt:
                 self._clock.sleep(self._limits.removing_retry_seconds)
             try:
-                self._engine.remove(entry.name)
-                break
+                self._engine.remove(name)
+                return
             except EngineUnavailable as error:
-                _log.warning("container %s can't be removed yet: %s", entry.name, error.message)
-        with self._lock:
-            self._table.entries.pop(entry.name, None)
-            self._may_make.notify()  # now is a good time to make its successor
+                _log.warning("container %s can't be removed yet: %s", name, error.message)
 
     def _is_busy(self) -> bool:
         with self._lock:
