@@ -1,42 +1,42 @@
-# What is done with a checkout. `make help` lists it; each target does all the set-up it needs itself.
+# The tasks of a checkout; `make help` lists them. Each target does all the set-up that it needs.
 
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: run test chaos lint bench lock settings clean help
 
-# `exec` and the parent-death signal: whoever ends make, however, ends the command and its services too.
+# With `exec` and the parent-death signal, the command and its services end when make does.
 PYTHON := exec setpriv --pdeathsig TERM .venv/bin/python
 
-run: ## Starts the service, with a Redis and an engine of its own where there is none, until Ctrl-C.
+run: ## Runs the service until Ctrl-C, and starts Redis and an engine for it if there are none.
 	@dev/setup run
 	@$(PYTHON) -m dev.run
 
-test: ## Runs the lint, then every test, with coverage; ARGS="-k word" goes to pytest.
+test: ## Runs the linters, then every test, with coverage; passes ARGS="-k word" to pytest.
 	@dev/setup test
 	@$(PYTHON) -m dev.test $(ARGS)
 
-chaos: ## Runs the faults that take long, then random ones under load for two minutes; ARGS="--seed 1".
+chaos: ## Runs the slow fault tests, then random faults under load for two minutes; ARGS="--seed 1" sets the seed.
 	@dev/setup test
 	@.venv/bin/python -m pytest tests/chaos/long_*.py
 	@$(PYTHON) -m tests.chaos $(ARGS)
 
-lint: ## Checks style, format and types.
+lint: ## Checks style, formatting and types.
 	@dev/setup lint
 	@$(PYTHON) -m dev.lint
 
-bench: ## Measures the service on this machine; ARGS go to the benchmark.
+bench: ## Measures the service on this machine; passes ARGS to the benchmark.
 	@dev/setup bench
 	@$(PYTHON) -m dev.bench $(ARGS)
 
-lock: ## Writes requirements.lock again, with the newest versions that setup.cfg allows.
+lock: ## Rewrites requirements.lock with the newest versions that setup.cfg allows.
 	@dev/lock
 
-settings: ## Writes docs/settings.md again, from the settings that the code declares.
+settings: ## Regenerates docs/settings.md from the settings declared in the code.
 	@dev/setup lint
 	@mkdir -p var && .venv/bin/funcsvc settings > var/settings.md && mv var/settings.md docs/settings.md
 
-clean: ## Removes the virtual environment, the caches and the data of the services that make started.
+clean: ## Removes the virtual environment, the caches, and the data of services that make started.
 	@python3 -m dev.clean
 
 help: ## Lists the targets.

@@ -1,4 +1,4 @@
-"""Server settings. The reasons for those that surprise are in docs/architecture.md."""
+"""Settings of gunicorn. docs/architecture.md explains the surprising ones."""
 
 from funcsvc.process import keep_freed_memory, settings_or_exit
 from funcsvc.web.gunicorn.hooks import check_address_is_free, keep_early_signals, say_ready
@@ -9,17 +9,17 @@ keep_freed_memory()
 bind = settings.bind
 workers = settings.workers
 threads = settings.threads
-worker_class = "funcsvc.web.gunicorn.worker.Worker"
+worker_class = "funcsvc.web.gunicorn.worker.DeadlineWorker"
 logger_class = "funcsvc.web.gunicorn.logger.Logger"
-reuse_port = not settings.bind.startswith("unix:")  # else one worker can get every connection
-control_socket_disable = True  # one path for each user, which a second service takes over
+reuse_port = not settings.bind.startswith("unix:")  # otherwise one worker can get every connection
+control_socket_disable = True  # its path is per user, so a second service would take it over
 backlog = 1024
 worker_connections = 1000
-timeout = 30  # a heartbeat of the worker; requests have deadlines of their own
-limit_request_line = 8190  # the filters of a listing are in it
+timeout = 30  # for the worker's heartbeat; requests have their own deadlines
+limit_request_line = 8190  # leaves room for the filters of a listing
 keepalive = settings.keepalive_seconds
 graceful_timeout = settings.graceful_timeout_seconds
-forwarded_allow_ips = ""  # X-Forwarded-For is read by funcsvc/model/hosts.py alone
+forwarded_allow_ips = ""  # only X-Forwarded-For is used, by funcsvc/model/hosts.py
 accesslog = "-"
 loglevel = settings.log_level
 on_starting = check_address_is_free

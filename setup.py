@@ -1,6 +1,6 @@
-"""Builds the starter with the machine's C compiler, beside what setup.cfg says.
+"""Compiles the starter with the C compiler, the one step of the build that setup.cfg can't state.
 
-It is built into the package; for an editable installation that is the checkout.
+The program is placed in the package; in an editable installation, that is the checkout.
 """
 
 import os
@@ -21,19 +21,19 @@ FLAGS = ("-std=gnu11", "-Os", "-Wall", "-Wextra", "-static", "-s")
 
 
 def compile_starter(program: Path) -> None:
-    """Compile it; ends with a sentence that says what is wrong."""
+    """Compile the starter, or exit with a message that says what is wrong."""
     command = [*shlex.split(os.environ.get("CC", "cc")), *FLAGS, "-o", str(program), *SOURCES]
     try:
-        subprocess.run(command, check=True)  # noqa: S603  # the compiler
+        subprocess.run(command, check=True)  # noqa: S603  # runs the compiler
     except (OSError, subprocess.CalledProcessError):
         sys.exit(
             f"The starter could not be compiled: `{shlex.join(command)}` failed. It needs a C "
-            "compiler with a static C library (on Debian gcc and libc6-dev); CC names another one."
+            "compiler with a static C library (on Debian gcc and libc6-dev); CC can name another."
         )
 
 
 class BuildStarter(Command):
-    """The part of a build that setuptools has no name for: a program in a package."""
+    """Builds a program into the package, which no command of setuptools does."""
 
     description = "build the starter"
     user_options = []
@@ -65,14 +65,14 @@ class Build(build):
 
 
 class ForOneMachine(Distribution):
-    """What setuptools asks when it wants to know whether there is anything compiled."""
+    """Tells setuptools that the package is compiled, although it has no extension modules."""
 
     def has_ext_modules(self) -> bool:
         return True
 
 
 class BuildWheel(bdist_wheel):
-    """A wheel for one kind of machine, but for any Python, which the starter knows nothing of."""
+    """A wheel for one platform but any Python 3, since the starter doesn't depend on Python."""
 
     def get_tag(self) -> tuple[str, str, str]:
         return ("py3", "none", super().get_tag()[2])

@@ -13,10 +13,10 @@ from bench.engine import IMAGE
 from bench.load import PAYLOAD, Times, timed
 from funcsvc import model
 from funcsvc.config import load_settings
-from funcsvc.engine import Deadline, OutputReader, WorkerEngine, command_of, make_frame
+from funcsvc.engine import DockerWorkerEngine, OutputReader, command_of, make_frame
 from funcsvc.engine.containers.options import Wanted, container_options
-from funcsvc.store import BlockingClient, CallQueue, CallStore, RedisClient
-from funcsvc.worker.instance_supply import load_func
+from funcsvc.schemas import load_func
+from funcsvc.store import open_stores
 
 _RUN_SECONDS = 30
 
@@ -27,14 +27,10 @@ class Insides:
     def __init__(self, environment: Mapping[str, str], path: str, stack: ExitStack) -> None:
         self._name, self._uuid = path.split("/")
         settings = load_settings(environment)
-        timeout_seconds = settings.redis_timeout_seconds
-        client = RedisClient(settings.redis_url, timeout_seconds=timeout_seconds, max_connections=4)
-        stack.callback(client.close)
-        blocking = BlockingClient(settings, 1)
-        stack.callback(blocking.close)
-        self._engine = WorkerEngine(settings)
-        self._calls = CallStore(client, blocking, settings)
-        self._queue = CallQueue(client, blocking, settings, self._engine.find_id())
+        stores = open_stores(settings)
+        stack.callback(stores.close)
+        self._engine = DockerWorkerEngine(settings)
+        self._calls, self._queue = stores.calls, stores.open_queue(self._engine.find_id())
         self._engine.prepare(self._queue.get_service(), self._queue.worker)
 
     def accept(self, times: Times) -> None:
@@ -69,7 +65,7 @@ class Insides:
             with timed(times, "engine: the frame in, output and final mark out"):
                 words = command_of(instance.func, instance.image)
                 frame = make_frame(nonce, words, call.environment, call.payload, terminal=False)
-                instance.send(frame, Deadline(_RUN_SECONDS))
+                instance.send(frame, _RUN_SECONDS)
                 reader = OutputReader(nonce, model.MAX_OUTPUT_BYTES)
                 while not reader.ending:
                     instance.read_into(reader, _RUN_SECONDS)
@@ -80,7 +76,7 @@ class Insides:
 
     def remove(self, name: str, times: Times) -> None:
         with timed(times, "engine, off the path: remove the container"):
-            self._engine.instances.remove(name)
+            self._engine.remove(name)
 
 
 def container_of(definition: str, labels: Mapping[str, str]) -> dict[str, Any]:

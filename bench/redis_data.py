@@ -10,7 +10,7 @@ from typing import Any
 import redis
 
 from dev.machine.waiting import NotInTime, wait_until
-from funcsvc.store import RedisKeys
+from funcsvc.store.keys import RedisKeys
 
 _CHUNK = 2_000
 _BACKGROUND = ("lazyfree_pending_objects", "aof_rewrite_in_progress", "rdb_bgsave_in_progress")

@@ -74,7 +74,7 @@ def _member(
 
 @contextlib.contextmanager
 def client(docker_host: str) -> Iterator[docker.APIClient]:
-    """Give a client of an engine."""
+    """Open a client of an engine."""
     with contextlib.closing(
         docker.APIClient(base_url=docker_host, version=API_VERSION, timeout=30)
     ) as api:
@@ -104,14 +104,14 @@ def _import(api: docker.APIClient, name: str, content: bytes, changes: Sequence[
 
 
 def remove_image(docker_host: str, name: str) -> None:
-    """Take a name away from an engine, which may lack it."""
+    """Remove an image's name from an engine, if it is there."""
     with client(docker_host) as api, contextlib.suppress(docker.errors.ImageNotFound):
         api.remove_image(name)
 
 
 @contextlib.contextmanager
 def imported(docker_host: str, name: str) -> Iterator[str]:
-    """Have an image of this name on an engine."""
+    """Have an image with this name on an engine, and remove it afterwards."""
     import_image(docker_host, name)
     try:
         yield name
@@ -120,7 +120,7 @@ def imported(docker_host: str, name: str) -> Iterator[str]:
 
 
 def push(docker_host: str, name: str, auth: dict[str, str] | None = None) -> None:
-    """Make an image, push it to the registry in its name, and take it away from the engine."""
+    """Push a new image to the registry in its name, and remove it from the engine."""
     import_image(docker_host, name, tar(true=name.encode()))
     with client(docker_host) as api:
         for progress in api.push(name, stream=True, decode=True, auth_config=auth):
@@ -129,7 +129,7 @@ def push(docker_host: str, name: str, auth: dict[str, str] | None = None) -> Non
 
 
 def has_image(docker_host: str, name: str) -> bool:
-    """Tell whether an engine has an image of this name."""
+    """Tell whether an engine has an image with this name."""
     with client(docker_host) as api:
         try:
             return bool(api.inspect_image(name))
@@ -139,7 +139,7 @@ def has_image(docker_host: str, name: str) -> bool:
 
 @contextlib.contextmanager
 def pull_events(docker_host: str) -> Iterator[Callable[[], list[str]]]:
-    """Give a function that returns the names of the images pulled since."""
+    """Yield a function that returns the names of the images pulled since the start."""
     since = f"{time.time():.9f}"
 
     def pulled() -> list[str]:

@@ -1,3 +1,3 @@
-"""funcsvc: a self-hosted function service. Any Docker image is a function; HTTP calls it."""
+"""A self-hosted function service: any Docker image is a function that is called over HTTP."""
 
 __version__ = "0.1.0"

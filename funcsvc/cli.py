@@ -25,13 +25,13 @@ def main() -> None:
 
 @main.command()
 def settings() -> None:
-    """Print every setting as a page of Markdown."""
+    """Print the documentation of all settings, as Markdown."""
     click.echo(settings_page(), nl=False)
 
 
 @main.command()
 def worker() -> None:
-    """Run calls on the engine of this host, until SIGTERM."""
+    """Run calls on the configured Docker Engine until SIGTERM."""
     from funcsvc.worker import make_worker
 
     given = settings_or_exit()

@@ -1,4 +1,4 @@
-"""What every test may use: the real Redis and the real engine, and names of this run alone."""
+"""Fixtures for every test: the real Redis, the real engine, and names unique to this run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DOCKER_HOST = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
 
 
 def missing_service(reason: str) -> None:
-    """Skip on a laptop; fail where services are required, as in CI."""
+    """Skip the test, or fail it where services are required, as in CI."""
     if REQUIRED:
         pytest.fail(reason)
     pytest.skip(reason)
@@ -25,7 +25,7 @@ def missing_service(reason: str) -> None:
 
 @pytest.fixture(scope="session")
 def run_id() -> str:
-    """A name that no other run has; keys, labels, images and containers carry it."""
+    """A unique name for this run, part of its keys, labels, images and containers."""
     return uuid.uuid4().hex[:12]
 
 
@@ -49,7 +49,7 @@ def redis_client(redis_url: str) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def redis_prefix(redis_client: redis.Redis, run_id: str) -> Iterator[str]:
-    """A key prefix of this test alone; its keys are removed afterwards."""
+    """A key prefix for one test. Its keys are removed afterwards."""
     prefix = f"funcsvc-test-{run_id}-{uuid.uuid4().hex[:8]}:"
     yield prefix
     for key in redis_client.scan_iter(f"{prefix}*", count=1000):

@@ -1,4 +1,4 @@
-"""Signed requests made by hand, as a client would, with nothing of the code under test."""
+"""Requests signed by hand, as a client would sign them, without the code under test."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ DATE = "20170316T070524Z"
 
 
 def headers_of(body: bytes = b"", **more: str) -> dict[str, str]:
-    """Return the headers that every signed request has, and more; `_` stands for `-`."""
+    """Return the headers of every signed request, and `more`, where `_` stands for `-`."""
     return {
         "host": "127.0.0.1:8000",
         "x-hyper-content-sha256": hashlib.sha256(body).hexdigest(),
@@ -30,7 +30,7 @@ def authorization_of(  # the parts of a signature
     scope: tuple[str, str, str, str] = ("20170316", "us-west-1", "hyper", "hyper_request"),
     date: str = DATE,
 ) -> str:
-    """Sign by hand, as "Create a signed request" of the AWS General Reference has it."""
+    """Sign by hand, as "Create a signed request" of the AWS General Reference describes."""
     headers = headers_of(body) if headers is None else headers
     names = ";".join(sorted(headers))
     # step 1: the canonical request

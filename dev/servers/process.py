@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import socket
 import subprocess
@@ -152,7 +151,8 @@ class Server:
         _ended.append((str(self), self.tail()))
 
     def _signal(self, number: signal.Signals) -> None:
-        os.kill(self.pid, number)
+        assert self.process is not None
+        self.process.send_signal(number)
 
 
 AnyServer = TypeVar("AnyServer", bound=Server)

@@ -1,7 +1,7 @@
-"""The settings of one process.
+"""The settings of a process, read from its environment.
 
-`load_settings` takes the environment as an argument; a bad value stops the start with a sentence.
-docs/settings.md is made from `settings.py` by `funcsvc settings`.
+A process with a bad setting doesn't start, and says why. docs/settings.md is generated from
+`settings.py` by `funcsvc settings`.
 """
 
 from funcsvc.config.kinds import is_sentinel_url

@@ -1,4 +1,4 @@
-"""The kinds of settings: how each is read from text, and what it must be."""
+"""The kinds of settings: how each is parsed and checked."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Words(fields.Field[tuple[str, ...]]):
 
 
 class LinesOfFile(fields.Field[tuple[str, ...]]):
-    """The path of a text file, read as its lines."""
+    """The lines of a text file, given as its path."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> tuple[str, ...]:
         try:
@@ -42,28 +42,31 @@ class RateLimit(fields.Field[RateLimitItem]):
 
 
 def setting(field: fields.Field[Any], text: str, variable: str = "") -> Any:
-    """Declare a setting: how its text is read, with its default, and what it does."""
+    """Declare a setting: the field that parses it and has its default, and its help text.
+
+    `variable` is the environment variable's name if it isn't made from the attribute's.
+    """
     return dataclasses.field(metadata={"field": field, "help": text, "variable": variable})
 
 
 def integer(default: int, low: int, high: int) -> fields.Integer:
-    """Return a whole number within bounds."""
+    """Return a field for a whole number from `low` to `high`."""
     return fields.Integer(load_default=default, validate=validate.Range(low, high))
 
 
 def seconds(default: float, low: float, high: float) -> fields.Float:
-    """Return a number of seconds within bounds."""
+    """Return a field for a number of seconds from `low` to `high`."""
     return fields.Float(load_default=default, validate=validate.Range(low, high))
 
 
 def flag(default: bool) -> fields.Boolean:
-    """Return a switch, in the words that operators use."""
+    """Return a field for a switch, written as 1, true, yes or on, or as their opposites."""
     truthy, falsy = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
     return fields.Boolean(load_default=default, truthy=truthy, falsy=falsy)
 
 
 def check_bind(value: str) -> None:
-    """Raise ValidationError unless the value can be listened at."""
+    """Raise ValidationError unless the value is an address to listen on."""
     if re.fullmatch(r"unix:/.+", value):
         return
     host, _, port = value.rpartition(":")
@@ -72,27 +75,29 @@ def check_bind(value: str) -> None:
 
 
 def is_sentinel_url(url: str) -> bool:
-    """Tell whether a Redis URL names sentinels, and not a Redis."""
+    """Tell whether a Redis URL names sentinels instead of a Redis server."""
     return url.startswith("redis+sentinel://")
 
 
 def check_docker_host(value: str) -> None:
-    """Raise ValidationError unless the value names an engine."""
+    """Raise ValidationError unless the value is the address of an engine."""
     if not re.fullmatch(r"(unix|tcp|http|https)://.+", value):
         raise ValidationError("Must start with unix://, tcp://, http:// or https://.")
 
 
 def check_networks(value: tuple[str, ...]) -> None:
-    """Raise ValidationError unless the values are addresses or networks."""
+    """Raise ValidationError unless every value is an IP address or network."""
     for word in value:
         try:
             ip_network(word)
         except ValueError:
-            raise ValidationError(f"Must be addresses or networks, and {word} is none.") from None
+            raise ValidationError(
+                f"Must be addresses or networks, and {word} is neither."
+            ) from None
 
 
 def check_redis_url(value: str) -> None:
-    """Raise ValidationError unless the value names a Redis, or its sentinels."""
+    """Raise ValidationError unless the value is the URL of a Redis server or of its sentinels."""
     if is_sentinel_url(value):
         if not _SENTINEL_URL.fullmatch(value):
             raise ValidationError("Must be redis+sentinel://host:port,host:port/service/0.")
@@ -106,7 +111,7 @@ def check_redis_url(value: str) -> None:
         raise ValidationError("Must start with redis://, rediss://, unix:// or redis+sentinel://.")
     unknown = {name for name, _ in parse_qsl(parts.query)} - {"db", "password"}
     if not all(name.startswith("ssl_") for name in unknown):
-        raise ValidationError("May carry the options db, password and ssl_… only.")
+        raise ValidationError("Can only have the options db, password and ssl_….")
 
 
 _HOST_PORT = r"[^/@:,]+:[0-9]{1,5}"

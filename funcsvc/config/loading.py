@@ -1,4 +1,4 @@
-"""Settings out of an environment, and onto the page that lists them."""
+"""Reads settings from an environment, and writes the page that documents them."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ PREFIX = "FUNCSVC_"
 
 
 class InvalidSettings(Exception):
-    """Raised when the environment holds a setting that can't be used; its text is for operators."""
+    """Raised when the environment has settings that can't be used. The message is for operators."""
 
 
 def load_settings(environment: Mapping[str, str]) -> Settings:
-    """Return the settings that an environment holds; raises InvalidSettings naming every bad one.
+    """Return the settings in an environment. Raises InvalidSettings, which names every bad one.
 
-    A variable that is set and empty counts as not set.
+    A variable that is set but empty counts as unset.
     """
     given = {name: value for name, value in environment.items() if value}
     problems = list(_unknown(given))
     try:
         settings = Settings(**_SCHEMA.load(given, unknown=EXCLUDE))
     except ValidationError as error:
-        messages = error.normalized_messages()  # type: ignore[no-untyped-call]  # marshmallow's gap
+        messages = error.normalized_messages()  # type: ignore[no-untyped-call]  # untyped in marshmallow
         problems += [_problem(name, messages[name]) for name in sorted(messages)]
     else:
         problems += _checks(settings)
@@ -39,12 +39,13 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
 
 
 def settings_page() -> str:
-    """Return docs/settings.md."""
+    """Return the text of docs/settings.md."""
     rows = "\n".join(_row(field) for field in dataclasses.fields(Settings))
     return (
         "# Settings\n\n"
-        "Settings are environment variables. A bad value stops the start with a sentence that "
-        "names it.\nThis page is made from `funcsvc/config/settings.py` by `make settings`.\n\n"
+        "Settings are environment variables. The service refuses to start with a bad value, and "
+        "says which it is.\n"
+        "This page is generated from `funcsvc/config/settings.py` by `make settings`.\n\n"
         f"| variable | default | what it does |\n| --- | --- | --- |\n{rows}\n"
     )
 
@@ -74,7 +75,7 @@ def _unknown(given: Mapping[str, str]) -> Iterator[str]:
 
 
 def _problem(name: str, messages: list[str]) -> str:
-    return f"{name} is not valid: {' '.join(messages)}"  # without its value, which may be secret
+    return f"{name} is not valid: {' '.join(messages)}"  # not the value, which might be secret
 
 
 def _checks(settings: Settings) -> Iterator[str]:
@@ -102,12 +103,16 @@ def _is_loopback_bind(bind: str) -> bool:
     return bind.startswith("unix:") or is_loopback(bind.rpartition(":")[0].strip("[]"))
 
 
+def _text(default: Any) -> str:
+    return "empty" if default in ("", ()) else str(default)
+
+
 def _row(field: dataclasses.Field[Any]) -> str:
     default = field.metadata["field"].load_default
     if field.name == "workers":
-        shown = "the CPUs"
+        shown = "one per CPU"
     elif isinstance(default, bool):
         shown = str(default).lower()
     else:
-        shown = f"{default:g}" if isinstance(default, float) else str(default or "empty")
+        shown = f"{default:g}" if isinstance(default, float) else _text(default)
     return f"| `{_variable(field)}` | {shown} | {field.metadata['help']} |"

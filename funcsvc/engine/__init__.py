@@ -3,19 +3,30 @@
 `WebEngine` is what the web process needs of it, `WorkerEngine` what the worker needs.
 """
 
-from funcsvc.engine.connection import Deadline
-from funcsvc.engine.containers.instance import Instance, StreamBroken
+from funcsvc.engine.containers.instance import StreamBroken
 from funcsvc.engine.containers.options import command_of
-from funcsvc.engine.containers.protocol import OutputReader, make_frame
+from funcsvc.engine.containers.protocol import Ending, Mark, OutputReader, make_frame
 from funcsvc.engine.containers.refusals import InstanceVanished
-from funcsvc.engine.web_engine import WebEngine
-from funcsvc.engine.worker_engine import WorkerEngine
+from funcsvc.engine.interfaces import (
+    ContainerState,
+    Instance,
+    OutputSource,
+    WebEngine,
+    WorkerEngine,
+)
+from funcsvc.engine.web_engine import DockerWebEngine
+from funcsvc.engine.worker_engine import DockerWorkerEngine
 
 __all__ = [
-    "Deadline",
+    "ContainerState",
+    "DockerWebEngine",
+    "DockerWorkerEngine",
+    "Ending",
     "Instance",
     "InstanceVanished",
+    "Mark",
     "OutputReader",
+    "OutputSource",
     "StreamBroken",
     "WebEngine",
     "WorkerEngine",

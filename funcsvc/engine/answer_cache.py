@@ -1,4 +1,4 @@
-"""What the engine said, remembered for a few seconds, and asked for once when many want to know."""
+"""A cache of the engine's answers for a few seconds. Concurrent misses share one request."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ MAX_REMEMBERED = 1024
 
 
 class AnswerCache(Generic[T]):
-    """Answers by key, each believed for `seconds`; at most MAX_REMEMBERED, the oldest given up.
+    """Answers by key, each valid for `seconds`.
 
-    Threads that want one key at the same time share one request, its answer and its error, so that
-    a slow engine holds none of them longer than that request's deadline. Errors aren't remembered,
-    and neither is None.
+    Beyond MAX_REMEMBERED answers, the least recently used is dropped. Threads that ask for the same
+    key at the same time share one request, with its answer or its error, so a slow engine holds
+    none of them longer than that request's deadline. Errors and None aren't cached.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -28,7 +28,7 @@ class AnswerCache(Generic[T]):
         self._lock = Lock()
 
     def get(self, key: str, ask: Callable[[], T]) -> T:
-        """Return the remembered answer, or what `ask` returns; raises what it raises."""
+        """Return the cached answer, or what `ask` returns. Raises what `ask` raises."""
         with self._lock:
             try:
                 return self._answers[key]
@@ -42,7 +42,7 @@ class AnswerCache(Generic[T]):
         return self._ask(key, ask, mine)
 
     def forget(self, key: str) -> None:
-        """Have the next one who wants to know ask again."""
+        """Drop the answer for a key, so that the next `get` asks again."""
         with self._lock:
             self._answers.pop(key, None)
 

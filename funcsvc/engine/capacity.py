@@ -1,4 +1,4 @@
-"""What the engine has, held against what a container size wants."""
+"""The engine's CPUs and memory, compared with what a container size needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from funcsvc.model.errors import SizeTooLarge
 
 
 class EngineCapacity:
-    """The CPUs and memory of one engine. The setting `cap_cpus` lets too few CPUs pass."""
+    """The CPUs and memory of one engine. With the setting `cap_cpus`, too few CPUs are accepted."""
 
     def __init__(self, connection: EngineConnection, settings: Settings) -> None:
         self._connection = connection
@@ -18,11 +18,11 @@ class EngineCapacity:
         self._answers: AnswerCache[Capacity] = AnswerCache(settings.engine_remember_seconds)
 
     def check_size(self, size: Size) -> None:
-        """Raise SizeTooLarge unless the engine can hold a container of the size."""
+        """Raise SizeTooLarge unless the engine can hold a container of this size."""
         check_size(size, self.get_capacity(), cap_cpus=self._settings.cap_cpus)
 
     def get_capacity(self) -> Capacity:
-        """Return what the engine has, remembered for a while."""
+        """Return what the engine has, cached for a few seconds."""
         return self._answers.get("capacity", self._ask)
 
     def _ask(self) -> Capacity:
@@ -32,9 +32,13 @@ class EngineCapacity:
 
 
 def check_size(size: Size, capacity: Capacity, *, cap_cpus: bool) -> None:
-    """Raise SizeTooLarge unless a container of the size fits the capacity."""
+    """Raise SizeTooLarge unless a container of this size fits the capacity."""
     if size.cpus > capacity.cpus and not cap_cpus:
-        raise SizeTooLarge(size.name, f"it needs {size.cpus} CPUs, of {capacity.cpus} there")
+        raise SizeTooLarge(
+            size.name, f"it needs {size.cpus} CPUs, and the engine has {capacity.cpus}"
+        )
     if size.memory_bytes > capacity.memory_bytes:
         wanted, there = size.memory_bytes // MEGABYTE, capacity.memory_bytes // MEGABYTE
-        raise SizeTooLarge(size.name, f"it needs {wanted} MB of memory, of {there} MB there")
+        raise SizeTooLarge(
+            size.name, f"it needs {wanted} MB of memory, and the engine has {there} MB"
+        )

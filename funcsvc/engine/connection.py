@@ -1,9 +1,9 @@
-"""How the engine is reached: a client for each piece of work, with one deadline for all of it.
+"""Access to the engine: a client per piece of work, with one deadline for all of its requests.
 
 docker-py's clients can't be shared between threads, its pools can be closed under another thread,
-its pulls have no timeout at all, and a client without a version asks the engine for it when it is
-made. So: a short-lived client, its version remembered, every request cut by the deadline. What is
-asked often is remembered by `engine.memory`, so that the making costs nothing where it counts.
+its pulls have no timeout, and a client without a version asks the engine for it on creation. So
+each piece of work gets a client of its own, with the cached version, and every request is cut off
+at the deadline. Frequent answers are cached in `answer_cache`, so that this costs little.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from docker.utils import kwargs_from_env
 from funcsvc.model.errors import EngineUnavailable
 
 MAX_API_VERSION = "1.44"
-"""The newest engine API that this service was written for; an older engine's own is used."""
+"""The newest version of the engine's API to use. With an older engine, its own version is used."""
 
 
 CONFIG_FILE_ERRORS = (ValueError, TypeError, AttributeError, docker.errors.InvalidConfigFile)
-"""What docker-py raises on a Docker config file that isn't one."""
+"""What docker-py raises for an invalid Docker config file."""
 
 
 class Deadline:
-    """A point in time that work has to end by."""
+    """The time by which a piece of work must end."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
     def remaining_seconds(self) -> float:
-        """Return the seconds left; raises EngineUnavailable when there are none."""
+        """Return the seconds left. Raises EngineUnavailable if there are none."""
         remaining = self._end - time.monotonic()
         if remaining <= 0:
             raise EngineUnavailable("it did not answer in time")
@@ -50,7 +50,7 @@ class Deadline:
 
 
 class DeadlineClient(docker.APIClient):
-    """A docker-py client whose every request, pulls too, gets what is left until its deadline."""
+    """A docker-py client whose requests, even pulls, get the time left until its deadline."""
 
     def __init__(self, deadline: Deadline, **kwargs: Any) -> None:
         self.deadline = deadline
@@ -68,7 +68,7 @@ class DeadlineClient(docker.APIClient):
         super().close()
 
     def _cut_at_deadline(self, response: Any) -> None:
-        """End a stream at the deadline: a socket's timeout begins anew with every read."""
+        """Cut a stream off at the deadline: a socket's timeout starts over with every read."""
         self._streams.callback(response.close)
         cutter = Timer(self.deadline.remaining_seconds(), response.raw.shutdown)
         cutter.daemon = True
@@ -81,14 +81,14 @@ class DeadlineClient(docker.APIClient):
 
 
 class StreamClient(docker.APIClient):
-    """A docker-py client for one stream, which has no deadline: who reads it looks at the clock."""
+    """A docker-py client for one stream, which has no deadline: its reader watches the clock."""
 
     def __init__(self, seconds: float, **kwargs: Any) -> None:
         super().__init__(timeout=seconds, **kwargs)
 
 
 class EngineConnection:
-    """The way to one engine. Safe to share between threads and across forks: it holds no socket."""
+    """Access to one engine. Holds no socket, so it is safe to share by threads and across forks."""
 
     def __init__(self, docker_host: str) -> None:
         self._docker_host = docker_host
@@ -96,11 +96,11 @@ class EngineConnection:
 
     @contextmanager
     def client(self, deadline: Deadline) -> Iterator[DeadlineClient]:
-        """Give a client of one's own; raises EngineUnavailable where docker-py fails."""
+        """Open a client for one piece of work. Raises EngineUnavailable if docker-py fails."""
         with translated():
             try:
                 client = self._make_client(deadline)
-            except CONFIG_FILE_ERRORS as error:  # every client reads it, needed or not
+            except CONFIG_FILE_ERRORS as error:  # every client reads it, even if not needed
                 raise EngineUnavailable("the operator's Docker config file is not valid") from error
             try:
                 yield client
@@ -111,15 +111,15 @@ class EngineConnection:
                 client.close()
 
     def _forget_version(self, error: Exception) -> None:
-        """Ask for the engine's version anew: one that was away, or refuses ours, may be another."""
+        """Forget the version if the engine was away or refused it, as it might have changed."""
         if isinstance(error, docker.errors.APIError) and "client version" not in str(error):
             return
         self._version = None
 
     def stream_client(self, deadline: Deadline) -> StreamClient:
-        """Return a client for one stream, to be closed by who gets it.
+        """Return a client for one stream, which the caller must close.
 
-        Its requests get what is left of the deadline now. To be called within `translated`.
+        Its requests get the time that is left now. Must be called within `translated`.
         """
         options = self._options()
         version = self._find_version(deadline, options)
@@ -148,7 +148,7 @@ def _numbers(version: str) -> list[int]:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn what docker-py and requests raise into EngineUnavailable, without addresses."""
+    """Turn the errors of docker-py and requests into EngineUnavailable, without addresses."""
     try:
         yield
     except docker.errors.APIError as error:
@@ -156,7 +156,7 @@ def translated() -> Iterator[None]:
     except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
         raise EngineUnavailable("it did not answer in time") from error
     except requests.exceptions.ConnectionError as error:
-        # a read that times out within a body arrives as this one, with the cause inside
+        # a timeout while reading a body also arrives as this, with the cause inside
         timed_out = "timed out" in str(error).lower()
         reason = "it did not answer in time" if timed_out else "it can't be reached"
         raise EngineUnavailable(reason) from error

@@ -1,4 +1,4 @@
-"""The engine as the web process needs it: can it run a func, and is it there at all."""
+"""The engine as the web process needs it: whether it can run a func, its images, its health."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from funcsvc.model import Config, Func, Image, ImageReference, Size
 from funcsvc.model.errors import NoCommand
 
 
-class WebEngine:
-    """One Docker Engine. Safe to share between threads; it connects when it is asked."""
+class DockerWebEngine:
+    """A WebEngine over docker-py, which connects only for requests."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -23,32 +23,19 @@ class WebEngine:
         self._capacity = EngineCapacity(self._connection, settings)
 
     def check_func(self, func: Func) -> None:
-        """Raise unless the engine can hold the func's size and has, or gets, its image.
-
-        Raises InvalidDefinition (SizeTooLarge, ImageNotFound, NoCommand), and what is no fault of
-        the definition: EngineUnavailable, RegistryUnavailable, TooManyPulls.
-        """
-        self._capacity.check_size(func.size)  # first: an image isn't pulled for nothing
+        self._capacity.check_size(func.size)  # first, so no image is pulled in vain
         check_command(func.config, self._images.get_image(func.config.image))
 
     def check_size(self, size: Size) -> None:
-        """Raise SizeTooLarge unless the engine can hold a container of the size."""
         self._capacity.check_size(size)
 
     def inspect_image(self, name: str) -> dict[str, Any]:
-        """Return the engine's own inspection of an image; raises ImageMissing."""
         return self._images.inspect(name)
 
     def pull_progress(self, reference: ImageReference) -> Generator[bytes]:
-        """Pull an image and yield the engine's own progress; the iterator has to be closed.
-
-        With the first item it raises ImageMissing, PullForbidden, RegistryUnavailable,
-        TooManyPulls or EngineUnavailable.
-        """
         return self._images.pull_progress(reference)
 
     def check(self) -> None:
-        """Raise EngineUnavailable unless the engine answers."""
         with self._connection.client(Deadline(self._settings.engine_timeout_seconds)) as client:
             client.ping()
 
@@ -56,8 +43,8 @@ class WebEngine:
 def check_command(config: Config, image: Image) -> None:
     """Raise NoCommand unless the definition or the image says what to run.
 
-    As the engine merges them: the image's command counts only where no entrypoint is given, and an
-    entrypoint of one empty string is there only to take the image's away.
+    Merges them as the engine does: the image's command counts only if the definition has no
+    entrypoint, and an entrypoint of one empty string only removes the image's.
     """
     runs_by_itself = [*config.entrypoint] != [""] if config.entrypoint else image.runs_by_itself
     if not config.cmd and not runs_by_itself:

@@ -1,9 +1,5 @@
-"""What funcsvc stores and moves between rooms: plain values.
+"""The plain values that funcsvc stores and passes between rooms. Nothing here does any I/O."""
 
-Nothing here reads, writes, waits or knows JSON, HTTP, Redis or Docker.
-"""
-
-from funcsvc.model.call_limits import max_running
 from funcsvc.model.calls import (
     MAX_OUTPUT_BYTES,
     MAX_PAYLOAD_BYTES,
@@ -14,6 +10,7 @@ from funcsvc.model.calls import (
     CallStatus,
     Event,
     Failure,
+    InstanceKind,
     NewCall,
     Outcome,
     ReservedCall,
@@ -63,6 +60,7 @@ __all__ = [
     "HostConfig",
     "Image",
     "ImageReference",
+    "InstanceKind",
     "InvalidReference",
     "NewCall",
     "Outcome",
@@ -75,6 +73,5 @@ __all__ = [
     "is_image_id",
     "is_loopback",
     "limited_address",
-    "max_running",
     "parse_image_reference",
 ]

@@ -1,8 +1,8 @@
-"""Calls: what is known of one run of a func, from its request to its outcome, and its events."""
+"""Calls: one run of a func, from its request to its outcome, and its events in the log."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,11 +13,11 @@ MAX_OUTPUT_BYTES = 1024 * 1024
 
 
 SHORT_BYTES = 255
-"""How much of a call's streams its events show."""
+"""How many bytes of each stream of a call its events show."""
 
 
 class CallStatus(StrEnum):
-    """Where a call is. `TRANSITIONS` has every way on."""
+    """The status of a call. A running call goes back to pending if its command can't have begun."""
 
     PENDING = "Pending"
     RUNNING = "Running"
@@ -26,21 +26,19 @@ class CallStatus(StrEnum):
 
     @property
     def has_ended(self) -> bool:
-        """Whether there is no way on."""
-        return not TRANSITIONS[self]
+        """Whether the status is final."""
+        return self in (CallStatus.FINISHED, CallStatus.FAILED)
 
 
-TRANSITIONS: Mapping[CallStatus, frozenset[CallStatus]] = {
-    CallStatus.PENDING: frozenset({CallStatus.RUNNING}),
-    # back to pending only while its command can't have begun
-    CallStatus.RUNNING: frozenset({CallStatus.FINISHED, CallStatus.FAILED, CallStatus.PENDING}),
-    CallStatus.FINISHED: frozenset(),
-    CallStatus.FAILED: frozenset(),
-}
+class InstanceKind(StrEnum):
+    """Whether a call's instance was already waiting, or was made for the call."""
+
+    WAITING = "waiting"
+    NEW = "new"
 
 
 class Failure(StrEnum):
-    """The kinds of a function's own failures, as they are stored on the call."""
+    """The kinds of a function's own failures, as stored on the call."""
 
     FAILED = "failed"
     TIMED_OUT = "timed-out"
@@ -49,7 +47,7 @@ class Failure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewCall:
-    """A call as it is accepted. `environment` has the request's `NAME=value` in bytes."""
+    """A call as accepted. `environment` holds the request as a list of `NAME=value`."""
 
     id: str
     func_name: str
@@ -57,12 +55,12 @@ class NewCall:
     payload: bytes
     environment: Sequence[bytes]
     max_running: int
-    """How many calls of its func may run at once; 0 is as many as there are slots."""
+    """How many calls of its func may run at once; 0 means that only the slots limit them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReservedCall:
-    """A call that a worker holds. Only `token` may change it; `attempt` counts from 1."""
+    """A call held by a worker. Changing it takes the `token`; `attempt` counts from 1."""
 
     id: str
     token: str
@@ -74,23 +72,23 @@ class ReservedCall:
 
 @dataclass(frozen=True, slots=True)
 class BegunCall:
-    """A call whose command may have begun, taken over from the worker that held it.
+    """A call whose command might have begun, taken over from the worker that held it.
 
-    `running_ms` is how long ago its frame was about to be sent.
+    `running_ms` is the time since its frame was about to be sent.
     """
 
     id: str
     token: str
     definition: str
     attempt: int
-    instance: str
+    container: str
     nonce: str
     running_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a call ended: with an output, or with a failure and the sentence that says why."""
+    """How a call ended: with an output, or with a failure and a message that explains it."""
 
     output: bytes = b""
     short_stdout: bytes = b""
@@ -100,13 +98,13 @@ class Outcome:
 
     @property
     def status(self) -> CallStatus:
-        """What the call's status becomes."""
+        """The status that the call ends with."""
         return CallStatus.FAILED if self.failure else CallStatus.FINISHED
 
 
 @dataclass(frozen=True, slots=True)
 class CallState:
-    """What is known of a call from outside; `output` only where it has finished."""
+    """A call as clients see it. `output` is set only if it has finished."""
 
     id: str
     func_name: str
@@ -115,13 +113,13 @@ class CallState:
     output: bytes = b""
     failure: Failure | None = None
     message: str = ""
-    instance: str = ""
-    """What kind its instance is, `waiting` or `new`, where that is asked for and it has begun."""
+    instance_kind: InstanceKind | None = None
+    """Set only in lists of calls, once the call has begun."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallCounts:
-    """How many calls of a func there were, and are; `total` is the sum of the others."""
+    """How many calls a func has had, by status; `total` is the sum of the others."""
 
     total: int
     pending: int
@@ -132,7 +130,7 @@ class CallCounts:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A line of a func's log. `position` orders events, and is where reading goes on."""
+    """A line of a func's log. `position` orders the events, and reading resumes after it."""
 
     position: str
     time_ms: int

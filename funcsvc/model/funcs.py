@@ -1,7 +1,8 @@
-"""Funcs: stored definitions of what runs, in which image, how large and for how long."""
+"""Funcs: stored definitions of what runs, in which image, in which size and for how long."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +18,7 @@ MAX_TIMEOUT_SECONDS = 86400
 
 @dataclass(frozen=True, slots=True)
 class PortBinding:
-    """Where one container port is published. Empty strings leave the choice to the engine."""
+    """Where a container port is published. An empty string leaves the choice to the engine."""
 
     host_ip: str = ""
     host_port: str = ""
@@ -25,7 +26,7 @@ class PortBinding:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What runs: the `Config` of a func. Ports are written `80/tcp`."""
+    """The `Config` of a func: what it runs. Ports are written `80/tcp`."""
 
     image: ImageReference
     cmd: Sequence[str] = ()
@@ -40,7 +41,7 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class HostConfig:
-    """How a func's containers are tied to their host: the `HostConfig` of a func."""
+    """The `HostConfig` of a func: how its containers are connected to their host."""
 
     network_mode: str = "bridge"
     port_bindings: Mapping[str, Sequence[PortBinding]] = field(default_factory=dict)
@@ -48,10 +49,45 @@ class HostConfig:
     links: Sequence[str] = ()
     publish_all_ports: bool = False
 
+    @property
+    def has_fixed_ports(self) -> bool:
+        """Whether it publishes on specific host ports, not only on those that the engine picks."""
+        return any(one.host_port for bound in self.port_bindings.values() for one in bound)
+
+    @property
+    def names_other_containers(self) -> bool:
+        """Whether the engine looks up other containers when it creates one with these options."""
+        is_joined = self.network_mode.startswith("container:")
+        return bool(self.links or self.volumes_from or is_joined)
+
+    @property
+    def max_containers(self) -> int:
+        """How many containers can get host ports at once; 0 means no limit.
+
+        Bindings that share a range each take a port from it. A container on the host's network
+        publishes nothing: the engine ignores its bindings.
+        """
+        if self.network_mode == "host":
+            return 0
+        takers = Counter(
+            (one.host_ip, one.host_port, port.rpartition("/")[2])
+            for port, bound in self.port_bindings.items()
+            for one in bound
+            if one.host_port
+        )
+        limits = (max(1, _ports_in(ports) // count) for (_, ports, _), count in takers.items())
+        return min(limits, default=0)
+
+
+def _ports_in(host_port: str) -> int:
+    """Return the number of ports in `8000` or `8000-8010`."""
+    first, _, last = host_port.partition("-")
+    return int(last or first) - int(first) + 1
+
 
 @dataclass(frozen=True, slots=True)
 class Func:
-    """A stored definition. `uuid` is the secret part of its call address, `created` is UTC."""
+    """A stored definition. `uuid` is the secret part of its call address; `created` is in UTC."""
 
     name: str
     size: Size
@@ -60,3 +96,21 @@ class Func:
     created: datetime
     config: Config
     host_config: HostConfig
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether its instances can be made before the calls that they run.
+
+        They can't if fixed host ports limit their number, or if the engine looks up other
+        containers when it creates them: those could have been replaced by the time of the call.
+        """
+        host = self.host_config
+        return not host.has_fixed_ports and not host.names_other_containers
+
+    def max_running(self, operators_limit: int) -> int:
+        """Return how many of its calls may run at once; 0 means no limit.
+
+        Fixed host ports are a limit, since a container holds them for as long as it exists.
+        """
+        limits = (operators_limit, self.host_config.max_containers)
+        return min((limit for limit in limits if limit > 0), default=0)

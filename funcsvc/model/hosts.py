@@ -1,4 +1,4 @@
-"""Host names and addresses: whose request it is, and whether a name is loopback's."""
+"""Host names and addresses: which client sent a request, and whether a host is loopback."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Network = IPv4Network | IPv6Network
 
 
 def client_address(environ: Mapping[str, Any], trusted: Sequence[Network]) -> str:
-    """Return the nearest address that is no trusted proxy's.
+    """Return the nearest address that isn't a trusted proxy's.
 
-    X-Forwarded-For is read from its end, each entry only while the one after it is trusted. Who
-    comes through a unix socket has no address, and is the proxy that was let open it.
+    X-Forwarded-For is read from its end, each entry only if the one after it is trusted. A request
+    over a unix socket has no address; it comes from the proxy, which has access to the socket.
     """
     forwarded = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
     address = str(environ.get("REMOTE_ADDR", ""))
@@ -30,7 +30,7 @@ def client_address(environ: Mapping[str, Any], trusted: Sequence[Network]) -> st
 
 
 def limited_address(address: str) -> str:
-    """Return what attempts are counted by: an IPv4 address, or the /64 that one IPv6 host has."""
+    """Return what attempts are counted by: an IPv4 address, or the /64 network of an IPv6 host."""
     parsed = _parse(address)
     if parsed is None:
         return "unknown"
@@ -40,14 +40,14 @@ def limited_address(address: str) -> str:
 
 
 def host_name(host: str) -> str:
-    """Return a Host header without its port and brackets."""
+    """Return a Host header without port and brackets."""
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0]
 
 
 def is_loopback(name: str) -> bool:
-    """Tell whether a host is this machine's own loopback, by name or address."""
+    """Tell whether a host name or address is loopback."""
     if name.lower().rstrip(".") == "localhost":
         return True
     parsed = _parse(name)
@@ -60,7 +60,7 @@ def _is_in(address: str, networks: Sequence[Network]) -> bool:
 
 
 def _parse(address: str) -> IPv4Address | IPv6Address | None:
-    """Return an address, an IPv4 one also where a socket for both writes it as IPv6."""
+    """Return an address, or None. IPv4 as a dual-stack socket shows it (::ffff:…) becomes IPv4."""
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -1,7 +1,7 @@
 """Image references, as the Docker Engine reads them.
 
 The grammar is that of the Distribution project's reference package (`reference := name [":" tag]
-["@" digest]`), with the engine's normalisation: `ubuntu` is `docker.io/library/ubuntu:latest`.
+["@" digest]`), normalised as in the engine: `ubuntu` is `docker.io/library/ubuntu:latest`.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ REFERENCE_PATTERN = (
     rf"(?![a-f0-9]{{64}}(?:@|$))(?:(?={_HAS_DOMAIN}){_DOMAIN.pattern}/|(?!{_HAS_DOMAIN}))"
     rf"{_PATH.pattern}(?::{_TAG.pattern})?(?:@(?:{_DIGESTS}))?"
 )
-"""The grammar as one regular expression; only the bound on a name's length isn't in it."""
+"""The grammar as one regular expression, except for the limit on a name's length."""
 
 VERSION_PATTERN = rf"{_TAG.pattern}|{_DIGESTS}"
-"""A tag or a digest, alone."""
+"""A tag or a digest by itself."""
 
 
 class InvalidReference(ValueError):
-    """Raised when a text is no image reference; its text says which rule it breaks."""
+    """Raised when a text isn't an image reference. The message says which rule it breaks."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageReference:
-    """A reference to an image. `text` is as it was written; the parts are normalised."""
+    """A reference to an image. `text` is what was written; the parts are normalised."""
 
     text: str
     domain: str
@@ -50,7 +50,7 @@ class ImageReference:
 
     @property
     def name(self) -> str:
-        """The full name, without tag and digest: `docker.io/library/ubuntu`."""
+        """The full name without tag and digest: `docker.io/library/ubuntu`."""
         return f"{self.domain}/{self.path}"
 
     @property
@@ -60,7 +60,7 @@ class ImageReference:
 
     @property
     def version(self) -> str:
-        """What a pull asks for: the digest where there is one, else the tag."""
+        """What a pull asks for: the digest if there is one, otherwise the tag."""
         return self.digest or self.tag
 
     @property
@@ -82,7 +82,7 @@ class ImageReference:
 
 
 def parse_image_reference(text: str) -> ImageReference:
-    """Return the reference that `text` writes; raises InvalidReference."""
+    """Return the reference in `text`. Raises InvalidReference."""
     rest, digest = _split_digest(text)
     if _IMAGE_ID.fullmatch(rest):
         raise InvalidReference("a name of 64 hexadecimal digits would be taken for an image id")
@@ -91,13 +91,13 @@ def parse_image_reference(text: str) -> ImageReference:
     _check_name(domain, path)
     if tag is not None and not _TAG.fullmatch(tag):
         raise InvalidReference(
-            "a tag is 1 to 128 letters, digits, '_', '.' and '-', and starts with none of '.-'"
+            "a tag is 1 to 128 letters, digits, '_', '.' and '-', and doesn't start with '.' or '-'"
         )
     return ImageReference(text, domain, path, _default_tag(tag, digest), digest)
 
 
 def is_image_id(text: str) -> bool:
-    """Tell whether a text can be an image id, or the beginning of one."""
+    """Tell whether a text could be an image id, or the beginning of one."""
     return bool(re.fullmatch(r"(sha256:)?[a-f0-9]{1,64}", text))
 
 
@@ -122,7 +122,7 @@ def _split_digest(text: str) -> tuple[str, str]:
 
 def _split_tag(text: str) -> tuple[str, str | None]:
     colon = text.rfind(":")
-    if colon <= text.rfind("/"):  # none, or the one before a registry's port
+    if colon <= text.rfind("/"):  # no colon, or the one before a registry's port
         return text, None
     return text[:colon], text[colon + 1 :]
 
@@ -158,7 +158,7 @@ def _check_name(domain: str, path: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What matters of an image that the engine has: its id, and what it runs when not told."""
+    """An image on the engine: its id, and what it runs by default."""
 
     id: str
     cmd: Sequence[str]
@@ -166,5 +166,5 @@ class Image:
 
     @property
     def runs_by_itself(self) -> bool:
-        """Whether it says what to run."""
+        """Whether it has a default command."""
         return bool(self.cmd or self.entrypoint)

@@ -1,4 +1,4 @@
-"""What the operator forbids: networks, links, ports, volumes and images, each by a setting."""
+"""What the operator can forbid by settings: networks, links, ports, volumes and images."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from funcsvc.model.funcs import HostConfig
 from funcsvc.model.images import ImageReference
 
 Broken = tuple[str, str]
-"""The dotted path of a field, and what is wrong with it, to be read after the path."""
+"""The dotted path of a field, and a predicate that says what is wrong with it."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """The operator's word. By default all that the contract knows is allowed."""
+    """What the operator allows. By default, that is everything in the contract."""
 
     allow_host_network: bool = True
     allow_container_network: bool = True
@@ -26,7 +26,7 @@ class Policy:
     allowed_images: Sequence[str] = ()
 
     def broken_by_image(self, image: ImageReference) -> Iterator[Broken]:
-        """Yield whether an image is forbidden here."""
+        """Yield an error if the image is forbidden."""
         if not self.allows_image(image):
             patterns = ", ".join(self.allowed_images)
             yield (
@@ -35,7 +35,7 @@ class Policy:
             )
 
     def broken_by_host_config(self, host_config: HostConfig) -> Iterator[Broken]:
-        """Yield what of a HostConfig is forbidden here."""
+        """Yield an error for each option of a HostConfig that is forbidden."""
         mode = host_config.network_mode
         if mode == "host" and not self.allow_host_network:
             yield ("HostConfig.NetworkMode", 'is "host", but the operator forbids host networking.')
@@ -58,9 +58,9 @@ class Policy:
             yield from _published_ports(host_config)
 
     def allows_image(self, image: ImageReference) -> bool:
-        """Tell whether any pattern has the image; no patterns at all allow every image.
+        """Tell whether an image matches a pattern. Without patterns, every image is allowed.
 
-        A pattern is tried on the familiar and on the full form, with and without the version.
+        A pattern is tried on the familiar and the full name, with and without the version.
         """
         if not self.allowed_images:
             return True
@@ -82,7 +82,7 @@ def _published_ports(host_config: HostConfig) -> Iterator[Broken]:
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    """Compile a pattern: `*` is anything within a path part, `**` anything, `?` one character."""
+    """Compile a pattern: `*` matches within a path part, `**` anything, `?` one character."""
     parts = re.split(r"(\*\*|\*|\?)", text)
     wild = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
     return re.compile("".join(wild.get(part, re.escape(part)) for part in parts))

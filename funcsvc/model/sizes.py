@@ -1,4 +1,4 @@
-"""Container sizes: the ten presets, and what an engine has to hold them."""
+"""Container sizes: the ten presets, and the capacity of an engine."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ MEGABYTE = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A container-size preset: hard limits of every container of a func.
+    """A container-size preset: hard limits on each container of a func.
 
-    `cpus` is a count of CPUs, `memory_bytes` is in bytes and has no swap on top.
+    `cpus` is a number of CPUs; `memory_bytes` is all the memory, with no swap on top.
     """
 
     name: str
@@ -42,7 +42,7 @@ DEFAULT_SIZE = "s4"
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What an engine has in all: a count of CPUs, and memory in bytes."""
+    """What an engine has in total: its number of CPUs, and its memory in bytes."""
 
     cpus: int
     memory_bytes: int

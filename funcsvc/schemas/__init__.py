@@ -1,4 +1,4 @@
-"""JSON to models and back: every syntax rule of the contract is a field or a validator here."""
+"""Turns JSON into models and back. Every syntax rule is a field or validator here."""
 
 from funcsvc.schemas.call_queries import (
     FLAG_VALUES,
@@ -7,11 +7,21 @@ from funcsvc.schemas.call_queries import (
     load_flag,
     load_log_query,
 )
-from funcsvc.schemas.calls import call_document, counts_document, event_line
+from funcsvc.schemas.calls import (
+    FuncStatusSchema,
+    NewCallSchema,
+    UnendedCallSchema,
+    counts_text,
+    event_line,
+    new_call_text,
+    status_pieces,
+    unended_call_text,
+)
 from funcsvc.schemas.changes import CHANGEABLE, EMPTY, ChangesSchema
-from funcsvc.schemas.func import FuncSchema, func_document, func_text
+from funcsvc.schemas.func import FuncSchema, func_document, func_text, load_func
 from funcsvc.schemas.json_body import MAX_DEFINITION_BYTES, parse_json_object
 from funcsvc.schemas.json_schema import (
+    answer_schema,
     answer_schemas,
     change_schemas,
     matching,
@@ -36,21 +46,28 @@ __all__ = [
     "TAIL_PATTERN",
     "ChangesSchema",
     "FuncSchema",
+    "FuncStatusSchema",
     "Listing",
     "LogQuery",
+    "NewCallSchema",
+    "UnendedCallSchema",
+    "answer_schema",
     "answer_schemas",
-    "call_document",
     "change_schemas",
-    "counts_document",
+    "counts_text",
     "event_line",
     "func_document",
     "func_text",
     "load_flag",
+    "load_func",
     "load_listing",
     "load_log_query",
     "matching",
+    "new_call_text",
     "newest_first",
     "parse_json_object",
     "reference",
     "request_schemas",
+    "status_pieces",
+    "unended_call_text",
 ]

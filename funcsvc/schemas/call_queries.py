@@ -1,4 +1,4 @@
-"""The queries of the public paths. Options that are not known are ignored: clients send some."""
+"""The queries of the public paths. Unknown options are ignored, since some clients send them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ FLAG_VALUES = tuple(_FLAGS)
 
 @dataclass(frozen=True)
 class LogQuery:
-    """Which events are asked for: of one call or of all, the last `tail` or all, and those to come.
+    """Which events a request asks for.
 
-    An empty `call_id` is every call.
+    An empty `call_id` means all calls, and a `tail` of None all past events; with `follow`, new
+    events are sent as they come.
     """
 
     call_id: str
@@ -26,7 +27,7 @@ class LogQuery:
 
 
 def load_log_query(query: Mapping[str, str]) -> LogQuery:
-    """Return what a query asks of a log; raises InvalidQuery."""
+    """Return what a query asks for in a log. Raises InvalidQuery."""
     return LogQuery(
         call_id=query.get("callid", ""),
         tail=_tail(query.get("tail", "")),
@@ -35,7 +36,7 @@ def load_log_query(query: Mapping[str, str]) -> LogQuery:
 
 
 def load_flag(query: Mapping[str, str], option: str) -> bool:
-    """Return whether an option is on; raises InvalidQuery."""
+    """Return whether an option is on. Raises InvalidQuery."""
     text = query.get(option, "")
     if text.lower() not in _FLAGS:
         raise InvalidQuery(option, text, "1, true, 0 or false")

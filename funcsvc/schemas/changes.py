@@ -1,8 +1,7 @@
-"""The body of an update, PUT /funcs/NAME: what may change, and what may only be said again."""
+"""The body of an update, PUT /funcs/NAME: what can change, and what can only be repeated."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +19,9 @@ from funcsvc.schemas.func import (
     HostConfigSchema,
     NetworkingConfigSchema,
     format_time,
+    func_document,
     func_text,
+    load_func,
 )
 
 _ZERO_TIME = "0001-01-01T00:00:00Z"
@@ -31,18 +32,17 @@ _SECTIONS: Mapping[str, type[Schema]] = {
     "HostConfig": HostConfigSchema,
     "NetworkingConfig": NetworkingConfigSchema,
 }
-_STORED = FuncSchema()  # without the operator's policy, which is for what is new
 
 
 class ChangesSchema(FuncSchema):
-    """A definition of which nothing is required, and `Refresh`."""
+    """A definition in which nothing is required, plus `Refresh`."""
 
     refresh = fields.Flag(data_key="Refresh")
     uuid = fields.AnyString(data_key="UUID")
     created = fields.AnyString(data_key="Created")
 
     def load_changes(self, document: Mapping[str, Any]) -> Changes:
-        """Return the changes that a request asks for; raises InvalidDefinition."""
+        """Return the changes that a request asks for. Raises InvalidDefinition."""
         meant = self._without_empty(document)
         data = self.load_strictly(meant, partial=True)
         env = data.get("config", {}).pop("env", None)
@@ -56,7 +56,7 @@ class ChangesSchema(FuncSchema):
         )
 
     def _without_empty(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """Take out what clients send along without meaning it: unchangeable and empty fields."""
+        """Drop unchangeable fields that are empty: some clients always send every field."""
         kept = _without_empty(document, self.load_fields.values())
         for key, schema in _SECTIONS.items():
             if isinstance(kept.get(key), dict):
@@ -66,10 +66,10 @@ class ChangesSchema(FuncSchema):
 
 @dataclass(frozen=True)
 class Changes:
-    """What an update changes; None leaves it.
+    """What an update changes. A field that is None stays as it is.
 
-    `said_again` is all that was sent, as the models have it: what can't change must equal what is
-    stored. `document` is the same as it was sent.
+    `said_again` has the fields that were sent, except Env, as model values: those that can't change
+    must equal the stored ones. `document` has all of them as JSON.
     """
 
     size: Size | None
@@ -80,9 +80,9 @@ class Changes:
     document: Mapping[str, Any]
 
     def apply_to(self, definition: str) -> str:
-        """Return a stored definition with the changes; raises InvalidDefinition."""
-        func = _STORED.load_stored(definition)
-        self._check_unchanged(func, json.loads(definition))
+        """Return a stored definition with the changes applied. Raises InvalidDefinition."""
+        func = load_func(definition)
+        self._check_unchanged(func)
         config = func.config if self.env is None else replace(func.config, env=self.env)
         return func_text(
             replace(
@@ -94,8 +94,8 @@ class Changes:
             )
         )
 
-    def _check_unchanged(self, func: Func, stored: Mapping[str, Any]) -> None:
-        errors = {}
+    def _check_unchanged(self, func: Func) -> None:
+        errors, stored = {}, func_document(func)
         for path in self._differences(func):
             said, today = (_at(document, path) for document in (self.document, stored))
             name = ".".join(path)
@@ -104,7 +104,7 @@ class Changes:
             raise InvalidDefinition(errors)
 
     def _differences(self, func: Func) -> Iterator[tuple[str, ...]]:
-        """Yield the path of each field that says something else than what is stored."""
+        """Yield the path of each unchangeable field that differs from the stored one."""
         created = format_time(func.created)
         stored = {"name": func.name, "uuid": func.uuid, "created": created}
         for name, today in stored.items():
@@ -114,7 +114,7 @@ class Changes:
             today_section = getattr(func, section)
             for name, said in self.said_again.get(section, {}).items():
                 stored_option = getattr(today_section, name)
-                if name == "exposed_ports":  # a set, in whatever order it was sent
+                if name == "exposed_ports":  # a set, so the order doesn't matter
                     said, stored_option = sorted(said), sorted(stored_option)
                 if said != stored_option:
                     yield _key(ChangesSchema, section), _key(schema, name)

@@ -1,7 +1,7 @@
-"""Options that are fine alone and refused together, as the Docker Engine refuses them.
+"""Options that are valid alone but refused together, as the Docker Engine refuses them.
 
 The rules are those of the engine's POST /containers/create (daemon/container verification); a
-contract test holds them to a real engine.
+contract test compares them with a real engine.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ NETWORK_RULES: dict[str, Any] = {
         },
     ]
 }
-"""`broken_by_network` as JSON Schema of a HostConfig."""
+"""The rules of `broken_by_network`, as JSON Schema for a HostConfig."""
 
 TOGETHER_RULES: dict[str, Any] = {
     "if": {"properties": {"HostConfig": _IN_CONTAINER_MODE}, "required": ["HostConfig"]},
     "then": {"properties": {"Config": {"properties": {"ExposedPorts": _NO_ENTRIES}}}},
 }
-"""`broken_together` as JSON Schema of a definition."""
+"""The rules of `broken_together`, as JSON Schema for a definition."""
 
 
 def broken_by_network(host_config: HostConfig) -> Iterator[Broken]:
-    """Yield what of a HostConfig doesn't go with its network mode."""
+    """Yield an error for each option of a HostConfig that conflicts with its network mode."""
     mode = host_config.network_mode
     if host_config.links and mode != "bridge":
         yield (
@@ -63,7 +63,7 @@ def broken_by_network(host_config: HostConfig) -> Iterator[Broken]:
 
 
 def broken_together(exposed_ports: Sequence[str], host_config: HostConfig) -> Iterator[Broken]:
-    """Yield what of a Config doesn't go with a HostConfig."""
+    """Yield an error for each option of a Config that conflicts with the HostConfig."""
     mode = host_config.network_mode
     if exposed_ports and mode.startswith("container:"):
         yield (

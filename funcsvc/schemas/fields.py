@@ -1,7 +1,7 @@
-"""The fields of a definition, one class for each rule of the contract's table.
+"""The fields of a definition, one class for each rule in the contract's table.
 
-A field takes the JSON value, without null, and gives the model's value; its `rule` completes the
-sentence "… but must be". docker-py's split_command is shlex in POSIX mode, and so is Command.
+A field turns a JSON value, which is never null, into the model's value. Its `rule` completes the
+sentence "… but must be".
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _EMPTY_OBJECT: JsonSchema = {"type": "object", "additionalProperties": NULL}
 
 
 def _binding_of(field: Callable[[JsonSchema], JsonSchema]) -> JsonSchema:
-    """Return the schema of a port binding, each of whose fields is `field` of its own schema."""
+    """Return the schema of a port binding, with `field` applied to the schema of each key."""
     return {
         "type": "object",
         "properties": {"HostIp": field(_HOST_IP), "HostPort": field(matching(_HOST_PORT))},
@@ -66,14 +66,14 @@ def _binding_of(field: Callable[[JsonSchema], JsonSchema]) -> JsonSchema:
 
 
 def _a(kind: type, value: Any) -> Any:
-    """Return the value if it is exactly of the kind (a boolean is no integer)."""
+    """Return the value if its type is `kind`; a boolean isn't an integer. Raises ValueError."""
     if type(value) is not kind:
         raise ValueError
     return value
 
 
 class Name(Ruled[str]):
-    """A func's name."""
+    """The name of a func."""
 
     rule = "1 to 255 characters of a-z, 0-9 and '-', with no '-' at either end"
     json_schema = matching(_NAME.pattern)
@@ -85,7 +85,7 @@ class Name(Ruled[str]):
 
 
 class AnyString(Ruled[str]):
-    """A string of which nothing more is known here."""
+    """A string that isn't checked any further."""
 
     rule = "a string"
     json_schema = TEXT
@@ -106,9 +106,12 @@ class SizeName(Ruled[Size]):
             raise ValueError
         return size
 
+    def write(self, value: Size) -> str:
+        return value.name
+
 
 class TimeoutSeconds(Ruled[int]):
-    """The longest that a call may run."""
+    """How long a call may run."""
 
     rule = f"a whole number of seconds from 1 to {MAX_TIMEOUT_SECONDS}"
     json_schema = {"type": "integer", "minimum": 1, "maximum": MAX_TIMEOUT_SECONDS}
@@ -131,9 +134,12 @@ class Reference(Ruled[ImageReference]):
         except InvalidReference as error:
             raise ValueError(f"an image reference, and {error}") from None
 
+    def write(self, value: ImageReference) -> str:
+        return value.text
+
 
 class Flag(Ruled[bool]):
-    """A boolean; 0, 1 and strings are none."""
+    """A boolean. 0, 1 and strings are not accepted."""
 
     rule = "true or false"
     json_schema = {"type": "boolean"}
@@ -143,7 +149,7 @@ class Flag(Ruled[bool]):
 
 
 class Strings(Ruled[Sequence[str]]):
-    """A list of strings that each match a pattern."""
+    """A list of strings. Each must match `pattern`, if there is one."""
 
     rule = "a list of strings"
     item_rule = "a string"
@@ -154,14 +160,17 @@ class Strings(Ruled[Sequence[str]]):
         return check_items(_a(list, value), self.parse_item, self.item_rule)
 
     def parse_item(self, item: Any) -> str:
-        """Return the item as the model has it."""
+        """Return the model's value of an item. Raises ValueError."""
         if self.pattern and not self.pattern.fullmatch(_a(str, item)):
             raise ValueError
         return str(_a(str, item))
 
 
 class Command(Strings):
-    """A command line: a list, or one string that is split as a POSIX shell splits words."""
+    """A command line: a list, or one string that is split into words as a POSIX shell would.
+
+    shlex splits it in POSIX mode, as it does in docker-py's split_command.
+    """
 
     rule = "a list of strings, or one string"
     json_schema = {"anyOf": [list_of(TEXT), matching(_SPLITTABLE)]}
@@ -184,6 +193,7 @@ class Env(Strings):
 
     rule = "a list of VAR=value"
     item_rule = "VAR=value, with VAR not empty"
+    always_shown = True
     pattern = re.compile(r"[^=\x00]+=[^\x00]*")
     json_schema = list_of(matching(pattern.pattern))
 
@@ -207,7 +217,7 @@ class VolumesFrom(Strings):
 
 
 class NetworkMode(Ruled[str]):
-    """The network that a container is on."""
+    """The network of a container."""
 
     rule = "bridge, host or container:<name|id>"
     json_schema = matching(f"bridge|host|{_CONTAINER_NETWORK.pattern}")
@@ -219,7 +229,7 @@ class NetworkMode(Ruled[str]):
 
 
 class AbsolutePath(Ruled[str]):
-    """A path in the container."""
+    """An absolute path in the container."""
 
     rule = "an absolute path, one that starts with '/'"
     json_schema = matching(r"/[^\x00]*")
@@ -241,11 +251,11 @@ class StopSignal(Ruled[str | int]):
     def parse(self, value: Any) -> str | int:
         if type(value) not in (str, int) or not is_signal(value):
             raise ValueError
-        return value  # type: ignore[no-any-return]  # it is one of the two: the line above
+        return value  # type: ignore[no-any-return]  # checked to be one of the two just above
 
 
 class Labels(Ruled[Mapping[str, str]]):
-    """A map of string to string."""
+    """A map of strings to strings."""
 
     rule = "an object of strings"
     json_schema = map_of(r"[^\x00]*", TEXT)
@@ -262,7 +272,7 @@ class _PortMap(Ruled[Any]):
     entry_rule: str
 
     def parse(self, value: Any) -> Any:
-        """Return the parsed entries under their normalised ports."""
+        """Return the parsed entries by normalised port."""
         taken: set[str] = set()
         pairs = {key: (key, entry) for key, entry in _a(dict, value).items()}
         return dict(check_entries(pairs, lambda pair: self._parse_pair(pair, taken), "").values())
@@ -271,9 +281,9 @@ class _PortMap(Ruled[Any]):
         key, entry = pair
         port = normalise_port(key)
         if port is None:
-            raise ValidationError(f"is no port: a key must be {self.key_rule}.")
+            raise ValidationError(f"is not a port: a key must be {self.key_rule}.")
         if port in taken:
-            raise ValidationError(f"is given twice: {port} is there already.")
+            raise ValidationError(f"is given twice: {port} is already there.")
         taken.add(port)
         try:
             return port, self.parse_entry(entry)
@@ -281,7 +291,7 @@ class _PortMap(Ruled[Any]):
             raise ValidationError(broken(entry, self.entry_rule)) from None
 
     def parse_entry(self, entry: Any) -> Any:
-        """Return what the port maps to; raises ValueError or ValidationError."""
+        """Return what the port maps to. Raises ValueError or ValidationError."""
         raise NotImplementedError
 
 
@@ -299,6 +309,9 @@ class ExposedPorts(_PortMap):
         if _a(dict, entry):
             raise ValueError
 
+    def write(self, value: Sequence[str]) -> dict[str, Any]:
+        return {port: {} for port in value}
+
 
 class PortBindings(_PortMap):
     """Where each port is published on the host."""
@@ -313,13 +326,20 @@ class PortBindings(_PortMap):
     def parse_entry(self, entry: Any) -> Sequence[PortBinding]:
         return check_items(_a(list, entry), parse_port_binding, "an object with HostPort")
 
+    def write(self, value: Mapping[str, Sequence[PortBinding]]) -> dict[str, Any]:
+        return {
+            port: [{"HostIp": one.host_ip, "HostPort": one.host_port} for one in bound]
+            for port, bound in value.items()
+        }
+
 
 class EndpointsConfig(Ruled[None]):
-    """The endpoints in user-defined networks, of which there are none."""
+    """The endpoints in user-defined networks, which this service doesn't have."""
 
-    rule = "null or {}, for there are no user-defined networks"
+    rule = "null or {}, since there are no user-defined networks"
     json_schema = _EMPTY_OBJECT
     answer_schema = NULL
+    always_shown = True
 
     def parse(self, value: Any) -> None:
         if _a(dict, value):
@@ -327,7 +347,7 @@ class EndpointsConfig(Ruled[None]):
 
 
 def normalise_port(text: str) -> str | None:
-    """Return `80/tcp` for `80` and `80/tcp`, and None for what is no port."""
+    """Return `80/tcp` for `80` or `80/tcp`, and None for anything that isn't a port."""
     number, slash, protocol = text.partition("/")
     if not _is_port(number) or (slash and protocol not in ("tcp", "udp")):
         return None
@@ -335,7 +355,7 @@ def normalise_port(text: str) -> str | None:
 
 
 def parse_port_binding(value: Any) -> PortBinding:
-    """Return the binding of one JSON object; raises ValidationError with every wrong key."""
+    """Return the port binding in a JSON object. Raises ValidationError with every wrong key."""
     rules = {"HostIp": (_is_host_ip, "an IP address, or empty for all"),
              "HostPort": (_is_host_port, f'a string: a port from 1 to {MAX_PORT}, a range '
                           'such as "8000-8010", or empty')}  # fmt: skip

@@ -1,7 +1,7 @@
-"""The schema of a func: the contract's table under POST /funcs/create, and the answer's shape.
+"""The schema of a func: the contract's table under POST /funcs/create, and its shape in answers.
 
-PascalCase lives here alone, as `data_key`. Fields stand in the order in which an answer has them,
-which is the order of the Docker Engine's own structures.
+The contract's PascalCase names are the fields' `data_key`. Fields are declared in the order of an
+answer, which is the order of the Docker Engine's own structures.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 
@@ -24,7 +25,6 @@ from funcsvc.model import (
     Func,
     HostConfig,
     Policy,
-    PortBinding,
 )
 from funcsvc.schemas import fields
 from funcsvc.schemas.combinations import (
@@ -34,11 +34,19 @@ from funcsvc.schemas.combinations import (
     broken_together,
 )
 from funcsvc.schemas.json_body import parse_json_object
-from funcsvc.schemas.strict import Always, Ignored, StrictSchema
+from funcsvc.schemas.strict import Always, Given, StrictSchema
+
+MAX_CACHED_FUNCS = 512
+MAX_CACHED_CHARACTERS = 16 * 1024
+
+
+def format_time(time: datetime) -> str:
+    """Return a UTC time as in RFC 3339, with milliseconds: `2017-03-16T07:05:24.473Z`."""
+    return f"{time.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 class ConfigSchema(StrictSchema):
-    """`Config`: what runs."""
+    """The schema of `Config`: what runs."""
 
     exposed_ports = fields.ExposedPorts(data_key="ExposedPorts")
     tty = fields.Flag(data_key="Tty")
@@ -56,7 +64,7 @@ class ConfigSchema(StrictSchema):
 
 
 class HostConfigSchema(StrictSchema):
-    """`HostConfig`: how a container is tied to its host."""
+    """The schema of `HostConfig`: how a container is connected to its host."""
 
     network_mode = fields.NetworkMode(data_key="NetworkMode")
     port_bindings = fields.PortBindings(data_key="PortBindings")
@@ -72,24 +80,22 @@ class HostConfigSchema(StrictSchema):
 
 
 class NetworkingConfigSchema(StrictSchema):
-    """`NetworkingConfig`: there for clients that send it; it can hold nothing."""
+    """The schema of `NetworkingConfig`, which some clients send. It can only be empty."""
 
     endpoints_config = fields.EndpointsConfig(data_key="EndpointsConfig")
 
 
 class FuncSchema(StrictSchema):
-    """A definition. `policy` is what the operator forbids on top of the contract's rules."""
+    """The schema of a definition. `policy` has the operator's rules, on top of the contract's."""
 
     name = fields.Name(data_key="Name", required=True)
     size = fields.SizeName(data_key="ContainerSize", load_default=SIZES[DEFAULT_SIZE])
     timeout_seconds = fields.TimeoutSeconds(
         data_key="Timeout", load_default=DEFAULT_TIMEOUT_SECONDS
     )
-    uuid: Field[Any] = Ignored(
-        data_key="UUID", metadata={"answer": {"type": "string", "format": "uuid"}}
-    )
-    created: Field[Any] = Ignored(
-        data_key="Created", metadata={"answer": {"type": "string", "format": "date-time"}}
+    uuid: Field[Any] = Given({"type": "string", "format": "uuid"}, data_key="UUID")
+    created: Field[Any] = Given(
+        {"type": "string", "format": "date-time"}, write=format_time, data_key="Created"
     )
     config = Always(ConfigSchema, data_key="Config")
     host_config = Nested(HostConfigSchema, data_key="HostConfig", load_default=HostConfig)
@@ -102,9 +108,9 @@ class FuncSchema(StrictSchema):
         self.policy = policy or Policy()
 
     def load_new(self, document: Mapping[str, Any]) -> Func:
-        """Return the new func that a request defines, with a UUID and a time of its own.
+        """Return the func that a request defines, with a new UUID and the current time.
 
-        Raises InvalidDefinition with every wrong field at once.
+        Raises InvalidDefinition with every wrong field.
         """
         return self._func(self.load_strictly(document), str(uuid4()), datetime.now(UTC))
 
@@ -135,12 +141,12 @@ class FuncSchema(StrictSchema):
             raise ValidationError(errors)
 
     def _broken(self, data: dict[str, Any]) -> Iterator[Broken]:
-        """Yield what is refused together, of whatever could be read."""
+        """Yield what the policy forbids and what conflicts, as far as the fields could be read."""
         image = _option(data.get("config"), "image")
         if image:
             yield from self.policy.broken_by_image(image)
         host_config = data.get("host_config")
-        if isinstance(host_config, dict):  # some of its options were wrong
+        if isinstance(host_config, dict):  # some of its options are wrong
             host_config = HostConfig(**host_config)
         if host_config:
             yield from self.policy.broken_by_host_config(host_config)
@@ -150,64 +156,30 @@ class FuncSchema(StrictSchema):
 
 
 def _option(config: Config | dict[str, Any] | None, name: str) -> Any:
-    """Return an option of a Config, or of what could be read of one."""
+    """Return an option of a Config, or of the part of one that could be read."""
     return config.get(name) if isinstance(config, dict) else getattr(config, name, None)
 
 
 def func_text(func: Func) -> str:
-    """Return the JSON text of a func: what is answered, and what is stored."""
+    """Return a func as JSON text, which is both stored and sent in answers."""
     return json.dumps(func_document(func), ensure_ascii=False)
 
 
 def func_document(func: Func) -> dict[str, Any]:
-    """Return a func as an answer shows it: keys in order, absent and empty options left out."""
-    return {
-        "Name": func.name,
-        "ContainerSize": func.size.name,
-        "Timeout": func.timeout_seconds,
-        "UUID": func.uuid,
-        "Created": format_time(func.created),
-        "Config": _config_document(func.config),
-        "HostConfig": _host_config_document(func.host_config),
-        "NetworkingConfig": {"EndpointsConfig": None},
-    }
+    """Return a func as the JSON object of an answer."""
+    return _SCHEMA.write(func)
 
 
-def format_time(time: datetime) -> str:
-    """Return a UTC time in RFC 3339 with milliseconds: `2017-03-16T07:05:24.473Z`."""
-    return f"{time.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+def load_func(definition: str) -> Func:
+    """Return the func of a stored definition. Short definitions are cached."""
+    if len(definition) > MAX_CACHED_CHARACTERS:
+        return _SCHEMA.load_stored(definition)
+    return _load_cached(definition)
 
 
-def _config_document(config: Config) -> dict[str, Any]:
-    return _without_empty(
-        ExposedPorts={port: {} for port in config.exposed_ports},
-        Tty=config.tty,
-        Env=config.env,
-        Cmd=config.cmd,
-        Image=config.image.text,
-        WorkingDir=config.working_dir,
-        Entrypoint=config.entrypoint,
-        Labels=config.labels,
-        StopSignal=config.stop_signal,
-    )
+@lru_cache(maxsize=MAX_CACHED_FUNCS)
+def _load_cached(definition: str) -> Func:
+    return _SCHEMA.load_stored(definition)
 
 
-def _host_config_document(host_config: HostConfig) -> dict[str, Any]:
-    return _without_empty(
-        NetworkMode=host_config.network_mode,
-        PortBindings={
-            port: [_binding_document(binding) for binding in bindings]
-            for port, bindings in host_config.port_bindings.items()
-        },
-        VolumesFrom=host_config.volumes_from,
-        Links=host_config.links,
-        PublishAllPorts=host_config.publish_all_ports,
-    )
-
-
-def _binding_document(binding: PortBinding) -> dict[str, str]:
-    return {"HostIp": binding.host_ip, "HostPort": binding.host_port}
-
-
-def _without_empty(**options: Any) -> dict[str, Any]:
-    return {key: value for key, value in options.items() if value or key == "Env"}
+_SCHEMA = FuncSchema()  # no policy: the operator's rules apply only to new funcs

@@ -1,7 +1,7 @@
-"""A request body to a JSON object, strictly: what two readers could read differently is refused.
+"""Parses JSON strictly: whatever two parsers could read differently is refused.
 
-RFC 8259 leaves duplicate names, NaN, lone surrogates and huge numbers to the reader; here they are
-errors. null is taken out of objects, for in a request null means absent.
+RFC 8259 leaves duplicate names, NaN, lone surrogates and huge numbers to the parser; here they are
+errors. Nulls are removed from objects, since in a request null means absent.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from funcsvc.model.errors import InvalidDefinition, MalformedBody, path_below
 MAX_DEFINITION_BYTES = 256 * 1024
 
 MAX_DEPTH = 32
-"""How many objects and lists may lie in one another; the deepest definition has five."""
+"""How deep objects and lists may be nested. The deepest valid definition has five levels."""
 
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
 _MAX_DIGITS = 20
 
 
 def parse_json_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object that `body` holds, without nulls; raises MalformedBody.
+    """Return the JSON object in `body`, without nulls. Raises MalformedBody.
 
-    A NUL character or a lone surrogate in a string raises InvalidDefinition, with its path.
+    Raises InvalidDefinition for strings with a NUL character or a lone surrogate, with their paths.
     """
     text = _decode(body)
     if text.isspace() or not text:
@@ -39,7 +39,7 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
         ) from None
     if not isinstance(document, dict):
         raise MalformedBody(f"The body is {_kind(document)}, but must be a JSON object.")
-    if "\\u" in text:  # only an escape can bring in what UTF-8 and JSON themselves refuse
+    if "\\u" in text:  # without escapes, UTF-8 and JSON rule these out
         _check_characters(document)
     return document
 
@@ -60,8 +60,8 @@ def _check_depth(text: str) -> None:
             depth += 1
             if depth > MAX_DEPTH:
                 raise MalformedBody(
-                    f"The body nests too deep: at most {MAX_DEPTH} objects and lists "
-                    "may lie in one another."
+                    "The body is nested too deeply: at most "
+                    f"{MAX_DEPTH} levels of objects and lists are allowed."
                 )
         elif character in "}]":
             depth -= 1
@@ -83,7 +83,9 @@ def _outside_strings(text: str) -> Iterator[str]:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) != len(pairs):
-        raise MalformedBody(f"The key {_show_key(_first_repeated(pairs))} is twice in one object.")
+        raise MalformedBody(
+            f"The key {_show_key(_first_repeated(pairs))} appears twice in one object."
+        )
     if None in document.values():
         return {key: value for key, value in pairs if value is not None}
     return document
@@ -103,33 +105,33 @@ def _integer(digits: str) -> int:
         value = int(digits)
         if MIN_INTEGER <= value <= MAX_INTEGER:
             return value
-    raise MalformedBody(f"The number {_cut(digits)} is beyond 64 bits.")
+    raise MalformedBody(f"The number {_cut(digits)} doesn't fit in 64 bits.")
 
 
 def _float(digits: str) -> float:
     value = float(digits)
     if math.isinf(value):
-        raise MalformedBody(f"The number {_cut(digits)} is beyond 64 bits.")
+        raise MalformedBody(f"The number {_cut(digits)} doesn't fit in 64 bits.")
     return value
 
 
 def _constant(name: str) -> None:
-    raise MalformedBody(f"The body holds {name}, which is not a JSON value.")
+    raise MalformedBody(f"The body contains {name}, which is not a JSON value.")
 
 
 def _check_characters(document: dict[str, Any]) -> None:
     errors: dict[str, list[str]] = {}
     for path, text in _strings(document):
         if "\0" in text:
-            errors[path] = [f"{path} holds a NUL character, which no string may hold."]
+            errors[path] = [f"{path} contains a NUL character, which is not allowed."]
         elif not _encodable(text):
-            errors[path] = [f"{path} holds a lone surrogate, which is no character."]
+            errors[path] = [f"{path} contains a lone surrogate, which is not a character."]
     if errors:
         raise InvalidDefinition(errors)
 
 
 def _strings(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every string below `value`, keys too, with its dotted path made printable."""
+    """Yield every string in `value`, including keys, with its dotted path made printable."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, dict):

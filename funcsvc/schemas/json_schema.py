@@ -1,8 +1,8 @@
-"""The schemas' rules as JSON Schema (2020-12), for the service's description of itself.
+"""The schemas' rules as JSON Schema (2020-12), for /openapi.json.
 
-A field has its JSON Schema beside its rule; here is what they are made of, and the walk over a
-schema's fields. In a request null means absent, everywhere: it is allowed wherever nothing is
-required, even under a name that isn't known.
+A field declares its JSON Schema next to its rule, from the building blocks here; the rest of this
+module collects them. In a request null means absent, so it is allowed for everything that isn't
+required, even under an unknown name.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from marshmallow.fields import Field, Nested
 
-from funcsvc.schemas.strict import Always, Ruled, StrictSchema
+from funcsvc.schemas.strict import Always, Given, Ruled, StrictSchema
 
 JsonSchema = dict[str, Any]
 
@@ -21,17 +21,17 @@ NULL: JsonSchema = {"type": "null"}
 
 
 def matching(pattern: str) -> JsonSchema:
-    """Return the schema of a string that a pattern matches from end to end."""
+    """Return the schema of a string that matches a pattern as a whole."""
     return {"type": "string", "pattern": f"^(?:{pattern})$"}
 
 
 def list_of(items: JsonSchema) -> JsonSchema:
-    """Return the schema of a list."""
+    """Return the schema of a list of `items`."""
     return {"type": "array", "items": items}
 
 
 def map_of(key_pattern: str, values: JsonSchema) -> JsonSchema:
-    """Return the schema of an object as a request holds it: an entry of null isn't there."""
+    """Return the schema of a map in a request, where an entry of null counts as absent."""
     return {
         "type": "object",
         "patternProperties": {f"^(?:{key_pattern})$": or_null(values)},
@@ -40,7 +40,7 @@ def map_of(key_pattern: str, values: JsonSchema) -> JsonSchema:
 
 
 def or_null(schema: JsonSchema) -> JsonSchema:
-    """Return a schema that allows null, too."""
+    """Return a schema that also allows null."""
     if not schema:
         return schema
     if "anyOf" in schema:
@@ -53,16 +53,16 @@ def or_null(schema: JsonSchema) -> JsonSchema:
 
 
 def reference(name: str) -> JsonSchema:
-    """Return a reference to a component of the description."""
+    """Return a reference to a component of the OpenAPI document."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def request_schemas(
     schema: StrictSchema, name: str, emptiest: Mapping[str, Any]
 ) -> dict[str, JsonSchema]:
-    """Return the schemas of a request's object and of those in it, each under its own name.
+    """Return the schemas of a request's object and of the objects in it, by component name.
 
-    `emptiest` is the answer to the shortest request: what it has and wasn't asked is a default.
+    `emptiest` is the answer to the shortest request; the defaults are taken from it.
     """
     prefix = name.removesuffix("Func")
     properties: JsonSchema = {}
@@ -80,7 +80,7 @@ def request_schemas(
 def change_schemas(
     schema: StrictSchema, name: str, changeable: frozenset[str], empty: tuple[Any, ...]
 ) -> dict[str, JsonSchema]:
-    """Return the schemas of an update: nothing is required, and what can't change may be empty."""
+    """Return the schemas of an update: nothing is required, unchangeable fields can be empty."""
     prefix = name.removesuffix("Func")
     left = {"enum": [*empty, None]}
     properties = {
@@ -96,12 +96,19 @@ def change_schemas(
 def answer_schemas(
     schema: StrictSchema, name: str, emptiest: Mapping[str, Any]
 ) -> dict[str, JsonSchema]:
-    """Return the schemas of an answer; required is what the emptiest one there can be has."""
+    """Return the schemas of an answer. Whatever the `emptiest` answer has is required."""
     properties = {key: _answered(field, key) for key, field in _fields(schema)}
     made = _object(properties, [key for key in properties if key in emptiest], False)
     return {name: made} | _below(
         schema, lambda key, nested: answer_schemas(nested, key, emptiest[key])
     )
+
+
+def answer_schema(schema: StrictSchema) -> JsonSchema:
+    """Return the schema of an answer whose fields the service gives."""
+    given = {key: field for key, field in _fields(schema) if isinstance(field, Given)}
+    properties = {key: field.answer_schema for key, field in given.items()}
+    return _object(properties, [key for key in given if given[key].always_shown], False)
 
 
 def _object(properties: JsonSchema, required: list[str], others: Any) -> JsonSchema:
@@ -139,7 +146,7 @@ def _answered(field: Field[Any], component: str) -> JsonSchema:
         return reference(component)
     if isinstance(field, Ruled):
         return field.answer_schema or field.json_schema
-    given: JsonSchema = field.metadata["answer"]
+    given: JsonSchema = getattr(field, "answer_schema", {})
     return given
 
 

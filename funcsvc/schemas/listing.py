@@ -1,4 +1,4 @@
-"""The query of a listing: filters, as the Docker Engine reads them, and paging."""
+"""The query of a listing: paging, and filters as the Docker Engine reads them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from funcsvc.model import InvalidReference, parse_image_reference
-from funcsvc.model.errors import InvalidQuery, MalformedBody
+from funcsvc.model.errors import InvalidQuery, MalformedBody, UnknownOption
 from funcsvc.schemas.json_body import parse_json_object
 from funcsvc.schemas.json_schema import TEXT, JsonSchema, list_of, map_of
 
 MAX_LIMIT = 10_000
+OPTIONS = ("filters", "limit", "before")
 _KEYS = ("name", "image", "size", "label")
 
 FILTERS_JSON_SCHEMA: JsonSchema = {
@@ -28,7 +29,7 @@ FILTERS_JSON_SCHEMA: JsonSchema = {
 
 @dataclass(frozen=True)
 class Listing:
-    """What is listed: at most `limit` funcs, older than `before`, that the filters let by."""
+    """What to list: at most `limit` funcs that are older than `before` and match the filters."""
 
     limit: int | None
     before: str | None
@@ -36,13 +37,13 @@ class Listing:
 
     @property
     def names(self) -> Sequence[str] | None:
-        """The names that are asked for, None where every name is."""
+        """The names that are asked for, or None for all names."""
         return self.filters.get("name")
 
     def has(self, definition: str) -> bool:
-        """Tell whether the filters let a stored definition by.
+        """Tell whether a stored definition matches the filters.
 
-        One value of a key is enough, but a func must have every label, as at the engine.
+        It must match one value of each key, but every label, as in the Docker Engine.
         """
         if not self.filters:
             return True
@@ -57,10 +58,10 @@ class Listing:
 
 
 def load_listing(query: Mapping[str, str]) -> Listing:
-    """Return the listing that a query asks for; raises InvalidQuery."""
+    """Return the listing that a query asks for. Raises UnknownOption or InvalidQuery."""
     for option in query:
-        if option not in ("filters", "limit", "before"):
-            raise InvalidQuery(option, query[option], "left out: known are filters, limit, before")
+        if option not in OPTIONS:
+            raise UnknownOption(option, OPTIONS)
     return Listing(
         limit=_limit(query.get("limit")),
         before=query.get("before") or None,
@@ -69,7 +70,7 @@ def load_listing(query: Mapping[str, str]) -> Listing:
 
 
 def newest_first(definitions: Iterable[str]) -> list[str]:
-    """Return stored definitions in the order of a listing."""
+    """Return stored definitions, sorted from newest to oldest."""
     return sorted(definitions, key=lambda text: str(json.loads(text)["Created"]), reverse=True)
 
 
@@ -82,7 +83,7 @@ def _limit(text: str | None) -> int | None:
 
 
 def _filters(text: str | None) -> dict[str, list[str]]:
-    """Read `{"name": ["x"]}` and `{"name": {"x": true}}`; a key without values filters nothing."""
+    """Parse `{"name": ["x"]}` or `{"name": {"x": true}}`. A key without values is ignored."""
     if not text:
         return {}
     rule = 'a JSON object such as {"name": ["x"]} or {"name": {"x": true}}'
@@ -93,7 +94,7 @@ def _filters(text: str | None) -> dict[str, list[str]]:
     filters = {}
     for key, values in given.items():
         if key not in _KEYS:
-            raise InvalidQuery("filters", text, f"made of the keys {', '.join(_KEYS)}")
+            raise InvalidQuery("filters", text, f"an object whose keys are {', '.join(_KEYS)}")
         if not _is_set_of_strings(values):
             raise InvalidQuery("filters", text, rule)
         if values:

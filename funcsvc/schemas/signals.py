@@ -1,4 +1,4 @@
-"""The signals that the Docker Engine knows by name on Linux (moby/sys/signal)."""
+"""The signal names that the Docker Engine knows on Linux (moby/sys/signal)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 from typing import Final
 
 _ALSO: Final = {"CLD", "IOT", "STKFLT"}
-"""Names of old that Python's signal module lacks on some machines."""
+"""Old names that Python's signal module lacks on some machines."""
 
 _REALTIME: Final = (
     {"RTMIN", "RTMAX"} | {f"RTMIN+{n}" for n in range(1, 16)} | {f"RTMAX-{n}" for n in range(1, 15)}
@@ -26,11 +26,11 @@ SIGNAL_PATTERN: Final = (
     + re.sub("[A-Z]", lambda letter: f"[{letter[0]}{letter[0].lower()}]", _NAMES)
     + ")|[1-9][0-9]{0,17}"
 )
-"""The names in any case, or a number that is in no doubt, as a regular expression."""
+"""A regular expression for the names in any case, and for numbers that can't be out of range."""
 
 
 def is_signal(value: str | int) -> bool:
-    """Tell whether the value names a signal, with or without SIG, or is a number over 0."""
+    """Tell whether a value is the name of a signal, with or without SIG, or a number over 0."""
     if isinstance(value, int):
         return 0 < value <= _MAX_NUMBER
     if value.isascii() and value.isdecimal():

@@ -1,4 +1,4 @@
-"""What all schemas share: strict fields, unknown fields refused by name, dotted error paths."""
+"""The base of all schemas: strict fields, unknown fields refused, dotted paths in errors."""
 
 from __future__ import annotations
 
@@ -18,23 +18,30 @@ _NOT_AN_OBJECT = "must be an object"
 
 
 class Ruled(fields.Field[T]):
-    """A field of one rule. A subclass says the rule, and `parse` raises ValueError against it.
+    """A field with one rule. A subclass states it, and `parse` raises ValueError if it is broken.
 
-    The text of that ValueError, where it has one, is put in the place of the rule. `json_schema` is
-    the rule as JSON Schema, `answer_schema` what an answer has where that is less.
+    If that ValueError has a text, the text replaces the rule in the message. `json_schema` is the
+    rule as JSON Schema; `answer_schema` is for answers, if they are more limited than requests.
     """
 
     rule: str
     json_schema: dict[str, Any]
     answer_schema: dict[str, Any] | None = None
+    always_shown = False
+    """Whether answers show it even when it is empty."""
+
     default_error_messages = {"required": "is missing, but is required: {rule}."}
 
     def make_error(self, key: str, **kwargs: object) -> ValidationError:
         return super().make_error(key, rule=self.rule, **kwargs)
 
     def parse(self, value: Any) -> T:
-        """Return the value as the model has it."""
+        """Return the model's value. Raises ValueError or ValidationError."""
         raise NotImplementedError
+
+    def write(self, value: T) -> Any:
+        """Return the model's value as an answer shows it."""
+        return value
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -46,15 +53,28 @@ class Ruled(fields.Field[T]):
 
 
 def broken(value: Any, rule: str) -> str:
-    """Return the predicate that says how a value breaks a rule, to be read after its path."""
+    """Return a predicate that says how a value breaks a rule. It follows the field's path."""
     return f"is {show(value)}, but must be {rule}."
 
 
-class Ignored(fields.Field[Any]):
-    """A field that clients send and the service gives: any value is accepted and dropped.
+class Given(fields.Field[Any]):
+    """A field that the service gives; in a request any value is accepted and dropped.
 
-    `metadata["answer"]` is the JSON Schema of what the service gives.
+    `answer_schema` is the JSON Schema of what is given, `write` makes it from the model's value.
     """
+
+    def __init__(
+        self,
+        answer_schema: dict[str, Any],
+        *,
+        data_key: str,
+        write: Callable[[Any], Any] = str,
+        always_shown: bool = False,
+    ) -> None:
+        super().__init__(data_key=data_key)
+        self.answer_schema = answer_schema
+        self.write = write
+        self.always_shown = always_shown
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -63,21 +83,21 @@ class Ignored(fields.Field[Any]):
 
 
 class Always(fields.Nested):
-    """A nested schema that is read also when its key is absent, so that its own rules speak."""
+    """A nested schema that is also loaded if its key is absent, to report its required fields."""
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         return super().deserialize({} if value is missing else value, *args, **kwargs)
 
 
 class StrictSchema(Schema):
-    """A schema that refuses unknown fields and knows what they should have been called."""
+    """A schema that refuses unknown fields and suggests what they should be called."""
 
     class Meta:
         unknown = RAISE
 
     error_messages = {"unknown": _UNKNOWN, "type": _NOT_AN_OBJECT}
     json_rules: dict[str, Any] = {}
-    """What the fields together must obey, as JSON Schema."""
+    """The rules for combinations of fields, as JSON Schema."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -87,12 +107,27 @@ class StrictSchema(Schema):
         self._keys_to_read = {
             key for key, (_, field) in self._fields_by_key.items() if _speaks_when_absent(field)
         }
+        self._writers = [
+            (key, name, *_writer(field)) for key, (name, field) in self._fields_by_key.items()
+        ]
+
+    def write(self, model: Any) -> dict[str, Any]:
+        """Return a model as an answer shows it, with its keys in the order of the fields.
+
+        Empty options are left out unless `always_shown`; those that the model lacks are empty.
+        """
+        document = {}
+        for key, name, write, always_shown in self._writers:
+            value = getattr(model, name, None)
+            if value or always_shown:
+                document[key] = write(value)
+        return document
 
     def _deserialize(self, data: Any, *, error_store: ErrorStore, **options: Any) -> Any:
-        """Read one object as marshmallow does, but look only at the fields that are there.
+        """Load one object like marshmallow, but skip absent fields that need no attention.
 
-        marshmallow goes over all fields, and makes a closure for each; a definition has few of
-        them, and this halves the time that a create spends in its schemas.
+        marshmallow visits every field and makes a closure for each. A definition has few of them,
+        so this halves the time that a create spends in its schemas.
         """
         if not isinstance(data, dict) or options.get("partial") or options.get("many"):
             return super()._deserialize(data, error_store=error_store, **options)
@@ -113,32 +148,41 @@ class StrictSchema(Schema):
         return read
 
     def load_strictly(self, document: Mapping[str, Any], *, partial: bool | None = None) -> Any:
-        """Return the model of `document`; raises InvalidDefinition with every wrong field.
+        """Return the model of `document`. Raises InvalidDefinition with every wrong field.
 
-        `partial` requires nothing, sets no defaults, and gives a dict instead of a model.
+        With `partial`, nothing is required, no defaults are set, and the result is a dict.
         """
         try:
             return self.load(document, partial=partial)
         except ValidationError as error:
-            messages = error.normalized_messages()  # type: ignore[no-untyped-call]  # marshmallow's gap
+            messages = error.normalized_messages()  # type: ignore[no-untyped-call]  # untyped in marshmallow
             field_errors: dict[str, list[str]] = {}
             for path, sentences in _sentences(messages, self, document, ""):
                 field_errors.setdefault(path, []).extend(sentences)
             raise InvalidDefinition(field_errors) from None
 
 
+def _writer(field: fields.Field[Any]) -> tuple[Callable[[Any], Any], bool]:
+    """Return how a field is written, and whether it is written even if it is empty."""
+    if isinstance(field, fields.Nested):
+        nested: Any = field.schema
+        return nested.write, True
+    written: Any = field
+    return written.write, getattr(field, "always_shown", False)
+
+
 def _speaks_when_absent(field: fields.Field[Any]) -> bool:
-    """Tell whether a field has a default or an error for an object that lacks it."""
+    """Tell whether a field sets a default or reports an error if it is absent."""
     return field.required or field.load_default is not missing or isinstance(field, Always)
 
 
 def check_items(items: Sequence[Any], parse: Callable[[Any], T], rule: str) -> list[T]:
-    """Return each item parsed; raises ValidationError with every wrong one under its index."""
+    """Return the parsed items. Raises ValidationError with every wrong one under its index."""
     return list(_check(enumerate(items), parse, rule).values())
 
 
 def check_entries(entries: Mapping[str, Any], parse: Callable[[Any], T], rule: str) -> dict[str, T]:
-    """Return each value parsed; raises ValidationError with every wrong one under its key."""
+    """Return the parsed values. Raises ValidationError with every wrong one under its key."""
     return _check(entries.items(), parse, rule)
 
 
@@ -160,7 +204,7 @@ def _check(pairs: Any, parse: Callable[[Any], T], rule: str) -> dict[Any, T]:
 def _sentences(
     messages: Any, schema: Schema | None, document: Any, path: str
 ) -> Iterator[tuple[str, list[str]]]:
-    """Yield each wrong field's dotted path with its sentences, each starting with the path."""
+    """Yield the dotted path of each wrong field, with its sentences, which start with the path."""
     if isinstance(messages, list):
         yield path, [_sentence(path, message, document) for message in messages]
         return
@@ -183,7 +227,7 @@ def _sentence(path: str, message: str, value: Any) -> str:
 def _unknown_field(path: str, key: str, schema: Schema | None) -> str:
     known = _known(schema)
     near = difflib.get_close_matches(key[:100], known, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
+    hint = f"did you mean {near[0]}?" if near else f"the fields are {', '.join(known)}."
     return f"{path} is not a known field: {hint}"
 
 

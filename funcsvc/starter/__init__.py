@@ -1,6 +1,6 @@
-"""The starter: the small static program, `starter.c`, that begins every call in its container.
+"""The starter: the small static program that is the first process of every container.
 
-Here is only what the engine is given of it; setup.py builds it, docs/starter.md describes it.
+This module gives the engine the built program; setup.py builds it and docs/starter.md describes it.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ _ARCHITECTURES = {
     243: "riscv64",
     258: "loong64",
 }
-"""`e_machine` of an ELF header, and what Docker calls it."""
+"""The `e_machine` of an ELF header, with Docker's name for it."""
 
 
 def starter_binary() -> bytes:
-    """Return the program, as containers get it; raises FileNotFoundError where it wasn't built."""
+    """Return the built program. Raises FileNotFoundError if it hasn't been built."""
     return files(__name__).joinpath("funcsvc-starter").read_bytes()
 
 
 def starter_architecture() -> str:
-    """Return the architecture that it was built for, as Docker names it: `amd64`, `arm64`, …
+    """Return Docker's name for the architecture that it was built for: `amd64`, `arm64`, …
 
-    Source: the ELF specification; byte 5 says in which order the others are, 18 and 19 the machine.
+    Source: the ELF specification. Byte 5 is the byte order, bytes 18 and 19 are the machine.
     """
     header = starter_binary()[:20]
     machine = int.from_bytes(header[18:20], "little" if header[5] == 1 else "big")

@@ -1,4 +1,4 @@
-/* The command: found as the engine finds it, and started as a child of its own session. */
+/* The command: found as the engine would find it, and started as a child with its own session. */
 #include "starter.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@ static bool is_executable(const char *path)
     return access(path, X_OK) == 0 && !is_directory(path);
 }
 
-/* Returns the file that a command's first word means, or NULL when $PATH leads to none. */
+/* Returns the file that a command's first word names, or NULL if it isn't found in $PATH. */
 const char *find_command(const char *word, char **environment)
 {
     static char path[PATH_MAX];
@@ -41,7 +41,7 @@ const char *find_command(const char *word, char **environment)
     return NULL;
 }
 
-/* In the child: returns only when the command can't be executed. */
+/* Called in the child. Returns only if the command can't be executed. */
 static void execute(const struct frame *frame, const char *path, int input)
 {
     setsid();
@@ -54,18 +54,18 @@ static void execute(const struct frame *frame, const char *path, int input)
     reset_signals();
     execve(path, frame->words, frame->environment);
     if (errno == EACCES && is_directory(path))
-        errno = EISDIR; /* as the engine says it */
+        errno = EISDIR; /* the engine reports it like this */
 }
 
-/* Starts the command with its standard input, and returns when it is executed. */
+/* Starts the command with `input` as its standard input. Returns its pid once it is executing. */
 pid_t start_command(const struct frame *frame, const char *path, int input)
 {
     int report[2], error = 0;
     if (pipe2(report, O_CLOEXEC) != 0)
-        finish('F', errno);
+        finish(MARK_STARTER_FAILED, errno);
     pid_t command = fork();
     if (command < 0)
-        finish('F', errno);
+        finish(MARK_STARTER_FAILED, errno);
     if (command == 0) {
         execute(frame, path, input);
         error = errno;
@@ -74,7 +74,7 @@ pid_t start_command(const struct frame *frame, const char *path, int input)
     close(input);
     close(report[1]);
     if (read(report[0], &error, sizeof error) == sizeof error)
-        finish('N', error);
+        finish(MARK_NOT_EXECUTABLE, error);
     close(report[0]);
     return command;
 }
@@ -92,7 +92,7 @@ static long read_oom_kills(const char *path)
     return counter == NULL ? -1 : atol(counter + strlen("oom_kill "));
 }
 
-/* Returns how often the kernel has killed here for want of memory; -1 where that isn't known. */
+/* Returns how often the kernel has killed in this container for lack of memory, or -1 if unknown. */
 long count_oom_kills(void)
 {
     long count = read_oom_kills("/sys/fs/cgroup/memory/memory.oom_control");

@@ -1,4 +1,4 @@
-/* The frame: read whole, then taken apart. Nothing runs before all of it was found to be right. */
+/* The frame: read whole, then parsed. Nothing runs until all of it has been checked. */
 #include "starter.h"
 
 #include <ctype.h>
@@ -20,7 +20,7 @@ enum {
 
 char nonce[NONCE_BYTES];
 
-/* While there is no command that they could be for, they are for the starter. */
+/* While no command is running, signals are for the starter itself. */
 static void obey_signal(int signals)
 {
     int number = take_signal(signals);
@@ -28,7 +28,7 @@ static void obey_signal(int signals)
         _exit(128 + number);
 }
 
-/* Returns how many bytes came, which at the end of the input are less than `count`. */
+/* Returns the number of bytes read, which is less than `count` if the input ended. */
 static size_t read_all(int signals, char *bytes, size_t count)
 {
     size_t have = 0;
@@ -54,7 +54,7 @@ static uint32_t integer_at(const char *at)
     return (uint32_t)bytes[0] << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3];
 }
 
-/* Returns the length; the input may end here in silence, since nobody wants a call then. */
+/* Returns the frame's length. Exits silently if the input ends before a frame: there is no call. */
 static uint32_t read_head(int signals)
 {
     char head[MAGIC_BYTES + INTEGER_BYTES];
@@ -64,14 +64,14 @@ static uint32_t read_head(int signals)
     if (have < sizeof head)
         refuse("the frame is not whole");
     if (memcmp(head, "FSV1", MAGIC_BYTES) != 0)
-        refuse("this is no frame of version 1");
+        refuse("this is not a frame of version 1");
     uint32_t length = integer_at(head + MAGIC_BYTES);
     if (length > MAX_FRAME_BYTES)
         refuse("the frame is too long");
     return length;
 }
 
-/* Memory comes only now: most of its life a starter waits, and then it holds next to none. */
+/* Allocates memory only now, so that a waiting starter holds almost none. */
 void read_frame(struct frame *frame, int signals)
 {
     uint32_t length = read_head(signals);
@@ -109,13 +109,13 @@ static char *take_string(struct frame *frame)
     char *bytes = take_bytes(frame, length);
     if (memchr(bytes, '\0', length) != NULL)
         refuse("a string of the frame holds a NUL");
-    /* One to the left, over its length, which has been taken: so there is room for a NUL. */
+    /* Moved one byte to the left, over its length, which has been read, to make room for a NUL. */
     char *string = memmove(bytes - 1, bytes, length);
     string[length] = '\0';
     return string;
 }
 
-/* Returns how many strings follow, and an array for them, `more` others and a NULL. */
+/* Returns how many strings follow, and an array with room for them, `more` others and a NULL. */
 static uint32_t take_count(struct frame *frame, size_t more, char ***strings)
 {
     uint32_t count = take_integer(frame);
@@ -132,7 +132,7 @@ static void take_nonce(struct frame *frame)
     memcpy(nonce, take_bytes(frame, NONCE_BYTES), NONCE_BYTES);
     for (int i = 0; i < NONCE_BYTES; i++)
         if (!isxdigit((unsigned char)nonce[i]))
-            refuse("the nonce is not of hex digits");
+            refuse("the nonce is not made of hex digits");
 }
 
 static void take_flags(struct frame *frame)
@@ -143,7 +143,7 @@ static void take_flags(struct frame *frame)
     frame->has_terminal = flags & TERMINAL_FLAG;
 }
 
-/* Where a variable belongs: in the place of the one of its name, or behind them all. */
+/* Returns the place of the variable with the same name, or the end of the environment. */
 char **place_of(const char *variable, char **environment)
 {
     size_t length = strchr(variable, '=') - variable + 1;

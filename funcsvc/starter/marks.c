@@ -1,4 +1,4 @@
-/* What the starter says itself: marks, and why it refuses a frame. */
+/* The starter's own output: marks, and the reason for refusing a frame. */
 #include "starter.h"
 
 #include <errno.h>
@@ -8,7 +8,7 @@
 
 enum { MARK_BYTES = 44, NOT_EXECUTABLE = 126, NOT_FOUND = 127, LET_GO_MS = 1000 };
 
-/* The command shares these streams, and may have made them non-blocking. */
+/* The command shares these streams and can have made them non-blocking. */
 void write_all(int stream, const char *bytes, size_t count)
 {
     while (count > 0) {
@@ -19,38 +19,38 @@ void write_all(int stream, const char *bytes, size_t count)
         } else if (errno == EAGAIN) {
             poll(&(struct pollfd){stream, POLLOUT, 0}, 1, -1);
         } else if (errno != EINTR) {
-            return; /* nobody reads it any more */
+            return; /* it is no longer read */
         }
     }
 }
 
-/* One write, so that a pipe keeps it in one piece, whoever else writes. */
-void write_mark(int stream, char kind, unsigned number)
+/* Writes it at once, so that other writers to the same pipe can't split it. */
+void write_mark(int stream, enum mark kind, unsigned number)
 {
     char mark[MARK_BYTES + 1];
     snprintf(mark, sizeof mark, "%.*s %c %08u\n", NONCE_BYTES, nonce, kind, number);
     write_all(stream, mark, MARK_BYTES);
 }
 
-static int exit_status(char kind, unsigned number)
+static int exit_status(enum mark kind, unsigned number)
 {
-    if (kind == 'X' || kind == 'O')
+    if (kind == MARK_EXITED || kind == MARK_OUT_OF_MEMORY)
         return number;
-    if (kind == 'S')
+    if (kind == MARK_KILLED)
         return 128 + number;
-    if (kind == 'P' || (kind == 'N' && number == ENOENT))
+    if (kind == MARK_NOT_FOUND || (kind == MARK_NOT_EXECUTABLE && number == ENOENT))
         return NOT_FOUND;
-    return kind == 'N' ? NOT_EXECUTABLE : NOT_STARTED;
+    return kind == MARK_NOT_EXECUTABLE ? NOT_EXECUTABLE : NOT_STARTED;
 }
 
-/* The end of a container costs its engine some 100 ms of work. It begins when the one who is attached
- * lets go, who by then has told the result, and soon enough where nobody does. */
+/* Taking a container down costs the engine about 100 ms of work. This delays that until the worker has
+ * reported the result and detached, or until LET_GO_MS have passed. */
 static void wait_to_be_let_go(void)
 {
     poll(&(struct pollfd){STDIN_FILENO, POLLIN, 0}, 1, LET_GO_MS);
 }
 
-_Noreturn void finish(char kind, unsigned number)
+_Noreturn void finish(enum mark kind, unsigned number)
 {
     write_mark(STDOUT_FILENO, kind, number);
     write_mark(STDERR_FILENO, kind, number);

@@ -1,25 +1,25 @@
 /*
  * The first process of every container. It waits for one frame on its standard input, runs the
- * command that the frame names, and marks on the output streams where the call begins and ends.
- * docs/starter.md says why it is as it is; funcsvc/engine/protocol.py is the other side.
+ * command that the frame names, and marks on its output streams where the call begins and ends.
+ * docs/starter.md gives the reasons; funcsvc/engine/containers/protocol.py is the other side.
  *
  *   frame   "FSV1" | length | nonce | flags | count | variables | count | words | length | payload
  *             4        4    |   32      4       4                   4               4            |
- *                           '------------------ `length` bytes, 4 MiB at most -------------------'
+ *                           '------------------ `length` bytes, at most 4 MiB -------------------'
  *
- * Integers are unsigned, of 32 bits, big-endian. A variable, "NAME=value", and a word are a length
- * and so many bytes, none of them NUL. The nonce is hex digits. Bit 0 of the flags asks for a
- * terminal; the others are 0. A frame that is anything else, or not whole, runs nothing.
+ * Integers are unsigned, 32 bits, big-endian. A variable, "NAME=value", and a word each consist of a
+ * length and that many bytes, none of which is NUL. The nonce is hex digits. Bit 0 of the flags asks
+ * for a terminal; the other bits are 0. Any other frame, or one that isn't whole, runs nothing.
  *
  *   mark    nonce | " " | kind | " " | 8 decimal digits | "\n"
  *
- *   B 0        the frame is whole, the command begins: on standard output alone
- *   X status   it has exited
- *   S signal   it was killed
- *   O status   it has failed, and meanwhile the kernel has killed for want of memory
- *   P 0        it was not found in $PATH
- *   N errno    it could not be executed
- *   F errno    the starter has failed
+ *   B 0        the frame is whole and the command is started next; only on standard output
+ *   X status   the command exited
+ *   S signal   a signal killed the command
+ *   O status   the command failed, and the kernel killed a process for lack of memory meanwhile
+ *   P 0        the command was not found in $PATH
+ *   N errno    the command could not be executed
+ *   F errno    the starter failed
  */
 #include "starter.h"
 
@@ -35,8 +35,8 @@
 #include <unistd.h>
 
 enum {
-    COPY_BYTES = 4096,       /* as much as a pipe that has room takes without blocking */
-    DRAIN_BYTES = 64 * 1024, /* more than the kernel keeps of a terminal's output */
+    COPY_BYTES = 4096,       /* a pipe with POLLOUT takes this much without blocking */
+    DRAIN_BYTES = 64 * 1024, /* more than the kernel buffers of a terminal's output */
     LOOK_AGAIN_MS = 100,
     END_OF_FILE = 'D' & 31, /* control-D */
 };
@@ -44,37 +44,37 @@ enum {
 struct call {
     struct frame *frame;
     int signals;
-    int input;  /* where the payload goes; -1 once that is done */
+    int input;  /* where the payload is written; -1 once all of it is */
     int master; /* the starter's side of the terminal, or -1 */
     bool is_terminal_closed;
-    char output[COPY_BYTES]; /* of the terminal, on its way to standard output */
+    char output[COPY_BYTES]; /* from the terminal, not yet on standard output */
     size_t output_bytes;
     pid_t command;
     bool has_ended;
     int status;
 };
 
-/* The way of the payload: it leaves at [1], for the command's standard input at [0]. */
+/* The payload is written to [1]; [0] becomes the command's standard input. */
 static void open_pipe(int ends[2])
 {
     if (pipe2(ends, O_CLOEXEC) != 0 || fcntl(ends[1], F_SETFL, O_NONBLOCK) != 0)
-        finish('F', errno);
+        finish(MARK_STARTER_FAILED, errno);
 }
 
-/* By the path, and not by TIOCGPTPEER, which not every runtime knows. */
+/* Opens the terminal by its path, since not every runtime supports TIOCGPTPEER. */
 static void open_terminal(int ends[2])
 {
     static const struct winsize size = {.ws_row = 24, .ws_col = 80};
     char path[64];
     ends[1] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
     if (ends[1] < 0 || unlockpt(ends[1]) != 0 || ptsname_r(ends[1], path, sizeof path) != 0)
-        finish('F', errno);
+        finish(MARK_STARTER_FAILED, errno);
     ends[0] = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (ends[0] < 0 || ioctl(ends[1], TIOCSWINSZ, &size) != 0)
-        finish('F', errno);
+        finish(MARK_STARTER_FAILED, errno);
 }
 
-/* At a line's start one key ends the input; elsewhere the first one only sends the line off. */
+/* Control-D ends the input at the start of a line; elsewhere the first one only sends the line. */
 static void type_end_of_file(struct frame *frame)
 {
     char last = frame->payload_bytes > 0 ? frame->payload[frame->payload_bytes - 1] : '\n';
@@ -112,14 +112,14 @@ static void write_payload(struct call *call)
     if (written < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (written < 0)
-        written = frame->payload_bytes; /* nobody reads it any more */
+        written = frame->payload_bytes; /* the command no longer reads it */
     frame->payload += written;
     frame->payload_bytes -= written;
     if (frame->payload_bytes == 0)
         end_input(call);
 }
 
-/* A terminal that nobody has open says so without end, but somebody may open it again. */
+/* Reading a terminal that no process has open fails at once, but a process can open it again. */
 static void read_output(struct call *call)
 {
     ssize_t got = read(call->master, call->output, sizeof call->output);
@@ -133,7 +133,7 @@ static void write_output(struct call *call)
     call->output_bytes = 0;
 }
 
-/* Copies what the terminal still has, but waits for nobody who goes on writing to it. */
+/* Copies what the terminal still holds, without waiting for processes that go on writing to it. */
 static void drain_terminal(struct call *call)
 {
     size_t drained = 0;
@@ -145,7 +145,7 @@ static void drain_terminal(struct call *call)
     } while (call->output_bytes > 0 && drained < DRAIN_BYTES);
 }
 
-/* Whatever processes leave behind in a container is for its first one to reap. */
+/* The first process of a container must reap all orphans in it. */
 static void reap(struct call *call)
 {
     int status;
@@ -167,7 +167,7 @@ static void handle_signal(struct call *call)
         kill(call->command, number);
 }
 
-/* Waits for whatever can be done next, and does it. */
+/* Waits until something can be done, and does it. */
 static void go_on(struct call *call)
 {
     bool has_output = call->output_bytes > 0;
@@ -195,8 +195,8 @@ static _Noreturn void finish_ended(int status, bool has_oom_struck)
     bool was_killed = WIFSIGNALED(status);
     unsigned number = was_killed ? WTERMSIG(status) : WEXITSTATUS(status);
     if (status != 0 && has_oom_struck)
-        finish('O', was_killed ? 128 + number : number);
-    finish(was_killed ? 'S' : 'X', number);
+        finish(MARK_OUT_OF_MEMORY, was_killed ? 128 + number : number);
+    finish(was_killed ? MARK_KILLED : MARK_EXITED, number);
 }
 
 static _Noreturn void run(struct frame *frame, int signals)
@@ -204,7 +204,7 @@ static _Noreturn void run(struct frame *frame, int signals)
     struct call call = {.frame = frame, .signals = signals, .master = -1};
     const char *path = find_command(frame->words[0], frame->environment);
     if (path == NULL)
-        finish('P', 0);
+        finish(MARK_NOT_FOUND, 0);
     long oom_kills = count_oom_kills();
     start(&call, path);
     write_payload(&call);
@@ -222,6 +222,6 @@ int main(void)
     int signals = watch_signals();
     read_frame(&frame, signals);
     parse_frame(&frame);
-    write_mark(STDOUT_FILENO, 'B', 0);
+    write_mark(STDOUT_FILENO, MARK_BEGUN, 0);
     run(&frame, signals);
 }

@@ -1,4 +1,4 @@
-/* What the parts of the starter share. starter.c says what it is for. */
+/* What the starter's source files share. starter.c says what the starter is for. */
 #define _GNU_SOURCE
 #include <stdbool.h>
 #include <stddef.h>
@@ -8,12 +8,12 @@
 
 struct frame {
     char *start;
-    char *at; /* what has not been taken apart yet */
+    char *at; /* the beginning of the part that hasn't been parsed yet */
     char *end;
     bool has_terminal;
-    char **environment; /* the starter's own, with the frame's put over it */
+    char **environment; /* the container's own, overridden by the frame's variables */
     char **words;
-    char *payload; /* with room for two bytes behind it */
+    char *payload; /* ROOM_BYTES can be added at its end */
     size_t payload_bytes;
 };
 
@@ -28,11 +28,22 @@ char **place_of(const char *variable, char **environment);
 
 /* marks.c */
 
-enum { NOT_STARTED = 125 }; /* an exit status: the starter has run nothing */
+enum { NOT_STARTED = 125 }; /* the exit status of a starter that hasn't run the command */
+
+/* The kinds of marks, each with its letter. starter.c says what they mean. */
+enum mark {
+    MARK_BEGUN = 'B',
+    MARK_EXITED = 'X',
+    MARK_KILLED = 'S',
+    MARK_OUT_OF_MEMORY = 'O',
+    MARK_NOT_FOUND = 'P',
+    MARK_NOT_EXECUTABLE = 'N',
+    MARK_STARTER_FAILED = 'F',
+};
 
 void write_all(int stream, const char *bytes, size_t count);
-void write_mark(int stream, char kind, unsigned number);
-_Noreturn void finish(char kind, unsigned number);
+void write_mark(int stream, enum mark kind, unsigned number);
+_Noreturn void finish(enum mark kind, unsigned number);
 _Noreturn void refuse(const char *why);
 
 /* signals.c */

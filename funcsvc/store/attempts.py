@@ -1,4 +1,4 @@
-"""Failed attempts to show an access key, counted in Redis for each client address."""
+"""Failed attempts to show an access key, counted in Redis by client address."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from funcsvc.store.keys import RedisKeys
 from funcsvc.store.translation import translated
 
 
-class FailedAttempts:
-    """At most `limit` failed attempts from one address, over all processes."""
+class RedisFailedAttempts:
+    """A FailedAttempts over Redis, with the same limit for every address."""
 
     def __init__(self, pool: redis.ConnectionPool, keys: RedisKeys, limit: RateLimitItem) -> None:
         storage = RedisStorage("redis://", connection_pool=pool, key_prefix=keys.attempts)
@@ -23,13 +23,11 @@ class FailedAttempts:
         self._limit = limit
 
     def check(self, address: str) -> None:
-        """Raise TooManyAttempts when the address has failed too often of late."""
         with translated():
             if not self._limiter.test(self._limit, address):
                 reset_time = self._limiter.get_window_stats(self._limit, address).reset_time
                 raise TooManyAttempts(max(1, round(reset_time - time.time())))
 
     def add(self, address: str) -> None:
-        """Count a failed attempt."""
         with translated():
             self._limiter.hit(self._limit, address)

@@ -1,4 +1,4 @@
-"""How Redis is reached: bounded pools of connections, to one server or through its sentinels."""
+"""Connections to Redis: bounded pools, to one server or to the master that sentinels name."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from redis.retry import Retry
 from funcsvc.config import is_sentinel_url
 
 
-def make_pool(url: str, timeout_seconds: float, max_connections: int) -> redis.ConnectionPool:
-    """Return a bounded pool of connections that wait for half of the time, and never retry."""
-    command_seconds = timeout_seconds / 2
+def make_pool(url: str, command_seconds: float, max_connections: int) -> redis.ConnectionPool:
+    """Return a bounded pool of connections, with this time limit per command and no retries."""
     options: dict[str, Any] = {
         "max_connections": max_connections,
         "socket_timeout": command_seconds,
@@ -30,7 +29,7 @@ def make_pool(url: str, timeout_seconds: float, max_connections: int) -> redis.C
 
 
 def _master_of(url: str, options: dict[str, Any]) -> redis.ConnectionPool:
-    """Return connections to whatever Redis is the master, asked of the sentinels as they fail."""
+    """Return a pool that asks the sentinels for the current master with each new connection."""
     parts = urlsplit(url)
     service, _, database = parts.path.strip("/").partition("/")
     hosts = [host.rpartition(":") for host in parts.netloc.rpartition("@")[2].split(",")]

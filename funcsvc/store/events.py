@@ -1,4 +1,4 @@
-"""The events of funcs, one stream for each, read in pages so that memory stays flat."""
+"""The events of funcs, one stream per func, read in pages so that memory use stays flat."""
 
 from __future__ import annotations
 
@@ -6,30 +6,26 @@ from collections.abc import Iterator
 from typing import Any
 
 from funcsvc.model import Event
-from funcsvc.store.blocking import BlockingClient, block_seconds
 from funcsvc.store.client import RedisClient
 from funcsvc.store.keys import RedisKeys
 
 PAGE_EVENTS = 500
 
 
-class EventLog:
-    """The logs of all funcs. Every method may raise StoreUnavailable."""
+class RedisEventLog:
+    """An EventLog over Redis Streams."""
 
-    def __init__(self, client: RedisClient, blocking: BlockingClient, keys: RedisKeys) -> None:
+    def __init__(self, client: RedisClient, keys: RedisKeys) -> None:
         self._client = client
-        self._blocking = blocking
         self._keys = keys
 
     def get_last_position(self, func_name: str) -> str:
-        """Return the position of the newest event, `0-0` where there is none."""
         newest = self._page_back(func_name, "+", 1)
         return newest[0].position if newest else "0-0"
 
     def list_events(
         self, func_name: str, call_id: str = "", tail: int | None = None, until: str = "+"
     ) -> Iterator[Event]:
-        """Yield events, the oldest first: those of one call or of all, the last `tail` or all."""
         if tail is None:
             position = "-"
         elif found := self._position_of_tail(func_name, call_id, tail, until):
@@ -41,14 +37,15 @@ class EventLog:
             position = f"({page[-1].position}"
 
     def wait_for_events(self, func_name: str, after: str, seconds: float) -> list[Event]:
-        """Return the events after a position, waiting for one for `seconds` at the most."""
         key = self._keys.logs(func_name)
-        block_ms = int(block_seconds(seconds) * 1000)
-        found = self._blocking.run(lambda client: client.xread({key: after}, PAGE_EVENTS, block_ms))
+        found = self._client.wait(
+            lambda client, block: client.xread({key: after}, PAGE_EVENTS, int(block * 1000)),
+            seconds,
+        )
         return [_event(*entry) for _, entries in found or () for entry in entries]
 
     def _position_of_tail(self, func_name: str, call_id: str, tail: int, until: str) -> str | None:
-        """Return where the last `tail` events begin, looking from the end on."""
+        """Return the position of the first of the last `tail` events, or None if there are none."""
         start, left = None, tail
         while left and (page := self._page_back(func_name, until, PAGE_EVENTS)):
             for event in page:

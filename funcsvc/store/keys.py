@@ -1,29 +1,29 @@
-"""Every key in Redis: its pattern, type, lifetime and meaning. No key is spelled anywhere else.
+"""The catalogue of keys in Redis. No key is spelled anywhere else.
 
-| key | type | lives | meaning |
+| key | type | lifetime | content |
 | --- | --- | --- | --- |
-| `<prefix>func:<name>` | string | until the func is deleted | its definition, the JSON that a create answered |
-| `<prefix>funcs` | sorted set | for ever | the names of all funcs, scored by time of creation in ms |
-| `<prefix>attempts/…` | string | the window of the limit | failed attempts of one address to show an access key |
-| `<prefix>call:<id>` | hash | until it was answered, its output rotated away, or its func deleted | one call: status, payload while it hasn't ended, output once it has |
-| `<prefix>queue:<name>` | sorted set | while calls of the func are pending | their ids, scored by number of arrival |
-| `<prefix>counts:<name>` | hash | until the func is deleted | calls in each status, bytes of outputs and of events, the func's limit |
-| `<prefix>calls:<name>` | sorted set | while there are calls of the func | ids of all calls that are stored, scored by number of arrival |
-| `<prefix>outputs:<name>` | sorted set | while there are ended calls of the func | their ids, scored by number of end |
-| `<prefix>rotated:<name>` | sorted set | until the func is deleted | ids of the last calls whose output was rotated away, scored by number of end |
-| `<prefix>logs:<name>` | stream | until the func is deleted | its events, the oldest dropped beyond a bound in bytes |
-| `<prefix>done:<id>` | list | 10 s after the call ended, or until it is answered | one element: wakes who waits for the call |
-| `<prefix>arrivals` | string | for ever | the number of the last call that came |
-| `<prefix>ready` | sorted set | while calls are pending | funcs with a pending call and below their limit, scored by the number of the oldest |
-| `<prefix>running` | sorted set | while calls run | their ids, scored by the end of their lease in ms |
-| `<prefix>owners` | hash | while calls run | the token of each hold on a call to the call's id |
-| `<prefix>instances` | hash | while calls run | the name of each container in which a call may have begun to the call's id |
-| `<prefix>workers` | sorted set | while workers live | `<worker>@<engine>`, scored by the end of its lease in ms |
-| `<prefix>wake` | list | at most 64 elements | wakes workers that wait for a call |
-| `<prefix>service` | string | for ever | a random name of all this, which the containers are labelled with |
+| `<prefix>func:<name>` | string | until the func is deleted | the func's definition, as the JSON text that clients get |
+| `<prefix>funcs` | sorted set | permanent | the names of all funcs, scored by creation time in ms |
+| `<prefix>call:<id>` | hash | until its output is delivered or rotated away, or the func is deleted | one call: func, status, attempt; payload and environment until it ends; token, container and nonce while it runs; output, failure and message once it has ended |
+| `<prefix>queue:<name>` | sorted set | while the func has pending calls | the ids of its pending calls, scored by arrival number |
+| `<prefix>calls:<name>` | sorted set | while the func has calls | the ids of all its stored calls, scored by arrival number |
+| `<prefix>outputs:<name>` | sorted set | while the func has ended calls | the ids of its ended calls, scored by the order in which they ended |
+| `<prefix>rotated:<name>` | sorted set | until the func is deleted | the ids of the last 10,000 calls whose output was rotated away, scored like `outputs` |
+| `<prefix>counts:<name>` | hash | until the func is deleted | the number of its calls, in all and by status; the bytes of its outputs and of its events; its limit of running calls |
+| `<prefix>logs:<name>` | stream | until the func is deleted | its events; the oldest are dropped beyond `FUNCSVC_MAX_LOG_BYTES` |
+| `<prefix>done:<id>` | list | 10 s from the end of the call, or until its output is delivered | one element, for which requests wait until the call has ended |
+| `<prefix>arrivals` | string | permanent | the arrival number of the newest call, counted over all funcs |
+| `<prefix>ready` | sorted set | while a func is ready | the funcs that have pending calls and are below their limit, scored by the arrival number of the oldest one |
+| `<prefix>running` | sorted set | while calls run | the ids of all running calls, scored by the end of their lease in ms |
+| `<prefix>owners` | hash | while calls run | the id of the call that each token holds |
+| `<prefix>instances` | hash | while calls run | the id of the call that might have begun in each container, by the container's name |
+| `<prefix>workers` | sorted set | each member until the worker stops, or 10 times `FUNCSVC_ENGINE_GONE_SECONDS`, at least 10 min, after its lease | `<worker>@<engine>`, scored by the end of the worker's lease in ms |
+| `<prefix>wake` | list | while it has elements, at most 64 | each element wakes one worker that waits for a call |
+| `<prefix>attempts/…` | string | the window of `FUNCSVC_FAILED_ATTEMPTS` | the number of failed attempts by one client address to show an access key |
+| `<prefix>service` | string | permanent | a random name for this service, with which its containers are labelled |
 
-A func and its index are changed in one script, so that neither is ever there without the other; so
-are a call, the queue, the counts and the events.
+`<prefix>` is `FUNCSVC_REDIS_PREFIX`, by default `funcsvc:`. Each script changes a func together
+with its index, or a call together with its queue, counts and events, so they always agree.
 """  # noqa: E501  # a table's row is one line
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RedisKeys:
-    """The keys below one prefix, such as `funcsvc:`."""
+    """The keys with one prefix, such as `funcsvc:`."""
 
     prefix: str
 
@@ -43,12 +43,12 @@ class RedisKeys:
 
     @property
     def attempts(self) -> str:
-        """What the keys of counted attempts begin with; the limits library puts the rest."""
+        """What the keys of failed attempts begin with; the limits library adds the rest."""
         return f"{self.prefix}attempts"
 
     @property
     def funcs(self) -> str:
-        """The index of all funcs, by time of creation."""
+        """The index of all funcs, by creation time."""
         return f"{self.prefix}funcs"
 
     @property
@@ -65,7 +65,7 @@ class RedisKeys:
         return f"{self.prefix}counts:{name}"
 
     def calls(self, name: str) -> str:
-        """The ids of a func's calls."""
+        """The ids of a func's stored calls."""
         return f"{self.prefix}calls:{name}"
 
     def rotated(self, name: str) -> str:
@@ -77,27 +77,27 @@ class RedisKeys:
         return f"{self.prefix}logs:{name}"
 
     def done(self, call_id: str) -> str:
-        """What wakes who waits for a call."""
+        """The list that wakes requests that wait for a call."""
         return f"{self.prefix}done:{call_id}"
 
     @property
     def wake(self) -> str:
-        """What wakes workers."""
+        """The list that wakes workers."""
         return f"{self.prefix}wake"
 
     @property
     def instances(self) -> str:
-        """The containers in which a call may have begun."""
+        """The containers in which a call might have begun."""
         return f"{self.prefix}instances"
 
     @property
     def workers(self) -> str:
-        """The workers that live."""
+        """The workers and the ends of their leases."""
         return f"{self.prefix}workers"
 
     @property
     def for_scripts(self) -> dict[str, str]:
-        """What the scripts name: keys, and what keys of one kind begin with."""
+        """The names that scripts use, each with its key or the beginning of such keys."""
         kinds = ("func", "call", "queue", "counts", "calls", "outputs", "rotated", "logs", "done")
         single = ("arrivals", "ready", "running", "owners", "instances", "workers", "wake", "funcs")
         return {

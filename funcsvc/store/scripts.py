@@ -1,7 +1,8 @@
-"""The Lua scripts: each behind the keys of one prefix and the prelude that they share.
+"""The Lua scripts, each preceded by the keys of one prefix and the prelude that all share.
 
-The keys stand in the text, and not beside it: every request would carry them, and to pack them took
-longer than the rest of it. Redis Cluster, which wants keys beside scripts, is not served.
+The keys are part of the script's text rather than its arguments, because packing them into every
+request took longer than the rest of the request. Redis Cluster, which needs keys as arguments, is
+not supported.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ _SAFE_IN_LUA = re.compile(r"[A-Za-z0-9_:.-]")
 
 
 class Script:
-    """A Lua script, known to Redis by the SHA-1 of its text."""
+    """A Lua script, which Redis knows by the SHA-1 of its text."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.sha = redis.Redis().register_script(text).sha
 
     def run(self, client: redis.Redis, args: Sequence[Argument]) -> Any:
-        """Run the script and return its answer, sent whole only where Redis doesn't know it.
+        """Run the script and return its answer. The text is sent only if Redis doesn't know it.
 
-        Past the client's own way to its one connection, which takes longer than all the rest.
+        Uses the connection directly: redis-py's own path to it takes longer than everything else.
         """
         connection: Any = client.connection
         try:
@@ -43,7 +44,7 @@ class Script:
 
 @lru_cache(maxsize=256)
 def get_script(name: str, keys: RedisKeys) -> Script:
-    """Return the script `lua/<name>.lua` for the keys below one prefix."""
+    """Return the script `lua/<name>.lua` for the keys with one prefix."""
     names = "".join(f"local {word} = {_quoted(key)}\n" for word, key in keys.for_scripts.items())
     return Script(f"{names}\n{_read('prelude')}\n{_read(name)}")
 
@@ -53,7 +54,7 @@ def _read(name: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a Lua string: what could end it, or begin an escape, as the numbers of its bytes."""
+    """Return a Lua string literal, in which all but plainly safe characters are escaped."""
     return '"' + "".join(map(_escaped, text)) + '"'
 
 

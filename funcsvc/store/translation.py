@@ -1,4 +1,4 @@
-"""redis-py's errors in words of ours, without addresses and secrets."""
+"""Translates redis-py's errors into StoreUnavailable, without addresses or secrets."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from funcsvc.model.errors import StoreUnavailable
 
 
 class AnswerLost(StoreUnavailable):
-    """Raised when no answer came: whether the request was carried out is not known.
+    """Raised when no answer came, so that it isn't known whether the request was carried out.
 
-    `timed_out` tells a server that was silent from a connection that broke.
+    `timed_out` tells a silent server from a broken connection.
     """
 
     def __init__(self, *, timed_out: bool) -> None:
@@ -24,7 +24,7 @@ class AnswerLost(StoreUnavailable):
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn redis's errors into StoreUnavailable with a sentence, without addresses and secrets."""
+    """Turn redis-py's errors into StoreUnavailable with a reason in plain words."""
     try:
         yield
     except redis.exceptions.RedisError as error:
@@ -43,7 +43,7 @@ _REFUSALS: dict[type[redis.exceptions.RedisError], str] = {
     redis.exceptions.NoPermissionError: "NOPERM",
     redis.exceptions.AuthenticationError: "NOAUTH",
 }
-"""Error replies that redis-py has a class for, and whose code it takes away."""
+"""Error replies for which redis-py has a class, and whose code it removes from the message."""
 
 
 _REASONS = {
@@ -60,9 +60,9 @@ _REASONS = {
 
 
 def _reason(error: redis.exceptions.RedisError) -> str | None:
-    """Say what an error reply means, or None where there was no reply at all.
+    """Return what an error reply means, or None if there was no reply.
 
-    Redis 6.2 puts an error of a script's command behind words of its own.
+    Redis 6.2 puts text of its own before the error of a command that a script ran.
     """
     for refusal, code in _REFUSALS.items():
         if isinstance(error, refusal):

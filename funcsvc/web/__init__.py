@@ -1,4 +1,4 @@
-"""The web process: parses requests, stores and queues, waits, answers."""
+"""The web process: parses requests, stores funcs, queues calls, waits, and answers."""
 
 from funcsvc.web.app import create_app
 

@@ -1,4 +1,4 @@
-"""What every answer has: a request id, and the one error shape."""
+"""Gives every answer a request id, and every error the same shape."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Answer(Response):
-    """A response that is JSON unless it says otherwise, an empty one to OPTIONS too."""
+    """A response that is JSON by default, even an empty one to OPTIONS."""
 
     default_mimetype = "application/json"
 
 
 class ShortAnswer(Answer):
-    """A short answer on the hot path: its headers are whole and need none of werkzeug's care.
+    """A short answer on the hot path, whose headers werkzeug does not need to complete.
 
-    For one, Location is made of a name's `[-a-z0-9]`, where nothing has to be escaped.
+    Location, for example, contains only `[-a-z0-9]` of a name, and needs no escaping.
     """
 
     def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
@@ -47,7 +47,7 @@ class ShortAnswer(Answer):
 
 
 def register_answers(app: Flask) -> None:
-    """Give an app its error handlers and request ids."""
+    """Add error handlers and request ids to an app."""
     app.response_class = Answer
     app.register_error_handler(FuncsvcError, _answer_error)
     app.register_error_handler(HTTPException, _answer_http_exception)
@@ -57,7 +57,7 @@ def register_answers(app: Flask) -> None:
 
 
 def request_id() -> str:
-    """Return this request's id: the proxy's, if it sent one that can be believed, or a new one."""
+    """Return this request's id: the one that it was sent with, if well formed, or a new one."""
     environ = request.environ
     if "funcsvc.request_id" not in environ:
         given = environ.get("HTTP_X_REQUEST_ID", "")
@@ -86,7 +86,7 @@ def _answer_error(error: FuncsvcError) -> Answer:
 
 
 def _cause(error: Exception) -> str:
-    """Name the class of what lies behind an error; its text could hold an address or a secret."""
+    """Return the class of an error's cause, whose text could contain an address or a secret."""
     return type(error.__cause__).__name__ if error.__cause__ else "none"
 
 
@@ -103,7 +103,7 @@ def _answer_http_exception(error: HTTPException) -> Answer:
 
 
 def _answer_undecodable(error: UnicodeDecodeError) -> Answer:
-    """Answer a query that is no UTF-8, which werkzeug decodes with the first look at it."""
+    """Answer a query that isn't UTF-8, which fails when werkzeug first decodes it."""
     if error.object != request.query_string:
         return _answer_bug(error)
     return _error(400, f"The query is not valid UTF-8 at byte {error.start}.")
@@ -111,7 +111,7 @@ def _answer_undecodable(error: UnicodeDecodeError) -> Answer:
 
 def _answer_bug(error: Exception) -> Answer:
     _log.error("request %s failed", request_id(), exc_info=error)
-    return _error(500, "The service failed in a way it did not expect; its log says more.")
+    return _error(500, "The service failed unexpectedly; its log says more.")
 
 
 def _error(status: int, message: str, field_errors: FieldErrors | None = None) -> Answer:

@@ -10,13 +10,13 @@ VERSION_PREFIX = "/v<int:major>.<int:minor>"
 
 
 def register_management(app: Flask, blueprint: Blueprint) -> None:
-    """Serve a blueprint at `/…` and at `/v<major>.<minor>/…`; views never see the version."""
+    """Serve a blueprint at `/…` and at `/v<major>.<minor>/…`. Views don't see the version."""
     app.register_blueprint(blueprint)
     app.register_blueprint(blueprint, name=f"versioned_{blueprint.name}", url_prefix=VERSION_PREFIX)
 
 
 def drop_version(endpoint: str | None, values: dict[str, Any] | None) -> None:
-    """Take the version out of a view's arguments (a url_value_preprocessor)."""
+    """Remove the version from a view's arguments (a url_value_preprocessor)."""
     if values:
         values.pop("major", None)
         values.pop("minor", None)

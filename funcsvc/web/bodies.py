@@ -1,4 +1,4 @@
-"""Request bodies: read with a bound on size and time, and only when said to be JSON."""
+"""Reads request bodies, which are limited in size and time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BODY = "funcsvc.body"
 
 
 def read_json_object(request: Request) -> dict[str, Any]:
-    """Return a management request's JSON object.
+    """Return the JSON object in the body of a management request.
 
     Raises UnsupportedContentType, BodyTooLarge, BodyNotReceived, MalformedBody, InvalidDefinition.
     """
@@ -28,9 +28,9 @@ def read_json_object(request: Request) -> dict[str, Any]:
 
 
 def read_body(request: Request, max_bytes: int) -> bytes:
-    """Return the whole body; raises BodyTooLarge or BodyNotReceived.
+    """Return the whole body. Raises BodyTooLarge and BodyNotReceived.
 
-    The server ends reads that take too long. A body that was read before is returned again.
+    The server ends reads that take too long. A body that was already read is returned again.
     """
     read_before = request.environ.get(_BODY)
     if read_before is not None:
@@ -38,7 +38,7 @@ def read_body(request: Request, max_bytes: int) -> bytes:
     said_bytes = request.content_length or 0
     if said_bytes > max_bytes:
         raise BodyTooLarge(max_bytes)
-    # with a length, the server itself ends the body there; flask's own reader costs twice as much
+    # with a length, the server itself ends the body there; Flask's reader takes twice as long
     stream = request.environ["wsgi.input"] if said_bytes else request.stream
     try:
         body = stream.read(max_bytes + 1)

@@ -1,7 +1,7 @@
-"""The connection that a request came by, below HTTP: is the client there, has it got everything?
+"""A request's connection, below HTTP: whether the client is there, and what it has received.
 
-The server gives its socket as `gunicorn.socket`. Without one, as under Flask's own test client, a
-client is there and gets everything.
+The server passes the socket as `gunicorn.socket`. Without one, as with Flask's test client, the
+client counts as connected, and as having received everything.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 DELIVERY_STANDSTILL_SECONDS = 2
-"""How long what was sent may wait for the client's machine without any progress."""
+"""How long to wait for a client's machine that acknowledges no more bytes."""
 
 MAX_DELIVERY_SECONDS = 30
 
@@ -30,21 +30,21 @@ class ClientConnection:
 
     @property
     def is_raw(self) -> bool:
-        """Whether bytes can be sent past HTTP."""
+        """Whether bytes can be sent directly, bypassing HTTP."""
         return self._socket is not None
 
     def is_gone(self) -> bool:
         """Tell whether the client has closed or reset the connection.
 
-        What it may have sent behind its request doesn't hide that, as it would from a look at the
-        next byte.
+        This works even if the client has sent more bytes after its request, which would hide it
+        from a peek at the next byte.
         """
         return self._events(select.POLLRDHUP, 0) != 0
 
     def has_delivered(self) -> bool:
-        """Tell whether the client's machine has acknowledged every byte, waiting a while for that.
+        """Wait a while for the client's machine to acknowledge every byte; tell whether it has.
 
-        A client that closes once it has read everything is no failure; a reset connection is.
+        A client that closes after reading everything is not a failure; a reset connection is.
         """
         latest = time.monotonic() + MAX_DELIVERY_SECONDS
         end = time.monotonic() + DELIVERY_STANDSTILL_SECONDS
@@ -61,22 +61,22 @@ class ClientConnection:
         return not unsent
 
     def send(self, data: bytes) -> None:
-        """Send bytes past HTTP; raises OSError."""
+        """Send bytes directly, bypassing HTTP. Raises OSError."""
         assert self._socket is not None
         self._socket.sendall(data)
 
     def end_sending(self) -> None:
-        """Say that nothing more will come; the server can't send anything afterwards either."""
+        """Shut down the sending side, so that the server can't send anything afterwards either."""
         assert self._socket is not None
         self._socket.shutdown(socket.SHUT_WR)
 
     def _pause(self, pause_ms: int) -> None:
-        """Wait a moment, or less: the client's next request brings its acknowledgement along."""
+        """Wait a moment, or less if a request arrives, since it carries an acknowledgement."""
         if self._events(select.POLLIN, pause_ms) and self._unsent_bytes():
             self._events(0, pause_ms)
 
     def _events(self, wanted: int, timeout_ms: int) -> int:
-        """Return which of the wanted events there are; those of a broken connection always are."""
+        """Return which wanted events have occurred. A broken connection is always reported."""
         if self._socket is None:
             return 0
         poll = select.poll()
@@ -84,7 +84,7 @@ class ClientConnection:
         return next((events for _, events in poll.poll(timeout_ms)), 0)
 
     def _unsent_bytes(self) -> int:
-        """Return how much of what was written waits for an acknowledgement (SIOCOUTQ, tcp(7))."""
+        """Return how many of the written bytes aren't acknowledged yet (SIOCOUTQ, tcp(7))."""
         if self._socket is None:
             return 0
         answer = fcntl.ioctl(self._socket, termios.TIOCOUTQ, b"\0" * 4)

@@ -1,4 +1,4 @@
-"""Places for requests that take long, so that short ones always find a thread."""
+"""Limits on long requests, so that short ones always find a thread."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from threading import Semaphore
 from funcsvc.model.errors import TooManyWaits
 
 
-class Places:
-    """How many requests of this process may do one thing at once; `what` they do, for messages."""
+class ConcurrencyLimit:
+    """A limit on how many requests of this process do one thing at once.
 
-    def __init__(self, what: str, most: int) -> None:
+    `what` is that thing, as error messages put it: "follow logs".
+    """
+
+    def __init__(self, what: str, max_requests: int) -> None:
         self._what = what
-        self._most = most
-        self._free = Semaphore(most)
+        self._max_requests = max_requests
+        self._free = Semaphore(max_requests)
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Hold a place; raises TooManyWaits where none is free."""
+    def held(self) -> Iterator[None]:
+        """Count as one of these requests. Raises TooManyWaits if the limit is reached."""
         if not self._free.acquire(blocking=False):
-            raise TooManyWaits(self._what, self._most)
+            raise TooManyWaits(self._what, self._max_requests)
         try:
             yield
         finally:

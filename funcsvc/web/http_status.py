@@ -1,4 +1,4 @@
-"""The one table from kind of error to HTTP status, and the one body that every error has."""
+"""The HTTP status of each kind of error, and the body that all errors have."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from funcsvc.model import Failure, errors
 
 OUTPUT_TOO_LARGE = 509
-"""The contract's own; no RFC has it."""
+"""Defined by the contract; no RFC has it."""
 
 STATUS_OF_KIND: dict[type[errors.FuncsvcError], int] = {
     errors.InvalidParameter: HTTPStatus.BAD_REQUEST,
@@ -31,11 +31,11 @@ STATUS_OF_FAILURE: dict[Failure, int] = {
     Failure.TIMED_OUT: HTTPStatus.GATEWAY_TIMEOUT,
     Failure.TOO_LARGE: OUTPUT_TOO_LARGE,
 }
-"""How a stored failure is answered."""
+"""The status of each kind of stored failure."""
 
 
 def status_of(error: errors.FuncsvcError) -> int:
-    """Return the status of the error's kind; an error of no kind is a bug, and 500."""
+    """Return the status of an error's kind. An error without a kind is a bug, and gets 500."""
     for kind in type(error).__mro__:
         if kind in STATUS_OF_KIND:
             return STATUS_OF_KIND[kind]
@@ -43,9 +43,9 @@ def status_of(error: errors.FuncsvcError) -> int:
 
 
 def error_body(message: str, field_errors: errors.FieldErrors | None = None) -> str:
-    """Return the JSON text `{"message": …}`, with `"errors"` where fields are to blame."""
+    """Return the JSON text `{"message": …}`, with `"errors"` if there are field errors."""
     body: dict[str, Any] = {"message": message}
     if field_errors:
         body["errors"] = {path: list(sentences) for path, sentences in field_errors.items()}
     text = json.dumps(body, ensure_ascii=False)
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")  # a query may hold surrogates
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")  # queries can have surrogates

@@ -1,4 +1,4 @@
-"""Answers that are made while they are sent."""
+"""Answers that are produced while they are being sent."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _log = logging.getLogger("funcsvc.api")
 
 
 def streamed(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Return pieces of which the first is made at once, so that its error is an answer of its own.
+    """Produce the first piece now, so that its error can be answered, and return all pieces.
 
-    A later failure breaks the connection off, so that the client knows that something is missing.
+    A later failure breaks the connection, so that the client knows that something is missing.
     """
     return _cut_at_failure(next(pieces, b""), pieces)
 
 
 def joined(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Join small pieces to such as are worth a write; those before a failure are passed on."""
+    """Join small pieces into larger ones, to save writes. Those before a failure are kept."""
     batch = bytearray()
     try:
         for piece in pieces:
@@ -42,5 +42,5 @@ def _cut_at_failure(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
         yield from rest
     except StoreUnavailable as error:
         _log.warning("An answer was cut short: %s", error.message)
-        # the server takes it for a client that went away: it closes, and logs no trace
+        # the server takes this for a client that left: it closes, and logs no trace
         raise BrokenPipeError(errno.EPIPE, "the answer was cut short") from error

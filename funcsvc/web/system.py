@@ -1,4 +1,4 @@
-"""What clients and operators ask of the service itself: ping, version, health."""
+"""The service itself: ping, version, and health checks."""
 
 from __future__ import annotations
 
@@ -9,24 +9,35 @@ from flask import Blueprint, Response
 
 from funcsvc import __version__
 from funcsvc.engine import WebEngine
-from funcsvc.model.errors import Unavailable
+from funcsvc.model.errors import EngineUnavailable, Unavailable
 from funcsvc.store import FuncStore
 from funcsvc.web.answers import Answer
 from funcsvc.web.http_status import error_body
+from funcsvc.web.openapi import (
+    Json,
+    answer,
+    error_answer,
+    header,
+    json_answer,
+    named_schema,
+    operation,
+)
 
 API_VERSION = "1.23"
 """The version of the Docker Engine API that the contract follows."""
 
 
 def make_blueprint() -> Blueprint:
-    """Return the blueprint of what the Docker Engine answers too."""
+    """Return the blueprint of the paths that the Docker Engine serves, too."""
     blueprint = Blueprint("system", __name__)
 
     @blueprint.get("/_ping")
+    @operation("Ping the service, as with the Docker Engine.", answers={200: _PONG})
     def ping() -> Response:
         return Response("OK", mimetype="text/plain", headers={"API-Version": API_VERSION})
 
     @blueprint.get("/version")
+    @operation("Get versions, as with the Docker Engine.", answers={200: _VERSIONS})
     def get_version() -> Response:
         machine = platform.machine()
         return _json(
@@ -45,14 +56,16 @@ def make_blueprint() -> Blueprint:
 
 
 def make_health_blueprint(engine: WebEngine, store: FuncStore) -> Blueprint:
-    """Return the blueprint of what a supervisor or a proxy asks; it has no version prefix."""
+    """Return the blueprint of the health checks, which have no version prefix."""
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/healthz")
+    @operation("Check whether the process is alive.", answers={200: _ALIVE})
     def get_health() -> Response:
         return _json({"status": "alive"})
 
     @blueprint.get("/readyz")
+    @operation("Check whether Redis and the engine answer.", answers={200: _READY, 503: _NOT_READY})
     def get_readiness() -> Response:
         missing = []
         for part in (store, engine):
@@ -69,3 +82,39 @@ def make_health_blueprint(engine: WebEngine, store: FuncStore) -> Blueprint:
 
 def _json(document: dict[str, object]) -> Response:
     return Answer(json.dumps(document))
+
+
+def _texts(*keys: str) -> Json:
+    """Return the schema of an object with a non-empty string under each key."""
+    texts = {key: {"type": "string", "minLength": 1} for key in keys}
+    return {"type": "object", "properties": texts, "required": list(keys)}
+
+
+_PONG = answer(
+    "The service answers.",
+    {"text/plain": {"schema": {"type": "string", "const": "OK"}, "example": "OK"}},
+    header("API-Version", {"type": "string"}),
+)
+_VERSIONS = json_answer(
+    "The versions.",
+    named_schema(
+        "Version",
+        _texts("Version", "ApiVersion", "MinAPIVersion", "Os", "Arch", "KernelVersion")
+        | {"additionalProperties": True},
+    ),
+    {
+        "Platform": {"Name": "funcsvc"},
+        "Version": "0.1.0",
+        "ApiVersion": "1.23",
+        "MinAPIVersion": "1.0",
+        "Os": "linux",
+        "Arch": "amd64",
+        "KernelVersion": "6.1.0",
+    },
+)
+_STATUS = named_schema("Status", _texts("status"))
+_ALIVE = json_answer("The process is alive.", _STATUS, {"status": "alive"})
+_READY = json_answer("Redis and the engine answer.", _STATUS, {"status": "ready"})
+_NOT_READY = error_answer(
+    {EngineUnavailable("it doesn't answer"): "Redis or the engine doesn't answer: see the message."}
+)

@@ -2,6 +2,4 @@
 
 from funcsvc.worker.worker import make_worker
 
-__all__ = [
-    "make_worker",
-]
+__all__ = ["make_worker"]

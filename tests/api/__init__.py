@@ -1,1 +1,1 @@
-"""The HTTP interface, through Flask's test client over fakes."""
+"""Tests of the HTTP interface, with Flask's test client over fakes."""

@@ -1,4 +1,4 @@
-"""A func and its public addresses, for tests of calls."""
+"""A func and its public paths, for tests of calls."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from flask.testing import FlaskClient
 
 from funcsvc.model import Failure, Outcome
-from tests.fake_calls import FakeCallStore
+from tests.fakes import FakeCallStore
 
 OTHER_UUID = "e62c014e-386c-42ea-8d07-41d44e98cc3d"
 NO_CALL = "218b7b10-0000-4000-8000-000000000000"
@@ -19,7 +19,7 @@ TOO_LARGE = Outcome(failure=Failure.TOO_LARGE, message="The function's output is
 
 @dataclass(frozen=True)
 class CalledFunc:
-    """A func, the client that calls it, and the store that a test plays the worker with."""
+    """A func, the client that calls it, and the store in which a test plays the worker."""
 
     client: FlaskClient
     calls: FakeCallStore
@@ -27,17 +27,17 @@ class CalledFunc:
     uuid: str
 
     def path(self, kind: str, *more: str) -> str:
-        """Return an address, such as `/output/<name>/<uuid>/<more>`."""
+        """Return a public path of the func, such as `/output/<name>/<uuid>/<more>`."""
         return "/".join(["", kind, self.name, self.uuid, *more])
 
     def call(self, **options) -> str:
-        """Call the func, and return the call's id."""
+        """Call the func and return the call's id."""
         answer = self.client.post(self.path("call"), **options)
         assert answer.status_code == 200, answer.get_json()
         return answer.get_json()["CallId"]
 
     def ended(self, outcome: Outcome = HELLO, **options) -> str:
-        """Call the func, end the call, and return its id."""
+        """Call the func, end the call and return its id."""
         call_id = self.call(**options)
         self.calls.end(call_id, outcome)
         return call_id

@@ -1,7 +1,8 @@
-"""The application over fakes, and a client of it."""
+"""The application over fakes, and a client for it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,9 +12,9 @@ from flask.testing import FlaskClient
 
 from funcsvc.config import load_settings
 from funcsvc.model import MEGABYTE, Capacity, Image
+from funcsvc.store import open_stores
 from funcsvc.web import create_app
-from tests.fake_calls import FakeCallStore
-from tests.fakes import FakeEngine, FakeFuncStore
+from tests.fakes import FakeCallStore, FakeEngine, FakeFuncStore
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def store() -> FakeFuncStore:
 
 @pytest.fixture
 def engine() -> FakeEngine:
-    """The engine behind the client: it has every image, and holds every size."""
+    """The engine behind the client. It has every image and can hold every size."""
     return FakeEngine(has_every_image=True)
 
 
@@ -43,15 +44,17 @@ def client(store, engine, calls) -> FlaskClient:
 def make_client(
     store, engine, calls: FakeCallStore | None = None, **environment: str
 ) -> FlaskClient:
-    if store is not None:  # else the test is of the real ones
+    settings = load_settings(environment)
+    stores = open_stores(settings)
+    if store is not None:  # else the test uses the real ones
         calls = calls or FakeCallStore(store)
-    settings, events = load_settings(environment), calls.events if calls else None
-    return create_app(settings, store, engine, calls, events).test_client()
+        stores = replace(stores, funcs=store, calls=calls, events=calls.events)
+    return create_app(settings, stores, engine).test_client()
 
 
 @pytest.fixture(scope="session")
 def app() -> Flask:
-    """The application over fakes; for tests that leave nothing behind."""
+    """The application over fakes, for tests that change nothing."""
     return make_client(FakeFuncStore(), FakeEngine(has_every_image=True)).application
 
 
@@ -63,7 +66,7 @@ def document(app: Flask) -> dict[str, Any]:
 
 @pytest.fixture
 def small(store):
-    """A client of an engine that has one image and the memory of a small machine."""
+    """A client of an engine that has one image and little memory."""
     engine = FakeEngine(
         {
             "ubuntu": Image("sha256:1", cmd=["bash"], entrypoint=[]),

@@ -1,4 +1,4 @@
-"""The document's schemas, ready to hold values against them."""
+"""The OpenAPI document's schemas, ready to validate values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may use the management API: keys, signatures, limits, and loopback where there are none."""
+"""Access to the management API: keys, signatures, limits, and loopback without keys."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHALLENGES = [
     'HYPER-HMAC-SHA256 realm="funcsvc"',
 ]
 NO_KEY = "An access key is needed: Authorization must be Basic or HYPER-HMAC-SHA256."
-UNKNOWN, WRONG_SECRET = "The access key is not known.", "The secret key is wrong."
+UNKNOWN, WRONG_SECRET = "The access key is unknown.", "The secret key is wrong."
 WRONG = "The signature is wrong."
 MANAGED = [
     ("POST", "/funcs/create"), ("GET", "/funcs"), ("GET", "/funcs/hello"), ("PUT", "/funcs/hello"),
@@ -36,7 +36,7 @@ JSON = {"content_type": "application/json"}
 
 @pytest.fixture
 def keyed(store, engine, redis_url, redis_prefix):
-    """Make clients of a service with keys, whose failed attempts are in the real Redis."""
+    """Make clients of a service with keys, which counts failed attempts in the real Redis."""
 
     def make(keys: str = f"mykey:mysecret,{KEY}:{SECRET}", **environment: str):
         own = {"FUNCSVC_REDIS_URL": redis_url, "FUNCSVC_REDIS_PREFIX": redis_prefix}
@@ -52,7 +52,7 @@ def basic(text: str) -> dict[str, str]:
 def signed(
     path: str, *, query="", method="GET", body=b"", at: datetime | None = None, **more
 ) -> dict:
-    """Return the headers of a request signed by hand for the host of werkzeug's client."""
+    """Return the headers of a request that is signed by hand for the Host of werkzeug's client."""
     date = (at or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
     headers = {**headers_of(body, **more), "host": "localhost", "x-hyper-date": date}
     scope = (date[:8], "us-west-1", "hyper", "hyper_request")
@@ -324,7 +324,7 @@ def test_any_authorization_is_refused(any_client, scheme, text):
 
 @pytest.fixture(scope="module")
 def any_client(redis_url, run_id):
-    """One client for all examples, with attempts enough for them all and a prefix of this run."""
+    """One client for all examples, with a high limit of attempts and a key prefix for this run."""
     environment = {"URL": redis_url, "PREFIX": f"funcsvc-test-{run_id}-any:"}
     return make_client(
         None,

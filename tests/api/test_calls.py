@@ -1,4 +1,4 @@
-"""Calling a func: what is accepted and stored, what is refused with nothing stored."""
+"""Calling a func: what is accepted and stored, and what is refused and stores nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from funcsvc.model import MAX_PAYLOAD_BYTES
 from funcsvc.model.errors import StoreUnavailable
 from tests.api.calling import HELLO, NO_CALL, OTHER_UUID, make_func
 from tests.api.conftest import make_client
-from tests.fake_calls import FakeCallStore
+from tests.fakes import FakeCallStore
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -80,8 +80,8 @@ def test_environment_that_is_too_large_is_refused(client, func, calls, more):
     answer = client.post(func.path("call", *more), headers={"X-Large": "x" * 65536})
     assert answer.status_code == 413
     assert answer.get_json() == {
-        "message": "The request's query and header fields are too large: at most 65536 bytes of "
-        "them become the function's environment."
+        "message": "The request's query and header fields are too large for the function's "
+        "environment: at most 65536 bytes are allowed."
     }
     assert calls.accepted == []
 
@@ -136,7 +136,7 @@ def test_func_with_too_many_pending_calls_is_busy(store, engine, more):
     answer = func.client.post(func.path("call", *more))
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert answer.get_json() == {
-        "message": "1 calls of this function are pending, which is the most that may be: "
+        "message": "This function already has 1 pending calls, the maximum: "
         "try again in a few seconds."
     }
     assert len(calls.accepted) == 1
@@ -215,8 +215,8 @@ def test_func_with_calls_is_not_removed_until_they_have_ended(client, func, call
         assert (answer.status_code, answer.get_json()) == (
             409,
             {
-                "message": 'The function "hello" can\'t be removed: calls of it are pending or '
-                "running."
+                "message": 'The function "hello" can\'t be removed while it has pending or '
+                "running calls."
             },
         )
         assert "hello" in store.definitions

@@ -1,4 +1,4 @@
-"""POST /funcs/create: status and whole body, and nothing written where it fails."""
+"""POST /funcs/create: the status, the whole body, and nothing stored on failure."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ HELLO_ANSWER = (
 
 
 def create(client, document, path: str = "/funcs/create", **options):
-    """Post a document, or a body as it is."""
+    """Post a document as JSON, or a body unchanged."""
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
     return client.post(path, data=body, **{"content_type": "application/json", **options})
 
 
 def refused(answer, status: int) -> dict:
-    """Return the body of an error, checked for its one shape."""
+    """Return the body of an error, and check its shape."""
     assert (answer.status_code, answer.content_type) == (status, "application/json")
     body = answer.get_json()
     assert set(body) in ({"message"}, {"message", "errors"})
@@ -41,7 +41,7 @@ def refused(answer, status: int) -> dict:
 
 
 def hello_of(size: int) -> bytes:
-    """Return the example, made `size` bytes long by a label."""
+    """Return the example as JSON, padded to `size` bytes with a label."""
 
     def body(filler: str) -> bytes:
         config = {**HELLO["Config"], "Labels": {"x": filler}}
@@ -170,13 +170,13 @@ def test_body_that_breaks_off_is_refused(client, store):
         environ_overrides={"CONTENT_LENGTH": "1000"},
     )
     assert refused(answer, 400) == {
-        "message": "The request body did not arrive whole, or not in time."
+        "message": "The request body was incomplete, or did not arrive in time."
     }
     assert store.definitions == {}
 
 
 class BrokenStream:
-    """A request body that fails to arrive."""
+    """A request body that never arrives."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
@@ -196,7 +196,7 @@ def test_body_that_can_not_be_read_is_refused(client, store, error):
         environ_overrides={"wsgi.input": BrokenStream(error), "wsgi.input_terminated": True},
     )
     assert refused(answer, 400) == {
-        "message": "The request body did not arrive whole, or not in time."
+        "message": "The request body was incomplete, or did not arrive in time."
     }
     assert store.definitions == {}
 
@@ -208,13 +208,13 @@ def test_body_that_can_not_be_read_is_refused(client, store, error):
         (b"null", "The body is null, but must be a JSON object."),
         (b"[1]", "The body is a list, but must be a JSON object."),
         (b'{"Name" 1}', "The body is not valid JSON: Expecting ':' delimiter at line 1, column 9."),
-        (b'{"Name": NaN}', "The body holds NaN, which is not a JSON value."),
-        (b'{"a": 1, "a": 1}', 'The key "a" is twice in one object.'),
-        (b'{"a": 18446744073709551616}', "The number 18446744073709551616 is beyond 64 bits."),
+        (b'{"Name": NaN}', "The body contains NaN, which is not a JSON value."),
+        (b'{"a": 1, "a": 1}', 'The key "a" appears twice in one object.'),
+        (b'{"a": 18446744073709551616}', "The number 18446744073709551616 doesn't fit in 64 bits."),
         (b'{"a": "\xff"}', "The body is not valid UTF-8 at byte 7."),
         (
             b"[" * 1000 + b"]" * 1000,
-            "The body nests too deep: at most 32 objects and lists may lie in one another.",
+            "The body is nested too deeply: at most 32 levels of objects and lists are allowed.",
         ),
     ],
 )
@@ -225,12 +225,12 @@ def test_malformed_body_is_refused_with_its_reason(client, store, body, message)
 
 @pytest.mark.parametrize(
     ("character", "what"),
-    [("\\u0000", "a NUL character, which no string may hold"),
-     ("\\ud800", "a lone surrogate, which is no character")],
+    [("\\u0000", "a NUL character, which is not allowed"),
+     ("\\ud800", "a lone surrogate, which is not a character")],
 )  # fmt: skip
 def test_string_that_nothing_can_hold_is_refused_under_its_path(client, store, character, what):
     body = b'{"Name": "a", "Config": {"Image": "u", "Cmd": ["x", "%s"]}}' % character.encode()
-    sentence = f"Config.Cmd.1 holds {what}."
+    sentence = f"Config.Cmd.1 contains {what}."
     assert refused(create(client, body), 400) == {
         "message": sentence,
         "errors": {"Config.Cmd.1": [sentence]},
@@ -259,8 +259,7 @@ def test_create_func_with_taken_name_conflicts(client, store):
     first = create(client, HELLO).get_data(as_text=True)
     answer = create(client, {**HELLO, "Timeout": 1})
     assert refused(answer, 409) == {
-        "message": 'Name is "helloworld", but a function of that name exists already: '
-        "names are unique."
+        "message": 'Name is "helloworld", but a function with that name already exists.'
     }
     assert store.definitions == {"helloworld": first}
 
@@ -300,7 +299,10 @@ def test_characters_beyond_ascii_are_kept(client, store):
 
 
 def test_unknown_image_is_refused(small, store):
-    sentence = 'Config.Image is "nope", but no such image: the engine lacks it, and pulling is off.'
+    sentence = (
+        'Config.Image is "nope", but there is no such image: '
+        "the engine doesn't have it, and pulls are turned off."
+    )
     answer = create(small.client, {"Name": "f", "Config": {"Image": "nope"}})
     assert refused(answer, 400) == {"message": sentence, "errors": {"Config.Image": [sentence]}}
     assert store.definitions == {}
@@ -319,8 +321,8 @@ def test_nothing_to_run_is_refused(small, store):
 @pytest.mark.parametrize(
     ("size", "reason"),
     [
-        ("l1", "it needs 4 CPUs, of 2 there"),
-        ("m3", "it needs 4096 MB of memory, of 2048 MB there"),
+        ("l1", "it needs 4 CPUs, and the engine has 2"),
+        ("m3", "it needs 4096 MB of memory, and the engine has 2048 MB"),
     ],
 )
 def test_size_that_the_engine_can_not_hold_is_refused(small, store, size, reason):

@@ -1,4 +1,4 @@
-"""GET /openapi.json and GET /docs as files: types, caches, and what isn't served."""
+"""GET /openapi.json and GET /docs as files: types, caching, and what isn't served."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the service answers when its parts fail: named, without insides, nothing stored."""
+"""Failures of Redis and the engine: answers name them, leak nothing, and nothing is stored."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import logging
 import pytest
 
 from funcsvc.model import errors
-from funcsvc.store import AnswerLost
+from funcsvc.store.translation import AnswerLost
 
 HELLO = {"Name": "helloworld", "Config": {"Image": "ubuntu"}}
 SECRET = "secret-of-10.0.0.1"
-BUG = {"message": "The service failed in a way it did not expect; its log says more."}
+BUG = {"message": "The service failed unexpectedly; its log says more."}
 
 
 def create(client):
@@ -20,7 +20,7 @@ def create(client):
 
 
 def caused(error: Exception) -> Exception:
-    """Return an error that has a cause with a secret in it."""
+    """Return an error whose cause has a secret in its message."""
     error.__cause__ = RuntimeError(SECRET)
     return error
 
@@ -79,7 +79,7 @@ def test_busy_service_says_when_to_try_again(client, store, engine):
     answer = create(client)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert answer.get_json() == {
-        "message": "The image must be pulled, but 4 requests wait for pulls already: "
+        "message": "The image must be pulled, but 4 requests are already waiting for pulls: "
         "try again in a few seconds."
     }
     assert store.definitions == {}

@@ -1,4 +1,4 @@
-"""GET /images/NAME/json and POST /images/create: the engine's own words, and only about images."""
+"""GET /images/NAME/json and POST /images/create: the engine's own answers, for images only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ID = "sha256:" + "ab" * 32
 
 @pytest.fixture
 def engine() -> FakeEngine:
-    """An engine that has two images, and pulls every other one."""
+    """An engine that has two images and can pull every other one."""
     image = Image(ID, cmd=["bash"], entrypoint=[])
     engine = FakeEngine({"ubuntu": image, TOOL: image})
     engine.progress = LINES

@@ -1,4 +1,4 @@
-"""The logs of a func: what is there, and what comes while it is followed."""
+"""The log of a func: stored events, and new ones while it is followed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from funcsvc.model.errors import StoreUnavailable
 from funcsvc.web.logs import stream as log_stream
 from tests.api.calling import FAILED, HELLO, NO_CALL, CalledFunc, make_func
 from tests.api.conftest import make_client
-from tests.fake_calls import FakeCallStore
+from tests.fakes import FakeCallStore
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def func(client, calls) -> CalledFunc:
 
 
 def events(func: CalledFunc, query: str = "") -> list[tuple[str, str]]:
-    """Return event and call of each line."""
+    """Return the event and call id of each line."""
     answer = func.client.get(func.path("logs") + query)
     assert (answer.status_code, answer.content_type) == (200, "application/x-ndjson")
     lines = [json.loads(line) for line in answer.get_data(as_text=True).splitlines()]
@@ -103,7 +103,7 @@ def test_redis_that_can_not_be_used_is_said(func, calls, query):
 
 
 def test_upgrade_needs_a_connection(func):
-    """Without gunicorn there is none."""
+    """The test client has no raw connection; only gunicorn has."""
     call_id = func.ended()
     answer = func.client.get(func.path("logs"), headers={"Connection": "Upgrade", "Upgrade": "tcp"})
     assert answer.status_code == 200
@@ -139,7 +139,7 @@ def test_followed_log_of_a_call_that_has_ended_ends_at_once(func, tail):
 
 
 def test_call_that_ends_while_the_log_begins_ends_it(func, calls, monkeypatch):
-    """Its end is in what was there, of which nothing was asked for."""
+    """The end is among the stored events, none of which the request asked for."""
     monkeypatch.setattr(log_stream, "LOOK_SECONDS", 0.05)
     call_id = func.call()
     real = calls.events.get_last_position
@@ -184,7 +184,7 @@ def test_followed_log_ends_when_the_func_is_removed(func, store, calls, monkeypa
 
 
 def test_followed_log_shows_nothing_of_another_func_of_its_name(func, store, calls):
-    """The address of a func that was removed is no key to the next one."""
+    """The path of a removed func does not open the log of a new func with the same name."""
     real = calls.events.wait_for_events
 
     def replace(name: str, after: str, seconds: float):
@@ -272,10 +272,9 @@ def test_more_followers_than_may_be_are_busy(store, engine):
     answer = func.client.get(func.path("logs") + "?follow=1")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert answer.get_json() == {
-        "message": "1 requests follow logs already, which is the most that may: "
-        "try again in a few seconds."
+        "message": "1 requests already follow logs, the maximum: try again in a few seconds."
     }
-    assert events(func) == life(call_id)  # to read what is there is no following
+    assert events(func) == life(call_id)  # reading stored events doesn't count as following
     first.close()
     servers.wait_until(
         lambda: func.client.head(func.path("logs") + "?follow=1").status_code == 200,

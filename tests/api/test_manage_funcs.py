@@ -1,4 +1,4 @@
-"""GET, PUT and DELETE of funcs: status and whole body, and nothing changed where it fails."""
+"""GET, PUT and DELETE of funcs: status, whole body, and nothing changed on failure."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def refused(answer, status: int) -> dict:
 
 @pytest.fixture
 def three(client, store) -> list[str]:
-    """The definitions of three funcs, the newest first."""
+    """The definitions of three funcs, newest first."""
     for number, name in enumerate(("first", "second", "third")):
         create(client, name, Config={"Labels": {"n": str(number), name: ""}})
         created = f"2026-01-01T00:00:00.00{number}Z"
@@ -115,7 +115,7 @@ def test_page_after_page_has_every_func(client, store):
         ("limit=0", 'limit is "0", but must be a whole number from 1 to 10000.'),
         ("limit=x", 'limit is "x", but must be a whole number from 1 to 10000.'),
         ("before=nope", 'before is "nope", but must be the name of a function.'),
-        ("all=1", 'all is "1", but must be left out: known are filters, limit, before.'),
+        ("all=1", "all is not a known option: the options are filters, limit and before."),
         (
             "filters=x",
             'filters is "x", but must be a JSON object such as {"name": ["x"]} or '
@@ -123,7 +123,8 @@ def test_page_after_page_has_every_func(client, store):
         ),
         (
             "filters={%22id%22:[]}",
-            'filters is "{\\"id\\":[]}", but must be made of the keys name, image, size, label.',
+            'filters is "{\\"id\\":[]}", but must be an object whose keys are '
+            "name, image, size, label.",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Any body of an update and any query of a listing or pull is answered, and never with 500."""
+"""Any update, listing or pull gets an answer that isn't 500, whatever its body or query."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def client(store, engine):
 
 
 def create(client, store, document: dict) -> str:
-    """Create a func in a store that is empty but for it, and return its path."""
+    """Create a func as the only one in the store, and return its path."""
     store.definitions.clear()
     answer = client.post(
         "/funcs/create", data=json.dumps(document), content_type="application/json"
@@ -57,7 +57,7 @@ def put(client, path: str, document):
 
 
 def check_update(answer, store, before: str) -> None:
-    """Hold an update to its answer: what it says is stored, or nothing has changed."""
+    """Check that an update stored what it answered, or changed nothing."""
     event(f"status {answer.status_code}")
     [stored] = store.definitions.values()
     if answer.status_code == 200:

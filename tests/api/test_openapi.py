@@ -1,4 +1,4 @@
-"""GET /openapi.json and GET /docs: true to the routes, the schemas and the contract's examples."""
+"""The OpenAPI document matches the routes, the schemas and the contract's examples."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ KEY = {"FUNCSVC_ACCESS_KEYS": "key:secret"}
 
 
 def operations(document: dict[str, Any]):
-    """Yield path, method and operation."""
+    """Yield each operation with its path and method."""
     for path, item in document["paths"].items():
         for method in item.keys() & set(METHODS):
             yield path, method, item[method]
 
 
 def resolve(document: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
-    """Return what a reference refers to."""
+    """Return what a reference points to."""
     while "$ref" in part:
         found: Any = document
         for key in part["$ref"].removeprefix("#/").split("/"):
@@ -75,7 +75,7 @@ def test_every_versioned_route_is_a_documented_one(app: Flask, document: dict[st
 
 
 def test_operations_are_named_for_their_views(app: Flask, document: dict[str, Any]) -> None:
-    """One that several methods have is named for each method, too."""
+    """If a view has several methods, each operation is also named for its method."""
     views = set()
     for rule in app.url_map.iter_rules():
         view, methods = rule.endpoint.rpartition(".")[2], rule.methods - {"HEAD", "OPTIONS"}
@@ -97,7 +97,7 @@ def test_every_error_has_the_one_shape(document: dict[str, Any]) -> None:
         for status, given in operation["responses"].items():
             answer = resolve(document, given)
             has_id = "X-Request-Id" in answer.get("headers", {})
-            assert has_id == (status != "414"), (path, method, status)  # which is no request yet
+            assert has_id == (status != "414"), (path, method, status)  # 414 has no id yet
             if int(status) >= 400:
                 schema = answer["content"]["application/json"]["schema"]
                 assert schema == {"$ref": "#/components/schemas/Error"}, (path, method, status)

@@ -1,4 +1,4 @@
-"""The document's schemas of requests, held to what the service accepts: neither more nor less."""
+"""The document's request schemas accept exactly what the service accepts."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_schema_of_a_new_func_accepts_what_the_service_accepts(
 
 
 def accepts(load: Callable[[dict[str, Any]], Any], body: dict[str, Any]) -> bool:
-    """Tell whether a body is accepted as a request has it, through JSON."""
+    """Tell whether a body is accepted when it arrives as JSON."""
     try:
         load(parse_json_object(json.dumps(body).encode()))
     except InvalidDefinition:

@@ -1,4 +1,4 @@
-"""Asking for a call's output: every status, and what is removed by it."""
+"""The output of a call: each status, and which answers remove the call."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.api.calling import (
     make_func,
 )
 from tests.api.conftest import make_client
-from tests.fake_calls import FakeCallStore
+from tests.fakes import FakeCallStore
 
 ENDS = [
     (HELLO, "200 OK", b"HelloWorld\n", "text/plain; charset=utf-8"),
@@ -57,7 +57,7 @@ def func(client, calls) -> CalledFunc:
 
 @pytest.fixture(params=[[], ["wait"]], ids=["output", "wait"])
 def more(request) -> list[str]:
-    """What stands behind the call's id."""
+    """The path segments after the call's id."""
     return request.param
 
 
@@ -79,7 +79,7 @@ def test_ended_call_is_answered_once(client, func, more, outcome, status, body, 
 
 @pytest.mark.parametrize(("outcome", "status", "body", "kind"), ENDS)
 def test_sync_call_is_answered_as_its_output_is(func, calls, outcome, status, body, kind):
-    calls.wait_for_call = lambda call_id, seconds: calls.end(call_id, outcome)
+    calls.wait_for_end = lambda call_id, seconds: calls.end(call_id, outcome)
     answer = func.client.post(func.path("call", "sync"))
     assert (answer.status, answer.data, answer.content_type) == (status, body, kind)
     assert func.client.get(func.path("output", calls.accepted[0].id)).status_code == 404
@@ -212,7 +212,7 @@ def test_wait_outlasts_a_redis_that_is_gone_for_a_while(func, calls, monkeypatch
             raise StoreUnavailable("it can't be reached")
         calls.end(call_id, HELLO)
 
-    calls.wait_for_call = fail_then_end
+    calls.wait_for_end = fail_then_end
     answer = func.client.post(func.path("call", "sync"))
     assert (answer.status_code, answer.data) == (200, b"HelloWorld\n")
     assert len(calls.accepted) == 1
@@ -226,7 +226,7 @@ def test_sync_is_told_its_call_where_redis_stays_away(store, engine, monkeypatch
     def fail(call_id: str, seconds: float) -> None:
         raise StoreUnavailable("it can't be reached")
 
-    calls.wait_for_call = fail
+    calls.wait_for_end = fail
     answer = func.client.post(func.path("call", "sync"))
     assert (answer.status_code, answer.get_json()["Status"]) == (202, "Pending")
 
@@ -236,7 +236,7 @@ def test_call_that_goes_while_it_is_waited_for_is_not_found(func, calls):
         calls.end(call_id, HELLO)
         calls.delete_call(call_id)
 
-    calls.wait_for_call = end_and_remove
+    calls.wait_for_end = end_and_remove
     assert func.client.post(func.path("call", "sync")).status_code == 404
 
 
@@ -257,13 +257,13 @@ def test_more_waits_than_may_be_are_busy_and_store_nothing(store, engine):
         answer = client.open(path, method=method)
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
         assert answer.get_json() == {
-            "message": "1 requests wait for the end of a call already, which is the most that "
-            "may: try again in a few seconds."
+            "message": "1 requests already wait for the end of a call, the maximum: "
+            "try again in a few seconds."
         }
     assert len(calls.accepted) == 2
     assert client.get(func.path("output", pending)).status_code == 202
     other = make_func_path(store, "other", ended)
-    assert client.get(other).status_code == 200  # what has ended isn't waited for
+    assert client.get(other).status_code == 200  # an ended call isn't waited for
     calls.end(pending, HELLO)
     waiter.join()
     free = func.call()

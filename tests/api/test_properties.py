@@ -1,4 +1,4 @@
-"""Any body at all is answered in JSON and never with 500; what is stored is what is answered."""
+"""Any body gets JSON that isn't a 500, and what is stored equals what was answered."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from funcsvc.config import load_settings
-from funcsvc.store import FuncStore, RedisKeys
-from funcsvc.web.app import make_client as make_redis_client
+from funcsvc.store import open_stores
 from tests.api.conftest import make_client
 from tests.fakes import FakeEngine, FakeFuncStore
 
@@ -94,7 +93,7 @@ VALID = st.fixed_dictionaries(
 
 @st.composite
 def mutated(draw) -> dict:
-    """A valid definition in which one to three values were replaced, added or taken away."""
+    """Generate a valid definition with one to three values replaced, added or removed."""
     document = copy.deepcopy(draw(VALID))
     for _ in range(draw(st.integers(1, 3))):
         place = document
@@ -112,7 +111,7 @@ def mutated(draw) -> dict:
 
 @st.composite
 def damaged(draw) -> bytes:
-    """The bytes of a valid definition, of which a piece was replaced."""
+    """Generate the bytes of a valid definition with one piece replaced."""
     body = json.dumps(draw(VALID), ensure_ascii=draw(st.booleans())).encode(
         "utf-8", "surrogatepass"
     )
@@ -123,7 +122,7 @@ def damaged(draw) -> bytes:
 
 @pytest.fixture(scope="module")
 def client():
-    """One client for all examples: a name that is taken is a 409, and is counted out below."""
+    """One client for all examples. Its store forgets each func, so that no name is ever taken."""
     return make_client(FreshStore(), FakeEngine(has_every_image=True))
 
 
@@ -216,7 +215,7 @@ def test_every_valid_definition_is_created_and_defines_itself_again(client, docu
 @settings(
     max_examples=150,
     deadline=None,
-    # the prefix is the test's and not the example's: each example has a name of its own
+    # the prefix is per test, not per example, so each example uses a new name
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(document=VALID)
@@ -232,5 +231,5 @@ def test_definition_read_back_from_redis_equals_the_one_answered(real_client, do
 def real_client(redis_url, redis_prefix):
     """A client of the application over the real Redis, and its store."""
     environment = {"FUNCSVC_REDIS_URL": redis_url, "FUNCSVC_REDIS_PREFIX": redis_prefix}
-    store = FuncStore(make_redis_client(load_settings(environment)), RedisKeys(redis_prefix))
+    store = open_stores(load_settings(environment)).funcs
     return make_client(store, FakeEngine(has_every_image=True)), store

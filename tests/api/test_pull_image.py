@@ -1,4 +1,4 @@
-"""POST /images/create: which reference a query asks to pull."""
+"""POST /images/create: which image reference a query asks for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DIGEST = f"sha256:{'0' * 64}"
 
 
 class PullingEngine(FakeEngine):
-    """An engine that says what it was asked to pull."""
+    """An engine that records what it was asked to pull."""
 
     def pull_progress(self, reference: ImageReference) -> Generator[bytes]:
         yield reference.canonical.encode()

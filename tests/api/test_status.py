@@ -1,4 +1,4 @@
-"""The status of a func: counts, and the list of its calls."""
+"""The status of a func: its counts, and the list of its calls."""
 
 from __future__ import annotations
 

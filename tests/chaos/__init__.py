@@ -1,1 +1,1 @@
-"""A randomised run of faults against a whole service under load, and its ledger."""
+"""Random faults in a whole service under load, with a ledger of its calls."""

@@ -1,7 +1,7 @@
-"""`make chaos`: real processes are killed, stopped and started again at random, under load.
+"""`make chaos`: kills, stops and restarts real processes at random, under load.
 
-Seeded, and bounded to two minutes. Prints what it did and the ledger; ends with 1 when a call was
-lost or ran twice, or anything is left behind.
+The run is seeded and takes at most two minutes. It prints its faults and the ledger, and exits
+with 1 if a call was lost or ran twice, or if anything is left behind.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def run(made: Plant, chance: random.Random) -> Ledger:
-    """Break things at random under load, mend them all, and draw up the ledger."""
+    """Cause random faults under load, repair everything and return the ledger."""
     load = Load(made)
     load.define_functions()
     faults = Faults(made, chance)

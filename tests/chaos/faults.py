@@ -1,4 +1,4 @@
-"""The faults: each breaks something, and says how and when it is mended."""
+"""The faults. Each breaks one part, and says when and how it is repaired."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Part = TypeVar("Part", bound=servers.Server)
 
 @dataclass
 class Faults:
-    """Breaks parts of a plant at random; a part that is broken is left alone until it is mended."""
+    """Breaks random parts of a plant. A broken part is left alone until it is repaired."""
 
     plant: Plant
     chance: random.Random
     broken: dict[int, tuple[float, Mend]] = field(default_factory=dict)
 
     def happen(self) -> str:
-        """Let one fault happen; return what it was."""
+        """Cause one fault and return its description."""
         kinds: tuple[Callable[[], str], ...] = (
             self.kill_worker,
             self.kill_worker,
@@ -40,20 +40,20 @@ class Faults:
         return self.chance.choice(kinds)()
 
     def mend_what_is_due(self) -> None:
-        """Mend what has been broken for long enough."""
+        """Repair what has been broken for long enough."""
         for part, (due, mend) in list(self.broken.items()):
             if time.monotonic() > due:
                 del self.broken[part]
                 mend()
 
     def mend_all(self) -> None:
-        """Mend everything."""
+        """Repair everything."""
         for _, mend in self.broken.values():
             mend()
         self.broken.clear()
 
     def kill_worker(self) -> str:
-        """SIGKILL a worker; it is started again a little later."""
+        """SIGKILL a worker, and start it again a little later."""
         number, worker = self._pick(self.plant.workers)
         if worker is None:
             return "nothing"
@@ -62,7 +62,7 @@ class Faults:
         return f"worker {number} killed, back in {seconds:.1f} s"
 
     def pause_worker(self) -> str:
-        """SIGSTOP a worker, often past its lease."""
+        """SIGSTOP a worker, often for longer than its lease."""
         number, worker = self._pick(self.plant.workers)
         if worker is None:
             return "nothing"
@@ -86,7 +86,7 @@ class Faults:
         return f"Redis stands still for {seconds:.1f} s"
 
     def kill_redis(self) -> str:
-        """SIGKILL Redis; it comes back from its append-only file."""
+        """SIGKILL Redis, which comes back from its append-only file."""
         redis = self.plant.redis
         if id(redis) in self.broken:
             return "nothing"
@@ -104,7 +104,7 @@ class Faults:
         return f"engine {number} stands still for {seconds:.1f} s"
 
     def restart_engine(self) -> str:
-        """SIGKILL a dockerd; its containers end when it comes back."""
+        """SIGKILL a dockerd. Its containers end when it comes back."""
         number, engine = self._pick(self.plant.engines)
         if engine is None:
             return "nothing"
@@ -113,7 +113,7 @@ class Faults:
         return f"engine {number} killed, back in {seconds:.1f} s"
 
     def _pick(self, parts: Sequence[Part]) -> tuple[int, Part | None]:
-        """Return one that isn't broken, with its number."""
+        """Return a part that isn't broken, with its number."""
         whole = [(number, it) for number, it in enumerate(parts) if id(it) not in self.broken]
         return self.chance.choice(whole) if whole else (0, None)
 

@@ -1,4 +1,4 @@
-"""The ledger: what was accepted, and what became of it."""
+"""The ledger: which calls were accepted, and how each one ended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DRAIN_SECONDS = 45
 
 @dataclass
 class Ledger:
-    """Counts of calls; `wrong` has a sentence for each thing that must not be."""
+    """Counts of calls. `wrong` has a sentence for each rule that was broken."""
 
     accepted: int = 0
     refused: int = 0
@@ -26,7 +26,7 @@ class Ledger:
 
     @classmethod
     def drawn_up(cls, plant: Plant, load: Load) -> Ledger:
-        """Ask for every call, and count."""
+        """Ask for the output of every call and count the answers."""
         ledger = cls(load.accepted_calls, load.refused, load.unknown)
         end = time.monotonic() + DRAIN_SECONDS
         for name, call_ids in plant.accepted.items():
@@ -43,7 +43,7 @@ class Ledger:
         return not (self.lost or self.run_twice or self.wrong)
 
     def text(self) -> str:
-        """Return the ledger as it is printed."""
+        """Return the ledger as text for the terminal."""
         names = ("accepted", "finished", "failed", "lost", "run_twice", "refused", "unknown")
         rows = [f"{name.replace('_', ' '):>10} {getattr(self, name):5}" for name in names]
         return "\n".join([*rows, *self.wrong])
@@ -59,7 +59,7 @@ class Ledger:
         self.lost += status not in (200, 500, 504, 509)
 
     def _check_counters(self, plant: Plant) -> None:
-        """Hold the counters to the ledger; a call whose answer never came may be stored or not."""
+        """Compare the counters with the ledger. A call without an answer might be stored or not."""
         counts = [plant.functions.counts(name) for name in plant.accepted]
         total = sum(it["Total"] for it in counts)
         ended = sum(it["Finished"] + it["Failed"] for it in counts)

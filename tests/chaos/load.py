@@ -1,4 +1,4 @@
-"""The load: calls of a few functions, a few each second, as long as faults happen."""
+"""The load: a few calls a second, of a few functions, while faults happen."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_CALLS = 400
 
 
 class Load:
-    """Asynchronous calls, one after the other; `unknown` counts those whose answer never came."""
+    """Sequential asynchronous calls. `unknown` counts those that got no answer."""
 
     def __init__(self, plant: Plant) -> None:
         self._plant = plant
@@ -30,17 +30,17 @@ class Load:
 
     @property
     def accepted_calls(self) -> int:
-        """How many calls got an id."""
+        """The number of calls that got an id."""
         return sum(len(call_ids) for call_ids in self._plant.accepted.values())
 
     def define_functions(self) -> None:
-        """Define what is called."""
+        """Define the functions to call."""
         for name, script in SCRIPTS.items():
             self._plant.define(name, script)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Call while the body runs."""
+        """Make calls while the body runs."""
         ended = threading.Event()
         thread = threading.Thread(target=self._call_until, args=(ended,))
         thread.start()

@@ -1,4 +1,4 @@
-"""What must survive, continued: the faults that take long. `make chaos` runs them."""
+"""Faults that take long, run by `make chaos`. tests/e2e/test_faults.py has the short ones."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_calls_of_an_engine_that_is_gone_for_good_fail_and_say_so() -> None:
         answer = made.functions.output("slow", call_id)
         assert answer.status == 500
         assert "engine that ran the function is gone" in answer.json["message"]
-        made.workers[0].start()  # which finds the container that is nobody's any more
+        made.workers[0].start()  # which finds a container without an owner
         made.check_nothing_is_left()
 
 

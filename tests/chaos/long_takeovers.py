@@ -1,4 +1,4 @@
-"""What a review of taking over found: each was wrong once. `make chaos` runs them."""
+"""Regressions that a review of taking over calls found, run by `make chaos`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting instances and what becomes of them, continued: `make chaos` runs this."""
+"""What happens to waiting instances over a longer time, run by `make chaos`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The fakes and the schema, held to a real Redis and a real Docker Engine."""
+"""Compares the fakes and the schema with a real Redis and a real Docker Engine."""

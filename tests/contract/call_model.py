@@ -1,4 +1,4 @@
-"""What calls, their queue and their counts should be, in plain Python and without any clock."""
+"""A model of calls, their queue and their counts, in plain Python and without a clock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GONE_SECONDS = 60
 
 @dataclass
 class ModelCall:
-    """A call; `lease_age` is how many seconds ago its lease ended, None while it holds."""
+    """A call. `lease_age` is how many seconds ago its lease ended, or None while it is valid."""
 
     id: str
     func: str
@@ -31,7 +31,7 @@ class ModelCall:
 
 @dataclass
 class ModelFunc:
-    """A func, with what happened to its calls; `ended` is in the order of their ends."""
+    """A func and the history of its calls. `ended` is in the order in which they ended."""
 
     limit: int = 0
     counts: Counter[CallStatus] = field(default_factory=Counter)
@@ -41,7 +41,7 @@ class ModelFunc:
 
 
 class CallModel:
-    """All calls. `dropped` are tokens that hold nothing any more."""
+    """All calls. `dropped` has the tokens that no longer hold a call."""
 
     def __init__(self, max_outputs_bytes: int) -> None:
         self.max_outputs_bytes = max_outputs_bytes
@@ -52,13 +52,13 @@ class CallModel:
         self.arrivals = 0
 
     def of(self, func_name: str, *statuses: CallStatus) -> list[ModelCall]:
-        """Return the calls of a func in these statuses, in the order of their arrival."""
+        """Return the calls of a func that have one of these statuses, in order of arrival."""
         calls = self.calls.values()
         return [call for call in calls if call.func == func_name and call.status in statuses]
 
     @property
     def held(self) -> dict[str, ModelCall]:
-        """The calls that run, by token."""
+        """The running calls, by token."""
         return {call.token: call for call in self.calls.values() if call.token}
 
     def create(self, call_id: str, func_name: str, limit: int) -> None:
@@ -70,7 +70,7 @@ class CallModel:
         self._move(self.calls[call_id], CallStatus.PENDING)
 
     def next_call(self) -> ModelCall | None:
-        """Return the call that has to be reserved next."""
+        """Return the call that must be reserved next."""
         return min(
             (
                 call
@@ -83,18 +83,18 @@ class CallModel:
         )
 
     def reserve(self, call: ModelCall, token: str) -> None:
-        """Have a worker hold a call."""
+        """Let a worker hold a call."""
         call.token = token
         call.attempt += 1
         self._move(call, CallStatus.RUNNING)
 
     def release(self, call: ModelCall) -> None:
-        """Put a call back to where it was."""
+        """Put a call back in its place in the queue."""
         self._drop(call)
         self._move(call, CallStatus.PENDING)
 
     def end(self, call: ModelCall, outcome: Outcome) -> None:
-        """End a call; the oldest outputs go."""
+        """End a call. The oldest outputs are rotated away if there are too many."""
         self._drop(call)
         call.output = outcome.output
         self._move(call, outcome.status)
@@ -107,18 +107,18 @@ class CallModel:
             del self.calls[oldest]
 
     def kept_bytes(self, func: ModelFunc) -> int:
-        """Return how much the outputs of a func that are kept count for."""
+        """Return how many bytes the kept outputs of a func count for."""
         return sum(len(self.calls[one].output) + CALL_OVERHEAD_BYTES for one in func.ended)
 
     def delete_call(self, call_id: str) -> None:
-        """Remove a call if it has ended."""
+        """Delete a call if it has ended."""
         call = self.calls.get(call_id)
         if call and call.status.has_ended:
             self.funcs[call.func].ended.remove(call_id)
             del self.calls[call_id]
 
     def delete_func(self, func_name: str) -> bool:
-        """Remove a func, unless a call of it is to end."""
+        """Delete a func, unless it has pending or running calls. Return whether it was deleted."""
         if self.of(func_name, CallStatus.PENDING, CallStatus.RUNNING):
             return False
         del self.funcs[func_name]
@@ -126,7 +126,7 @@ class CallModel:
         return True
 
     def adopt(self, engine: str, token: str, order: list[str], gone: Outcome) -> ModelCall | None:
-        """Look after calls whose lease has ended, in this order; return the one taken over."""
+        """Process the calls whose lease has ended, in this order. Return the one taken over."""
         for call_id in order:
             call = self.calls[call_id]
             if call.lease_age is None:
@@ -154,7 +154,7 @@ class CallModel:
         self.funcs[call.func].events.append((status.upper(), call.id))
 
     def check(self, state: WholeState) -> None:
-        """Assert that Redis holds just this."""
+        """Assert that Redis holds exactly this state."""
         assert set(state.get("funcs")) == set(self.funcs)
         stored = state.below("call")
         assert set(stored) == set(self.calls)

@@ -1,4 +1,4 @@
-"""How the contract's tests play web and worker: over the fakes, and over the real Redis."""
+"""How the contract tests play the web process and a worker, over the fakes and the real Redis."""
 
 from __future__ import annotations
 
@@ -21,19 +21,14 @@ from funcsvc.model import (
     ReservedCall,
 )
 from funcsvc.model.errors import CallNotFound
-from funcsvc.store import (
-    BlockingClient,
-    CallQueue,
-    CallStore,
-    EventLog,
-    FuncStore,
-    RedisClient,
-    RedisKeys,
-)
-from tests.contract.stores import MAX_THREADS, new_func
+from funcsvc.store.calls import RedisCallStore
+from funcsvc.store.events import RedisEventLog
+from funcsvc.store.funcs import RedisFuncStore
+from funcsvc.store.keys import RedisKeys
+from funcsvc.store.queue import RedisCallQueue
+from tests.contract.stores import make_client, new_func
 from tests.contract.whole_state import CALL_OVERHEAD_BYTES
-from tests.fake_calls import FakeCallStore
-from tests.fakes import FakeFuncStore
+from tests.fakes import FakeCallStore, FakeFuncStore
 
 ENDED = Outcome(output=b"out")
 LATE = Outcome(output=b"late")
@@ -48,7 +43,7 @@ BOUND_OF_KEPT = KEPT * (OUTPUT_BYTES + CALL_OVERHEAD_BYTES)
 
 
 class Service:
-    """Funcs, their calls and their events, of whatever kind."""
+    """Funcs, their calls and their events, over fakes or the real Redis."""
 
     funcs: Any
     calls: Any
@@ -61,7 +56,7 @@ class Service:
         return func
 
     def call(self, func: Func, payload: bytes = b"", **changes) -> str:
-        """Have a call of a func accepted; return its id."""
+        """Create a call of a func and return its id."""
         call = new_call(func, payload=payload, **changes)
         self.calls.create_call(call)
         return call.id
@@ -71,12 +66,12 @@ class Service:
         return list(self.events.list_events(func.name, **options))
 
     def event_names(self, func: Func, call_id: str = "") -> list[str]:
-        """Return the names of the events of a func, or of one call of it."""
+        """Return the names of the events of a func, or of one of its calls."""
         return [event.name for event in self.events_of(func, call_id=call_id)]
 
 
 class FakeService(Service):
-    """The stand-ins."""
+    """A service made of fakes."""
 
     def __init__(self, **options) -> None:
         self.funcs = FakeFuncStore()
@@ -84,41 +79,42 @@ class FakeService(Service):
         self.events = self.calls.events
 
     def run(self, call_id: str) -> None:
-        """Have a call run."""
+        """Let a call run."""
         self.calls.run(call_id)
 
     def end(self, call_id: str, outcome: Outcome = ENDED) -> None:
-        """End a call that runs, or that is the next to run."""
+        """End a running call. A pending one runs first."""
         self.calls.end(call_id, outcome)
 
 
 class RealService(Service):
-    """The stores over one Redis, and a worker on the engine `here`; settings may be any."""
+    """The stores over the real Redis, and a worker on the engine `here`. Options are settings."""
 
-    def __init__(self, url: str, prefix: str, seconds: float = 10, **options) -> None:
+    def __init__(
+        self, url: str, prefix: str, seconds: float = 10, limits: dict | None = None, **options
+    ) -> None:
         self.settings = make_settings(url, prefix, redis_timeout_seconds=seconds, **options)
         self.keys = RedisKeys(prefix)
-        self.client = RedisClient(url, timeout_seconds=seconds, max_connections=MAX_THREADS)
-        self.blocking = BlockingClient(self.settings, MAX_THREADS)
-        self.funcs = FuncStore(self.client, self.keys)
-        self.calls = CallStore(self.client, self.blocking, self.settings)
-        self.events = EventLog(self.client, self.blocking, self.keys)
+        self.client = make_client(url, seconds, **limits or {})
+        self.funcs = RedisFuncStore(self.client, self.keys)
+        self.calls = RedisCallStore(self.client, self.settings)
+        self.events = RedisEventLog(self.client, self.keys)
         self.queue = self.new_queue()
         self._tokens: dict[str, str] = {}
 
-    def new_queue(self, engine: str = "here", **options) -> CallQueue:
-        """Return the queue of another worker; options are settings."""
-        return CallQueue(self.client, self.blocking, replace(self.settings, **options), engine)
+    def new_queue(self, engine: str = "here", **options) -> RedisCallQueue:
+        """Return the queue of another worker. Options are settings."""
+        return RedisCallQueue(self.client, replace(self.settings, **options), engine)
 
-    def reserve(self, queue: CallQueue | None = None) -> ReservedCall:
-        """Reserve the next call, which has to be there."""
+    def reserve(self, queue: RedisCallQueue | None = None) -> ReservedCall:
+        """Reserve the next call, which must exist."""
         queue = queue or self.queue
         call = queue.reserve_call(queue.new_token())
         assert call is not None
         return call
 
-    def begin(self, queue: CallQueue | None = None) -> tuple[ReservedCall, str]:
-        """Reserve and begin the next call; return it with the name of its instance."""
+    def begin(self, queue: RedisCallQueue | None = None) -> tuple[ReservedCall, str]:
+        """Reserve and begin the next call. Return it with the name of its container."""
         queue = queue or self.queue
         call = self.reserve(queue)
         instance = f"instance-of-{call.token}"
@@ -126,19 +122,19 @@ class RealService(Service):
         return call, instance
 
     def run(self, call_id: str) -> None:
-        """Have a call run, which has to be the next."""
+        """Let a call run, which must be the next one."""
         call = self.reserve()
         assert call.id == call_id
         self._tokens[call_id] = call.token
 
     def end(self, call_id: str, outcome: Outcome = ENDED) -> None:
-        """End a call that runs, or that is the next to run."""
+        """End a running call. A pending one runs first, and must be the next one."""
         if call_id not in self._tokens:
             self.run(call_id)
         assert self.queue.end_call(self._tokens.pop(call_id), outcome)
 
-    def age(self, token: str, seconds: float, queue: CallQueue | None = None) -> None:
-        """Make it that long since the lease of a hold, and of its worker, has ended."""
+    def age(self, token: str, seconds: float, queue: RedisCallQueue | None = None) -> None:
+        """Make the lease of a hold, and that of its worker, look as if it ended `seconds` ago."""
         queue = queue or self.queue
         older = self.new_queue(queue.engine, lease_seconds=-seconds)
         older.worker = queue.worker
@@ -147,16 +143,15 @@ class RealService(Service):
     def close(self) -> None:
         """Close every connection."""
         self.client.close()
-        self.blocking.close()
 
 
 def make_settings(url: str, prefix: str, **options) -> Settings:
-    """Return settings, where options may also be what an operator may not choose."""
+    """Return settings, including values that an operator can't choose."""
     return replace(load_settings({}), redis_url=url, redis_prefix=prefix, **options)
 
 
 def new_call(func: Func, **changes) -> NewCall:
-    """Return a call of a func that may be accepted."""
+    """Return a valid call of a func."""
     call = NewCall(
         id=str(uuid4()),
         func_name=func.name,
@@ -169,13 +164,13 @@ def new_call(func: Func, **changes) -> NewCall:
 
 
 def counts(**numbers: int) -> CallCounts:
-    """Return counts with these numbers, the others 0."""
+    """Return counts with these numbers; the others are 0."""
     all_numbers = {"pending": 0, "running": 0, "finished": 0, "failed": 0, **numbers}
     return CallCounts(total=sum(all_numbers.values()), **all_numbers)
 
 
 def end_one(service, func, outcome: Outcome) -> str:
-    """Have a call accepted, and end it."""
+    """Create a call, end it and return its id."""
     call_id = service.call(func)
     service.end(call_id, outcome)
     return call_id
@@ -188,13 +183,13 @@ def assert_not_found(service, func_name: str, call_id: str) -> None:
 
 
 def wait(service, call_id: str, seconds: float = 5) -> float:
-    """Wait for a call; return at what time it was over."""
-    service.calls.wait_for_call(call_id, seconds)
+    """Wait for the end of a call. Return the time at which the wait was over."""
+    service.calls.wait_for_end(call_id, seconds)
     return time.monotonic()
 
 
 def reserve_all(real, queue=None) -> list[str]:
-    """Reserve until there is nothing to reserve; return the ids."""
+    """Reserve calls until none can be reserved. Return their ids."""
     queue = queue or real.queue
     found = []
     while call := queue.reserve_call(queue.new_token()):

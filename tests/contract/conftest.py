@@ -1,4 +1,4 @@
-"""Stores, and a test image of this run; what is made from it is removed."""
+"""Stores and test images for this run. Everything is removed afterwards."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import docker
 import pytest
 
-from funcsvc.store import FuncStore
+from funcsvc.store.funcs import RedisFuncStore
 from tests.contract.calls import FakeService, RealService
 from tests.contract.redis_proxy import RedisProxy
 from tests.contract.stores import PATIENCE_SECONDS, make_store, new_func
@@ -28,7 +28,7 @@ def docker_client(docker_host: str) -> Iterator[docker.APIClient]:
 
 @pytest.fixture(scope="session")
 def make_image(docker_client: docker.APIClient, run_id: str) -> Iterator:
-    """Import a tiny image with changes such as `CMD ["/x"]`; return its reference."""
+    """Import a tiny image with changes such as `CMD ["/x"]` and return its reference."""
     made: set[str] = set()
 
     def make(tag: str, *changes: str) -> str:
@@ -49,25 +49,25 @@ def make_image(docker_client: docker.APIClient, run_id: str) -> Iterator:
 
 @pytest.fixture(scope="session")
 def image(make_image) -> str:
-    """The reference of an image that says what to run."""
+    """The reference of an image that has a command."""
     return make_image("runs", 'CMD ["/x"]')
 
 
 @pytest.fixture(scope="session")
 def image_without_command(make_image) -> str:
-    """The reference of an image that doesn't say what to run."""
+    """The reference of an image that has no command."""
     return make_image("mute")
 
 
 @pytest.fixture
-def real_store(redis_url, redis_prefix) -> FuncStore:
-    """A store over the real Redis; its keys are of this test alone."""
+def real_store(redis_url, redis_prefix) -> RedisFuncStore:
+    """A store over the real Redis, with keys for this test only."""
     return make_store(redis_url, redis_prefix)
 
 
 @pytest.fixture(params=["fake", "real"])
 def store(request):
-    """Each of the two stores; the real one's keys are of this test alone."""
+    """Each of the two stores in turn; the real one has keys for this test only."""
     if request.param == "fake":
         return FakeFuncStore()
     return request.getfixturevalue("real_store")
@@ -75,7 +75,7 @@ def store(request):
 
 @pytest.fixture
 def proxy(redis_url) -> Iterator[RedisProxy]:
-    """A way to the real Redis that a test can break."""
+    """A proxy to the real Redis, which a test can break."""
     proxy = RedisProxy(redis_url)
     yield proxy
     proxy.close()
@@ -83,7 +83,7 @@ def proxy(redis_url) -> Iterator[RedisProxy]:
 
 @pytest.fixture
 def fragile_store(proxy, redis_prefix):
-    """A store behind the proxy that has connected, and whose script Redis knows."""
+    """A store behind the proxy. It is connected, and Redis has its script."""
     store = make_store(proxy.url, redis_prefix, PATIENCE_SECONDS)
     store.create_func(*new_func("warm-up"))
     return store
@@ -91,7 +91,7 @@ def fragile_store(proxy, redis_prefix):
 
 @pytest.fixture
 def whole_state(redis_client, redis_prefix) -> Callable[[], WholeState]:
-    """Return every key of this test, after a look at whether they fit together."""
+    """Return a function that reads every key of this test and checks their consistency."""
 
     def read() -> WholeState:
         state = read_whole_state(redis_client, redis_prefix)
@@ -103,7 +103,7 @@ def whole_state(redis_client, redis_prefix) -> Callable[[], WholeState]:
 
 @pytest.fixture
 def make_real(redis_url, redis_prefix, whole_state) -> Iterator[Callable[..., RealService]]:
-    """Make services over this test's keys; what they left is looked at in the end."""
+    """Make services over this test's keys. The keys are checked at the end."""
     made: list[RealService] = []
 
     def make(url: str = redis_url, **options) -> RealService:
@@ -118,19 +118,19 @@ def make_real(redis_url, redis_prefix, whole_state) -> Iterator[Callable[..., Re
 
 @pytest.fixture
 def real(make_real) -> RealService:
-    """The stores of calls over the real Redis."""
+    """A service over the real Redis."""
     return make_real()
 
 
 @pytest.fixture(params=["fake", "real"])
 def make_service(request) -> Callable[..., FakeService | RealService]:
-    """Make a service over the fakes and one over the real Redis; options are common to both."""
+    """Make a service over the fakes or the real Redis, with the same options."""
     return FakeService if request.param == "fake" else request.getfixturevalue("make_real")
 
 
 @pytest.fixture
 def service(make_service) -> FakeService | RealService:
-    """The fakes, and the stores over the real Redis."""
+    """The fakes, and then the stores over the real Redis."""
     return make_service()
 
 

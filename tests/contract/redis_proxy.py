@@ -1,4 +1,4 @@
-"""A way to Redis that breaks at a chosen moment: a TCP proxy that knows when a script is sent."""
+"""A TCP proxy to Redis that can break at a chosen moment: when a script is sent."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ WAIT_SECONDS = 10
 
 
 class RedisProxy:
-    """Forwards connections to the Redis of a URL; `url` is the way through it.
+    """Forwards connections to the Redis at a URL; `url` is the proxy's own.
 
-    `fault` is what happens to the next script that is sent, once:
-    - "cut after": Redis carries it out, and the connection breaks before the answer
-    - "cut before": the connection breaks, and Redis never hears of it
-    - "hush after": Redis carries it out, and the answer never comes
-    - "hold": Redis gets it when `release` is set, and nobody hears the answer
-    `done` is set when Redis has answered what was cut, hushed or held.
+    `fault` is what happens, once, to the next script that is sent:
+    - "cut after": Redis runs it, and the connection breaks before the answer
+    - "cut before": the connection breaks, and Redis never gets it
+    - "hush after": Redis runs it, and the answer never arrives
+    - "hold": Redis gets it when `release` is set, and the answer never arrives
+    `done` is set when Redis has answered a script that was cut, hushed or held.
     """
 
     def __init__(self, redis_url: str) -> None:
@@ -36,7 +36,7 @@ class RedisProxy:
         self._threads[0].start()
 
     def close(self) -> None:
-        """Break every connection and wait for the threads."""
+        """Close every connection and wait for the threads."""
         self.release.set()
         for each in (self._listener, *self._sockets):
             _break(each)
@@ -56,7 +56,7 @@ class RedisProxy:
             thread.start()
 
     def _serve(self, client: socket.socket, redis: socket.socket) -> None:
-        """Carry commands one at a time, as redis-py sends them: each whole, then its answer."""
+        """Forward one command at a time, and then its answer, as redis-py sends them."""
         with client, redis:
             try:
                 while command := _receive_command(client):
@@ -82,7 +82,7 @@ class RedisProxy:
 
 
 def _receive_command(client: socket.socket) -> bytes:
-    """Return what the client sent up to the end of a command: a long one comes in pieces."""
+    """Return the bytes up to the end of a command. A long command arrives in pieces."""
     command = client.recv(1 << 20)
     while command and not _is_whole(command):
         piece = client.recv(1 << 20)
@@ -93,7 +93,7 @@ def _receive_command(client: socket.socket) -> bytes:
 
 
 def _is_whole(command: bytes) -> bool:
-    """Say whether all parts of a command are there: `*2`, and `$4` before each of four bytes."""
+    """Tell whether a command is complete: `*2`, then for each part `$4` and four bytes."""
     head, found, _ = command.partition(b"\r\n")
     at = len(head) + 2
     for _ in range(int(head[1:]) if found else 1):

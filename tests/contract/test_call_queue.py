@@ -123,9 +123,9 @@ def test_released_call_is_the_next_again_and_its_attempts_are_counted(real, func
 def test_released_call_that_was_begun_holds_no_container(real, func, whole_state):
     call_id = real.call(func, EVERY_BYTE)
     call, instance = real.begin()
-    assert real.queue.get_instances_in_use([instance]) == {instance}
+    assert real.queue.get_containers_in_use([instance]) == {instance}
     real.queue.release_call(call.token)
-    assert real.queue.get_instances_in_use([instance]) == set()
+    assert real.queue.get_containers_in_use([instance]) == set()
     assert whole_state().kinds.isdisjoint({"owners", "instances", "running"})
     again = real.reserve()
     assert (again.id, again.payload, again.attempt) == (call_id, EVERY_BYTE, 2)
@@ -136,7 +136,7 @@ def test_begun_call_names_its_container_and_begun_again_the_last(real, func, who
     call = real.reserve()
     for instance in ("one", "one", "two"):
         assert real.queue.begin_call(call.token, instance, f"nonce-{instance}")
-        assert real.queue.get_instances_in_use(["one", "two", "three"]) == {instance}
+        assert real.queue.get_containers_in_use(["one", "two", "three"]) == {instance}
     stored = whole_state().below("call")[call_id]
     assert (stored["engine"], stored["instance"], stored["nonce"]) == (
         b"here",
@@ -144,8 +144,8 @@ def test_begun_call_names_its_container_and_begun_again_the_last(real, func, who
         b"nonce-two",
     )
     assert real.queue.end_call(call.token, ENDED)
-    assert real.queue.get_instances_in_use(["one", "two"]) == set()
-    assert real.queue.get_instances_in_use([]) == set()
+    assert real.queue.get_containers_in_use(["one", "two"]) == set()
+    assert real.queue.get_containers_in_use([]) == set()
 
 
 def test_call_ends_once(real, func, whole_state):
@@ -189,7 +189,7 @@ def test_late_owner_changes_nothing(real, func, whole_state, change, now):
     before = whole_state()
     assert not change(late, token)
     after = whole_state()
-    workers = {"workers": None}  # a worker itself may come, be renewed and go
+    workers = {"workers": None}  # workers can come, renew their leases and leave
     assert {**after.keys, **workers} == {**before.keys, **workers}
 
 
@@ -209,9 +209,9 @@ def test_tokens_are_never_the_same(real):
 
 
 def wait(queue, seconds: float = 5) -> float:
-    """Wait for a call; return for how long that was."""
+    """Wait for a pending call and return how many seconds that took."""
     begin = time.monotonic()
-    queue.wait_for_call(seconds)
+    queue.wait_for_pending(seconds)
     return time.monotonic() - begin
 
 

@@ -1,4 +1,4 @@
-"""The queue of calls with answers that are lost, and with many workers at once."""
+"""The queue of calls with lost answers, and with many workers at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.contract.stores import PATIENCE_SECONDS
 
 @pytest.fixture
 def fragile(make_real, real, func, proxy) -> RealService:
-    """The stores behind the proxy, connected and with their scripts known; hello is there."""
+    """The stores behind the proxy, connected and with scripts loaded. The func hello exists."""
     service = make_real(proxy.url, seconds=PATIENCE_SECONDS)
     real.call(func)
     token = service.reserve().token
@@ -39,7 +39,7 @@ def fragile(make_real, real, func, proxy) -> RealService:
 
 
 def ask(action):
-    """Do something to the queue, and once more when it was unavailable, as a worker does."""
+    """Do something to the queue. Repeat it if the store was unavailable, as a worker does."""
     try:
         return action()
     except StoreUnavailable:
@@ -65,7 +65,7 @@ def test_begin_and_end_whose_answers_are_lost_are_made_once(
     call = fragile.reserve()
     proxy.fault = fault
     assert ask(lambda: fragile.queue.begin_call(call.token, "instance", "nonce"))
-    assert fragile.queue.get_instances_in_use(["instance"]) == {"instance"}
+    assert fragile.queue.get_containers_in_use(["instance"]) == {"instance"}
     proxy.fault = fault
     ended = ask(lambda: fragile.queue.end_call(call.token, ENDED))
     assert ended == (fault == "cut before")
@@ -128,7 +128,7 @@ def test_limit_holds_with_many_workers_while_calls_come_and_end(real, func, make
         while len(ended) < 120:
             call = service.queue.reserve_call(service.queue.new_token())
             if call is None:
-                service.queue.wait_for_call(0.1)
+                service.queue.wait_for_pending(0.1)
                 continue
             with lock:
                 running["hello"] += 1

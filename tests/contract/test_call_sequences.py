@@ -1,4 +1,4 @@
-"""Any sequence of what may happen to calls, on a real Redis and beside a model of it."""
+"""Random sequences of changes to calls, on a real Redis and on a model of it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ outcomes = st.builds(
 
 
 class CallMachine(RuleBasedStateMachine):
-    """One step changes Redis through the store, and the model beside it."""
+    """Each step changes Redis through the store, and the model in the same way."""
 
     service: RealService
 
@@ -60,7 +60,7 @@ class CallMachine(RuleBasedStateMachine):
         return read_whole_state(self.redis_client, self.service.keys.prefix)
 
     def pick(self, data, choices):
-        """Choose by place, for names differ from run to run."""
+        """Choose by index, because names differ from run to run."""
         return list(choices)[data.draw(st.integers(0, len(choices) - 1))]
 
     @rule(name=func_names, limit=st.sampled_from([0, 0, 1, 2]), payload=st.binary(max_size=3))
@@ -101,7 +101,7 @@ class CallMachine(RuleBasedStateMachine):
         token = self.pick(data, self.model.held)
         call = self.model.held[token]
         if call.engine:
-            return  # it has begun: nobody asks again
+            return  # after a call has begun, no worker asks for it again
         assert self.queues[self.owners[token]].reserve_call(token).id == call.id
         call.lease_age = None
 
@@ -141,7 +141,7 @@ class CallMachine(RuleBasedStateMachine):
     def let_a_lease_end(self, data, seconds) -> None:
         token = self.pick(data, self.model.held)
         engine = self.owners[token]
-        seconds += next(self.leases_ended)  # no two end in the same millisecond
+        seconds += next(self.leases_ended)  # no two leases end in the same millisecond
         self.service.age(token, seconds, self.queues[engine])
         self.model.held[token].lease_age = seconds
         self.model.worker_ages[engine] = seconds
@@ -157,7 +157,7 @@ class CallMachine(RuleBasedStateMachine):
     @rule(engine=engines)
     def leave(self, engine) -> None:
         tokens = [token for token, its_engine in self.owners.items() if its_engine == engine]
-        time.sleep(0.002)  # in a millisecond of its own
+        time.sleep(0.002)  # so that it leaves in a later millisecond
         self.queues[engine].leave(tokens)
         self.model.worker_ages.pop(engine, None)
         for token in set(tokens) & set(self.model.held):
@@ -176,7 +176,7 @@ class CallMachine(RuleBasedStateMachine):
             del self.owners[token]
             return
         again = self.queues[engine].adopt_call(token)
-        assert (again.id, again.instance) == (found.id, found.instance)
+        assert (again.id, again.container) == (found.id, found.container)
 
     @precondition(lambda self: self.requests)
     @rule(data=st.data())

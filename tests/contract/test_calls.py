@@ -1,4 +1,4 @@
-"""One suite for the fake store of calls and the real one."""
+"""One suite for the fake and the real store of calls."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.contract.calls import (
 )
 from tests.contract.stores import new_func
 from tests.contract.whole_state import CALL_OVERHEAD_BYTES
-from tests.fake_calls import CALL_OVERHEAD_BYTES as FAKE_OVERHEAD_BYTES
+from tests.fakes.calls import CALL_OVERHEAD_BYTES as FAKE_OVERHEAD_BYTES
 
 
 def test_accepted_call_is_pending_and_counted(service):
@@ -143,7 +143,7 @@ def test_call_beyond_the_most_that_may_be_pending_is_refused_until_one_runs(
     with pytest.raises(TooManyPending) as caught:
         service.calls.create_call(refused)
     assert caught.value.message == (
-        f"{max_pending} calls of this function are pending, which is the most that may be: "
+        f"This function already has {max_pending} pending calls, the maximum: "
         "try again in a few seconds."
     )
     assert_not_found(service, "hello", refused.id)
@@ -279,7 +279,7 @@ def test_remove_func_with_a_call_to_end_conflicts(service, is_running):
     with pytest.raises(FuncBusy) as caught:
         service.funcs.delete_func("hello")
     assert caught.value.message == (
-        'The function "hello" can\'t be removed: calls of it are pending or running.'
+        'The function "hello" can\'t be removed while it has pending or running calls.'
     )
     assert service.calls.get_call("hello", ended).output == b"out"
     service.end(call_id)
@@ -331,7 +331,7 @@ def test_wait_for_a_call_is_over_after_its_time(service, seconds):
     call_id = service.call(func)
     begin = time.monotonic()
     ended = wait(service, call_id, seconds)
-    assert seconds - 0.05 <= ended - begin < max(seconds, 0) + 0.4
+    assert seconds - 0.05 <= ended - begin < max(seconds, 0) + 3
 
 
 def test_many_clients_at_once_are_all_accepted_with_numbers_of_their_own(service):

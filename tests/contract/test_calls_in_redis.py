@@ -1,4 +1,4 @@
-"""What Redis holds of calls, and what becomes of them where it fails."""
+"""What Redis holds of calls, and what happens to calls when Redis fails."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_redis_holds_nothing_but_what_a_call_needs(real, whole_state):
     }
     real.end(call_id)
     real.calls.delete_call(call_id)
-    real.queue.wait_for_call(1)
+    real.queue.wait_for_pending(1)
     state = whole_state()
     assert state.kinds == {"func", "funcs", "counts", "logs", "arrivals"}
     assert state.get("counts:hello")["output_bytes"] == b"0"
@@ -119,8 +119,8 @@ def test_what_is_known_of_rotated_calls_is_bounded(make_real, redis_client, whol
 def test_what_wakes_who_waits_is_removed_with_the_call_or_expires(real, redis_client, whole_state):
     func = real.add_func()
     answered, ended = (end_one(real, func, Outcome()) for _ in range(2))
-    real.calls.wait_for_call(answered, 1)
-    real.calls.wait_for_call(ended, 1)
+    real.calls.wait_for_end(answered, 1)
+    real.calls.wait_for_end(ended, 1)
     assert set(whole_state().below("done")) == {answered, ended}
     real.calls.delete_call(answered)
     assert set(whole_state().below("done")) == {ended}
@@ -141,16 +141,16 @@ def test_wait_in_which_everybody_is_woken_leaves_the_mark_to_expire(real, redis_
     assert 0 < redis_client.pttl(real.keys.done(call_id)) <= 10_000
 
 
-def test_wait_longer_than_a_read_may_block_is_over_sooner(real, monkeypatch):
-    monkeypatch.setattr("funcsvc.store.blocking.MAX_BLOCK_SECONDS", 0.3)
+def test_wait_longer_than_a_read_may_block_is_over_sooner(make_real):
+    real = make_real(limits={"max_block_seconds": 0.3})
     func = real.add_func()
     call_id = real.call(func)
     real.run(call_id)
     begin = time.monotonic()
-    real.calls.wait_for_call(call_id, 600)
+    real.calls.wait_for_end(call_id, 600)
     real.events.wait_for_events("hello", real.events.get_last_position("hello"), 600)
-    real.queue.wait_for_call(600)  # for the call that was accepted
-    real.queue.wait_for_call(600)
+    real.queue.wait_for_pending(600)  # returns for the accepted call
+    real.queue.wait_for_pending(600)
     assert 0.8 < time.monotonic() - begin < 3
 
 
@@ -171,7 +171,7 @@ def test_ended_call_counts_for_about_as_much_memory_as_it_takes(real, redis_clie
 
 @pytest.fixture
 def fragile(make_real, real, proxy) -> RealService:
-    """The stores behind the proxy, connected and with their scripts known; hello is there."""
+    """The stores behind the proxy, connected and with scripts loaded. The func hello exists."""
     service = make_real(proxy.url, seconds=PATIENCE_SECONDS)
     func = service.add_func("warm-up")
     end_one(service, func, Outcome())
@@ -183,7 +183,7 @@ def fragile(make_real, real, proxy) -> RealService:
 
 @pytest.fixture
 def call(real, fragile):
-    """A call of hello that may be accepted."""
+    """A valid call of hello."""
     func, _ = new_func()
     uuid = real.funcs.get_func("hello").partition('"UUID": "')[2].partition('"')[0]
     return new_call(replace(func, uuid=uuid), payload=EVERY_BYTE)
@@ -240,7 +240,7 @@ def test_stores_whose_redis_is_gone_are_unavailable(make_real, proxy, call):
         lambda: gone.calls.create_call(call),
         lambda: gone.calls.get_call("hello", call.id),
         lambda: gone.calls.get_func_name(call.id),
-        lambda: gone.calls.wait_for_call(call.id, 1),
+        lambda: gone.calls.wait_for_end(call.id, 1),
         lambda: gone.calls.delete_call(call.id),
         lambda: gone.calls.get_counts("hello"),
         lambda: list(gone.calls.list_calls("hello")),
@@ -248,7 +248,7 @@ def test_stores_whose_redis_is_gone_are_unavailable(make_real, proxy, call):
         lambda: list(gone.events.list_events("hello")),
         lambda: gone.events.wait_for_events("hello", "0-0", 1),
         lambda: gone.queue.reserve_call("token"),
-        lambda: gone.queue.wait_for_call(1),
+        lambda: gone.queue.wait_for_pending(1),
         lambda: gone.queue.renew_leases([]),
     ):
         with pytest.raises(StoreUnavailable) as caught:

@@ -1,6 +1,6 @@
-"""The schema's verdict on options, held to the real engine's own POST /containers/create.
+"""Compares the schema's verdict on options with the engine's own POST /containers/create.
 
-`{peer}` stands for the name of a container that is there, `{image}` for the test image.
+`{peer}` stands for the name of an existing container, `{image}` for the test image.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ SAME_VERDICT = [
     *[({"Image": name}, {}) for name in ("{image}", "docker.io/library/{image}")],
     *[({"Image": name}, {}) for name in ("UPPER", "Upper/a", "a/b:", "a b", "a@sha256:1", ":x", 1)],
 ]
-"""Config and HostConfig on which both must say the same, be it yes or no."""
+"""Config and HostConfig on which both verdicts must agree."""
 
 STRICTER = [
     ({"Env": ["VAR"]}, {}),  # the contract: VAR=value
@@ -122,17 +122,17 @@ STRICTER = [
     ({}, {"VolumesFrom": ["{peer}:"]}),  # the contract: nothing, ro or rw
     ({}, {"VolumesFrom": ["{peer}:z"]}),
 ]
-"""What the contract refuses at definition time, and the engine lets pass at creation."""
+"""What the contract refuses at definition time, and the engine accepts at creation."""
 
 LOOSER = [
-    ({"StopSignal": 9}, {}),  # the contract: an unsigned integer; the engine's is a string
+    ({"StopSignal": 9}, {}),  # the contract: an unsigned integer; the engine wants a string
 ]
 """What the contract accepts, and the engine refuses in this form."""
 
 
 @pytest.fixture(scope="module")
 def peer(docker_client, image, run_id):
-    """The name of a container that others can link to and share with."""
+    """The name of a container that others can link to, and whose network they can share."""
     name = f"funcsvc-test-{run_id}-peer"
     created = docker_client.create_container(image, name=name, labels={RUN_LABEL: run_id})
     yield name
@@ -141,7 +141,7 @@ def peer(docker_client, image, run_id):
 
 @pytest.fixture
 def verdicts(docker_client, image, peer, run_id):
-    """Return what the schema says (True or its errors) and what the engine says (True or words)."""
+    """Return two verdicts: the schema's (True or its errors), the engine's (True or its words)."""
 
     def both(config: dict, host_config: dict) -> tuple:
         text = json.dumps({"Config": {"Image": "{image}", **config}, "HostConfig": host_config})

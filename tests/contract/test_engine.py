@@ -1,4 +1,4 @@
-"""One suite for the fake engine and the real one: images, commands, sizes."""
+"""One suite for the fake and the real engine: images, commands, sizes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import warnings
 import pytest
 
 from funcsvc.config import load_settings
-from funcsvc.engine import WebEngine
+from funcsvc.engine import DockerWebEngine
 from funcsvc.model import SIZES, Capacity, Func, Image, parse_image_reference
 from funcsvc.model.errors import (
     EngineUnavailable,
@@ -30,16 +30,16 @@ def new_func(image: str, size: str = "s1", **config) -> Func:
     )
 
 
-def real_engine(docker_host: str, **settings: str) -> WebEngine:
+def real_engine(docker_host: str, **settings: str) -> DockerWebEngine:
     environment = {f"FUNCSVC_{name.upper()}": value for name, value in settings.items()}
-    return WebEngine(
+    return DockerWebEngine(
         load_settings({"DOCKER_HOST": docker_host, "FUNCSVC_PULL_POLICY": "never", **environment})
     )
 
 
 @pytest.fixture(scope="session")
 def capacity(docker_client) -> Capacity:
-    """What the real engine has, by its own word."""
+    """The capacity that the real engine reports."""
     info = docker_client.info()
     return Capacity(info["NCPU"], info["MemTotal"])
 
@@ -54,7 +54,7 @@ def image_with_entrypoint(make_image) -> str:
 def make_engine(
     request, docker_host, capacity, image, image_without_command, image_with_entrypoint
 ):
-    """Make each of the two engines; both have the same images and capacity."""
+    """Make either of the two engines, with the same images and capacity."""
 
     def make(*, cap_cpus: bool = False):
         if request.param == "real":
@@ -71,7 +71,7 @@ def make_engine(
 
 @pytest.fixture
 def engine(make_engine):
-    """Each of the two engines."""
+    """Each of the two engines in turn."""
     return make_engine()
 
 
@@ -91,8 +91,8 @@ def test_func_of_an_unknown_image_is_refused_where_nothing_is_pulled(engine, ima
         engine.check_func(new_func(unknown))
     assert caught.value.field_errors == {
         "Config.Image": [
-            f'Config.Image is "{unknown}", but no such image: '
-            "the engine lacks it, and pulling is off."
+            f'Config.Image is "{unknown}", but there is no such image: '
+            "the engine doesn't have it, and pulls are turned off."
         ]
     }
 
@@ -185,7 +185,7 @@ def test_engine_that_is_not_there_is_unavailable(address, image):
     engine = real_engine(address, pull_policy="missing")
     messages = []
     with warnings.catch_warnings():
-        # docker-py leaves its socket to the garbage collector when a unix socket can't be reached
+        # docker-py leaves a unix socket that it can't connect to the garbage collector
         warnings.simplefilter("ignore", ResourceWarning)
         for use in (
             engine.check,

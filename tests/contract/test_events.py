@@ -1,4 +1,4 @@
-"""One suite for the fake log of events and the real one: their fields, tails, waits and bound."""
+"""One suite for the fake and the real event log: fields, tails, waits and the limit."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ FINISHED = ["CALL", "PENDING", "RUNNING", "FINISHED"]
 
 
 def numbered(service, func, number: int) -> list[str]:
-    """Have calls accepted, each of which makes two events; return their ids."""
+    """Create calls, with two events each, and return their ids."""
     return [service.call(func) for _ in range(number)]
 
 
 def texts_of(event: Event) -> dict[str, bytes | str]:
-    """Return those texts of an event that aren't empty."""
+    """Return the texts of an event that aren't empty."""
     names = ("short_stdin", "short_stdout", "short_stderr", "message")
     return {name: getattr(event, name) for name in names if getattr(event, name)}
 
@@ -246,7 +246,7 @@ def test_log_stays_within_its_bound_and_keeps_the_newest(
     state = whole_state()
     kept = list(state.get("logs:hello").values())
     assert log_bytes(state) <= max_log_bytes or len(kept) == 1
-    if len(kept) > 1:  # no more went than had to
+    if len(kept) > 1:  # no more events were dropped than necessary
         assert log_bytes(state) + 2 * max(map(event_bytes, kept)) > max_log_bytes
 
 

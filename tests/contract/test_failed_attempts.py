@@ -1,4 +1,4 @@
-"""Failed attempts over the real Redis: limited by address, for a while, and below the prefix."""
+"""Failed attempts over the real Redis: counted by address, for a while, below the prefix."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import pytest
 from limits import parse
 
 from funcsvc.model.errors import StoreUnavailable, TooManyAttempts
-from funcsvc.store import FailedAttempts, RedisKeys, make_pool
+from funcsvc.store import FailedAttempts
+from funcsvc.store.attempts import RedisFailedAttempts
+from funcsvc.store.connections import make_pool
+from funcsvc.store.keys import RedisKeys
 from tests.contract.stores import PATIENCE_SECONDS
 
 HOME, AWAY = "198.51.100.7", "2001:db8:2:3::"
@@ -16,11 +19,11 @@ HOME, AWAY = "198.51.100.7", "2001:db8:2:3::"
 
 @pytest.fixture
 def make_attempts(redis_url, redis_prefix):
-    """Make counters, each with a client of its own, as each process has."""
+    """Make counters that each have their own client, as separate processes have."""
 
     def make(limit: str, url: str = redis_url) -> FailedAttempts:
-        pool = make_pool(url, PATIENCE_SECONDS, max_connections=4)
-        return FailedAttempts(pool, RedisKeys(redis_prefix), parse(limit))
+        pool = make_pool(url, PATIENCE_SECONDS / 2, max_connections=4)
+        return RedisFailedAttempts(pool, RedisKeys(redis_prefix), parse(limit))
 
     return make
 

@@ -1,4 +1,4 @@
-"""One suite for the fake store and the real one: updates and deletes, at once and with faults."""
+"""One suite for the fake and the real store: updates and deletes, concurrent and with faults."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from funcsvc.model.errors import FuncNotFound, InvalidDefinition, StoreUnavailable
 from funcsvc.schemas import ChangesSchema
-from funcsvc.store import FuncStore, RedisClient, RedisKeys
+from funcsvc.store.keys import RedisKeys
 from funcsvc.store.scripts import get_script
 from tests.contract.stores import PATIENCE_SECONDS, make_store, new_func
 
@@ -20,7 +20,7 @@ CLIENTS = 100
 
 
 def change(**fields) -> Callable[[str], str]:
-    """Return what an update with this body does to a definition."""
+    """Return the change that an update with this body makes to a definition."""
     return ChangesSchema().load_changes(fields).apply_to
 
 
@@ -94,7 +94,7 @@ def test_delete_of_a_func_that_was_never_there_is_not_found(store):
 
 @pytest.fixture
 def eager_threads():
-    """Let threads interrupt one another a thousand times as often."""
+    """Make threads interrupt one another a thousand times as often."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(before / 1000)
     yield
@@ -181,7 +181,7 @@ def test_delete_leaves_no_key(real_store, redis_client, redis_prefix):
 def run_script(
     redis_client, name: str, prefix: str, *args: str, deadline_ms_from_now: int
 ) -> bytes:
-    """Run a script on the func hello by hand, and return its verdict."""
+    """Run a script on the func hello by hand and return its verdict."""
     keys = RedisKeys(prefix)
     seconds, microseconds = redis_client.time()
     deadline_ms = seconds * 1000 + microseconds // 1000 + deadline_ms_from_now
@@ -216,9 +216,8 @@ def test_update_script_writes_only_over_what_was_read(redis_client, redis_prefix
 def test_change_that_is_late_again_is_reported_as_not_made(redis_url, redis_prefix, real_store):
     func, definition = new_func()
     real_store.create_func(func, definition)
-    client = RedisClient(redis_url, timeout_seconds=10, max_connections=1)
-    client._deadline_ms = -1000  # as if every command took longer than its time
-    late = FuncStore(client, RedisKeys(redis_prefix))
+    # as if every command took too long
+    late = make_store(redis_url, redis_prefix, deadline_share=-0.2)
     for use in (
         lambda: late.update_func("hello", change(Timeout=5)),
         lambda: late.delete_func("hello"),
@@ -231,7 +230,7 @@ def test_change_that_is_late_again_is_reported_as_not_made(redis_url, redis_pref
 
 @pytest.fixture
 def known(fragile_store, real_store):
-    """A func that is there, and the fragile store behind the proxy with its scripts known."""
+    """The definition of a stored func. Through the fragile store, Redis has the scripts loaded."""
     fragile_store.update_func("warm-up", change(Timeout=1))
     fragile_store.delete_func("warm-up")
     func, definition = new_func()

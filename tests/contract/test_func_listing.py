@@ -1,4 +1,4 @@
-"""One suite for the fake store and the real one: listing, newest first, in pages."""
+"""One suite for the fake and the real store: listing, newest first, in pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def names_of(pages) -> list[list[str]]:
 
 
 def fill(store, names: str, first_ms: int = 0) -> None:
-    """Create a func of each name, the first one first."""
+    """Create a func for each name, in this order."""
     for number, name in enumerate(names):
         store.create_func(*new_func(name, created_ms=first_ms + number))
 

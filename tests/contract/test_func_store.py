@@ -1,4 +1,4 @@
-"""One suite for the fake store and the real one, and what only the real one can do: break."""
+"""One suite for the fake and the real store, and the failures that only the real one has."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import pytest
 
 from funcsvc.model import Func
 from funcsvc.model.errors import FuncExists, FuncNotFound, StoreUnavailable
-from funcsvc.store import FuncStore, RedisClient, RedisKeys
+from funcsvc.store.client import ClientLimits, RedisClient
+from funcsvc.store.funcs import RedisFuncStore
+from funcsvc.store.keys import RedisKeys
 from funcsvc.store.scripts import get_script
 from tests.contract.stores import PATIENCE_SECONDS, make_store, new_func
 
@@ -33,7 +35,7 @@ def test_create_func_with_taken_name_conflicts_and_changes_nothing(store):
     with pytest.raises(FuncExists) as caught:
         store.create_func(*new_func(cmd="other"))
     assert caught.value.message == (
-        'Name is "hello", but a function of that name exists already: names are unique.'
+        'Name is "hello", but a function with that name already exists.'
     )
     assert store.get_func("hello") == definition
 
@@ -73,7 +75,7 @@ def test_store_that_can_be_used_passes_its_check(store):
 
 
 def keys_of(redis_client, prefix: str) -> set[str]:
-    """Return which of the two keys of a func named hello are there."""
+    """Return which of the two keys of the func hello exist."""
     return {key for key in ("func:hello", "funcs") if redis_client.exists(prefix + key)}
 
 
@@ -120,7 +122,7 @@ def test_script_that_comes_in_time_writes_both_keys(redis_client, redis_prefix):
 
 
 def run_script(redis_client, prefix: str, *, deadline_ms_from_now: int) -> bytes:
-    """Run the script by hand and return its verdict; its clock is checked on the way."""
+    """Run the script by hand, check its clock and return its verdict."""
     text = get_script("create_func", RedisKeys(prefix)).text
     seconds, microseconds = redis_client.time()
     now_ms = seconds * 1000 + microseconds // 1000
@@ -132,20 +134,23 @@ def run_script(redis_client, prefix: str, *, deadline_ms_from_now: int) -> bytes
 
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_create_works_also_when_the_clocks_have_moved_apart(redis_url, redis_prefix, hours):
-    client = RedisClient(redis_url, timeout_seconds=10, max_connections=1)
-    store = FuncStore(client, RedisKeys(redis_prefix))
+    jump_seconds = 0
+    client = RedisClient(
+        redis_url, ClientLimits(timeout_seconds=10), lambda: time.monotonic() + jump_seconds
+    )
+    store = RedisFuncStore(client, RedisKeys(redis_prefix))
     store.create_func(*new_func("before"))
-    client._clock_offset_ms += hours * 3600 * 1000
+    jump_seconds = hours * 3600
     func, definition = new_func()
     store.create_func(func, definition)
     assert store.get_func("hello") == definition
 
 
 def test_create_that_is_late_again_is_reported_as_not_stored(redis_url, redis_prefix, real_store):
-    client = RedisClient(redis_url, timeout_seconds=10, max_connections=1)
-    client._deadline_ms = -1000  # as if every command took longer than its time
+    # as if every command took too long
+    late = make_store(redis_url, redis_prefix, deadline_share=-0.2)
     with pytest.raises(StoreUnavailable) as caught:
-        FuncStore(client, RedisKeys(redis_prefix)).create_func(*new_func())
+        late.create_func(*new_func())
     assert caught.value.message == "Redis can't be used: it did not answer in time."
     with pytest.raises(FuncNotFound):
         real_store.get_func("hello")

@@ -1,4 +1,4 @@
-"""Calls whose worker is gone, over the real Redis: leases, adoption, and what has failed."""
+"""Calls whose worker is gone, over the real Redis: leases, adoption and failures."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_lease_ends_after_its_time(make_real, func):
     assert heir.get_live_workers() == {real.queue.worker}
     time.sleep(0.35)
     assert heir.get_live_workers() == set()
-    assert heir.adopt_call("heir").instance == instance
+    assert heir.adopt_call("heir").container == instance
 
 
 def test_begun_call_is_adopted_on_its_engine_as_it_was_begun(real, func, whole_state):
@@ -48,11 +48,11 @@ def test_begun_call_is_adopted_on_its_engine_as_it_was_begun(real, func, whole_s
     heir = real.new_queue()
     adopted = heir.adopt_call("heir")
     assert (adopted.id, adopted.token, adopted.attempt) == (call_id, "heir", 1)
-    assert (adopted.instance, adopted.nonce) == (instance, "nonce")
+    assert (adopted.container, adopted.nonce) == (instance, "nonce")
     assert adopted.definition == real.funcs.get_func("hello")
     assert 50 <= adopted.running_ms < 5000
     whole_state()
-    assert heir.get_instances_in_use([instance]) == {instance}
+    assert heir.get_containers_in_use([instance]) == {instance}
     assert real.new_queue().adopt_call("next") is None
     assert real.queue.renew_leases([call.token]) == {call.token}
     assert not real.queue.end_call(call.token, LATE)
@@ -71,7 +71,7 @@ def test_adopt_asked_again_with_its_token_gives_the_same_call_and_takes_no_other
     heir = real.new_queue()
     first = heir.adopt_call("heir")
     again = heir.adopt_call("heir")
-    assert (again.id, again.instance) == (first.id, first.instance)
+    assert (again.id, again.container) == (first.id, first.container)
     whole_state()
     second = heir.adopt_call("heir-2")
     assert second.id != first.id
@@ -100,7 +100,7 @@ def test_call_of_another_engine_is_left_alone_for_its_time(real, func, whole_sta
     before = whole_state().below("call")
     assert real.new_queue("elsewhere").adopt_call("other") is None
     assert whole_state().below("call") == before
-    assert real.new_queue().adopt_call("heir").instance == instance
+    assert real.new_queue().adopt_call("heir").container == instance
 
 
 def test_call_whose_engine_is_gone_has_failed_and_says_so(real, func, whole_state):
@@ -113,8 +113,8 @@ def test_call_whose_engine_is_gone_has_failed_and_says_so(real, func, whole_stat
     assert (state.status, state.failure) == (CallStatus.FAILED, Failure.FAILED)
     assert state.message == ENGINE_GONE
     assert real.events_of(func)[-1].message == ENGINE_GONE
-    assert other.get_instances_in_use([instance]) == set()
-    real.calls.wait_for_call(call_id, 1)
+    assert other.get_containers_in_use([instance]) == set()
+    real.calls.wait_for_end(call_id, 1)
     assert not real.queue.end_call(call.token, LATE)
     assert real.new_queue().adopt_call("heir") is None
     whole_state()
@@ -170,7 +170,7 @@ def test_calls_of_a_worker_that_leaves_are_taken_over_at_once(real, func, whole_
     real.queue.leave([begun.token, unbegun.token, "nothing"])
     heir = real.new_queue()
     assert heir.get_live_workers() == set()
-    assert heir.adopt_call("heir").instance == instance
+    assert heir.adopt_call("heir").container == instance
     assert heir.adopt_call("next") is None
     assert reserve_all(real, heir) == made[1:]
     whole_state()

@@ -1,4 +1,4 @@
-"""All keys below a prefix, and what must hold among them whatever has been done."""
+"""All keys below a prefix, and the rules that must hold among them at any time."""
 
 from __future__ import annotations
 
@@ -58,24 +58,24 @@ FIELDS = {
 
 @dataclass(frozen=True)
 class WholeState:
-    """Every key below a prefix with its content; keys and members are text, fields bytes."""
+    """Every key below a prefix with its content. Keys and members are text, fields are bytes."""
 
     keys: dict[str, Any]
     lifetimes_ms: dict[str, int] = field(compare=False)
 
     def get(self, key: str) -> Any:
-        """Return the content of a key; empty where there is none."""
+        """Return the content of a key, or an empty one if there is no such key."""
         return self.keys.get(key, {})
 
     def below(self, kind: str) -> dict[str, Any]:
-        """Return the contents of `kind:…` by what comes after the colon."""
+        """Return the contents of the keys `kind:…` by the part after the colon."""
         start = f"{kind}:"
         found = self.keys.items()
         return {key.removeprefix(start): content for key, content in found if key.startswith(start)}
 
     @property
     def kinds(self) -> set[str]:
-        """What kinds of keys there are."""
+        """The kinds of keys that exist."""
         return {key.partition(":")[0] for key in self.keys}
 
     def statuses(self, func_name: str) -> dict[str, CallStatus]:
@@ -88,13 +88,13 @@ class WholeState:
 
 
 def read_whole_state(client: redis.Redis, prefix: str) -> WholeState:
-    """Read all keys below a prefix; each has to be of the type that its kind has."""
+    """Read all keys below a prefix. Each must have the type of its kind."""
     names = [key.decode().removeprefix(prefix) for key in client.scan_iter(f"{prefix}*", 1000)]
     with client.pipeline() as pipe:
         for name in names:
             READERS[TYPES[name.partition(":")[0]]](pipe, prefix + name)
             pipe.pttl(prefix + name)
-        found = pipe.execute()  # a key of another type makes this raise
+        found = pipe.execute()  # raises if a key has another type
     contents = {name: _text_keys(found[2 * at]) for at, name in enumerate(names)}
     lifetimes = {name: found[2 * at + 1] for at, name in enumerate(names)}
     return WholeState(contents, lifetimes)
@@ -111,7 +111,7 @@ def _text_keys(content: Any) -> Any:
 
 
 def check_whole_state(state: WholeState) -> None:
-    """Assert all that must hold at any time."""
+    """Assert every rule that must hold at any time."""
     _check_funcs(state)
     for name in state.get("funcs"):
         _check_calls(state, name)
@@ -159,7 +159,7 @@ def _check_counts(state: WholeState, name: str) -> None:
 
 
 def event_bytes(fields: dict[bytes, bytes]) -> int:
-    """Return how much an event counts for."""
+    """Return how many bytes an event counts for."""
     return EVENT_OVERHEAD_BYTES + sum(len(key) + len(value) for key, value in fields.items())
 
 

@@ -1,1 +1,1 @@
-"""The whole service as its operator runs it: real gunicorn processes, a real Redis and engine."""
+"""The whole service as an operator runs it: real gunicorn processes, a real Redis and engine."""

@@ -1,4 +1,4 @@
-"""What the tests of the whole service share, and the servers' logs where a test has failed."""
+"""Fixtures for tests of the whole service. When a test fails, the servers' logs are shown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.e2e import calling
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    """Show what the servers printed where a test has failed."""
+    """Show what the servers printed when a test has failed."""
     if call.when == "setup":
         servers.forget_ended()
     report = yield
@@ -25,27 +25,27 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @pytest.fixture(scope="session")
 def image(docker_host: str, run_id: str) -> Iterator[str]:
-    """An image that the shared engine has."""
+    """An image on the shared engine."""
     with images.imported(docker_host, f"funcsvc-test-{run_id}:latest") as name:
         yield name
 
 
 @pytest.fixture
 def own_redis() -> Iterator[servers.RedisServer]:
-    """A Redis of this test alone."""
+    """A Redis for one test."""
     with servers.redis_server() as server:
         yield server
 
 
 @pytest.fixture
 def engine_host(docker_host: str) -> str:
-    """The engine that `start` starts services over: the shared one, unless a module has its own."""
+    """The engine that `start` gives to services: the shared one, unless a module has its own."""
     return docker_host
 
 
 @pytest.fixture
 def start(own_redis: servers.RedisServer, engine_host: str) -> Iterator[object]:
-    """Start services over a Redis of the test's own; settings may be given by name."""
+    """Start services over the test's own Redis. Keyword arguments are settings."""
     with contextlib.ExitStack() as stack:
 
         def start_service(
@@ -59,34 +59,34 @@ def start(own_redis: servers.RedisServer, engine_host: str) -> Iterator[object]:
 
 @pytest.fixture(scope="module")
 def registry() -> Iterator[servers.RegistryServer]:
-    """A registry that anyone may pull from."""
+    """A registry from which anyone can pull."""
     with servers.registry_server() as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def calls(module_redis: servers.RedisServer) -> Iterator[calling.Calls]:
-    """The calls in the module's Redis, as a worker that is played sees them."""
+    """The calls in the module's Redis, for a test that plays the worker."""
     with calling.calls_of(module_redis.url) as found:
         yield found
 
 
 @pytest.fixture
 def address(calls: calling.Calls, request: pytest.FixtureRequest) -> str:
-    """`<name>/<uuid>` of a func of this test alone."""
+    """`<name>/<uuid>` of a func for one test."""
     name = f"f{abs(hash(request.node.name))}"
     return f"{name}/{calls.create_func(name)}"
 
 
 @pytest.fixture(scope="module")
 def module_redis() -> Iterator[servers.RedisServer]:
-    """A Redis of this module alone, for services that several tests share."""
+    """A Redis for one module, for services that several tests share."""
     with servers.redis_server() as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def module_engine() -> Iterator[servers.EngineServer]:
-    """A Docker Engine of this module alone."""
+    """A Docker Engine for one module."""
     with servers.engine_server() as server:
         yield server

@@ -1,4 +1,4 @@
-"""Functions as their users see them: defined, called and asked over HTTP."""
+"""Functions as their users see them: defined, called and queried over HTTP."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ CHANGES = ('CMD ["sh"]', "ENV PATH=/bin")
 
 @dataclass
 class Functions:
-    """The functions of one service."""
+    """The functions of one service, and the UUIDs that open them."""
 
     web: servers.Service
     image: str = IMAGE
     keys: dict[str, str] = field(default_factory=dict)
 
     def define(self, name: str, command: str | Sequence[str], **fields: Any) -> None:
-        """Define a function; a string is a script for the shell."""
+        """Define a function. A string is a script for the shell."""
         words = ["sh", "-c", command] if isinstance(command, str) else list(command)
         config = {"Image": self.image, "Cmd": words, **fields.pop("Config", {})}
         made = self.web.request("POST", "/funcs/create", {"Name": name, "Config": config, **fields})
@@ -30,11 +30,11 @@ class Functions:
         self.keys[name] = made.json["UUID"]
 
     def sync(self, name: str, payload: bytes | None = None, **more: Any) -> servers.Answer:
-        """Call a function and wait for what it answers."""
+        """Call a function and wait for its output."""
         return self._call(name, "/sync", payload, **more)
 
     def call(self, name: str, payload: bytes | None = None, **more: Any) -> str:
-        """Call a function; return the call's id."""
+        """Call a function and return the call's id."""
         answer = self._call(name, "", payload, **more)
         assert answer.status == 200, answer.body
         return str(answer.json["CallId"])
@@ -42,12 +42,12 @@ class Functions:
     def output(
         self, name: str, call_id: str, timeout: float = 60, *, wait: bool = True
     ) -> servers.Answer:
-        """Ask for what a call answered."""
+        """Ask for the output of a call."""
         path = f"/output/{name}/{self.keys[name]}/{call_id}{'/wait' if wait else ''}"
         return self.web.request("GET", path, timeout=timeout)
 
     def counts(self, name: str) -> dict[str, int]:
-        """Return how many calls there were, and are."""
+        """Return the counts of a function's calls."""
         counts: dict[str, int] = self.web.request("GET", f"/status/{name}/{self.keys[name]}").json
         return counts
 
@@ -76,7 +76,7 @@ class Functions:
 def functions(
     redis: servers.RedisServer, engine: servers.EngineServer, **settings: Any
 ) -> Iterator[Functions]:
-    """Run a web process and a worker over a Redis and an engine with the shell image."""
+    """Run a web process and a worker, over a Redis and an engine with the shell image."""
     images.import_image(engine.host, IMAGE, images.shell_tar(), CHANGES)
     given = {"redis_url": redis.url, "docker_host": engine.host}
     with (
@@ -98,7 +98,7 @@ def containers(engine: servers.EngineServer) -> list[dict[str, Any]]:
 def running(engine: servers.EngineServer, name: str) -> set[str]:
     """Return the ids of the running containers of a function.
 
-    The engine lists a container a moment before it can be asked for, but then it doesn't run yet.
+    The engine lists a new container a moment before it can inspect it, but not yet as running.
     """
     return {
         it["Id"]
@@ -108,5 +108,5 @@ def running(engine: servers.EngineServer, name: str) -> set[str]:
 
 
 def wait_until_no_container(engine: servers.EngineServer, seconds: float = 15) -> None:
-    """Fail when the service has a container left on an engine when the time is over."""
+    """Fail if the service still has a container on an engine after `seconds`."""
     servers.wait_until(lambda: not containers(engine), "no container is left", seconds)

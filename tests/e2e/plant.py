@@ -1,6 +1,6 @@
-"""A whole service that a test breaks: web, workers, Redis, engines; and what became of its calls.
+"""A whole service whose parts a test can break, and the ledger of its calls.
 
-Its function leaves a line in a volume for each time that it ran, so that running twice shows.
+Each function writes a line to a volume when it runs, so a call that runs twice is noticed.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from tests.e2e.functions import CHANGES, IMAGE, Functions, containers
 
 HOLDER = "holder"
 RAN = 'echo "$CALL_ID" >>/data/ran; '
-"""What a function begins with, to leave its line."""
+"""The start of every function's script. It leaves a line for the call."""
 
 FIXED_KEYS = {"arrivals", "funcs", "service", "workers", "wake"}
-"""Keys that stay when there are no funcs any more."""
+"""Keys that stay when there are no funcs."""
 
 
 @dataclass
 class Plant:
-    """The parts, each to be paused, killed and started again by a test."""
+    """The parts of a service. A test can pause, kill and restart each of them."""
 
     redis: servers.RedisServer
     web: servers.Service
@@ -43,20 +43,20 @@ class Plant:
         self.functions.define(name, RAN + script, HostConfig=host, **fields)
 
     def call(self, name: str, payload: bytes = b"") -> str:
-        """Call a function; the call is in the ledger from now on."""
+        """Call a function and enter the call in the ledger."""
         call_id = self.functions.call(name, payload)
         self.accepted[name].append(call_id)
         return call_id
 
     def add_worker(self, engine: int = 0, **settings: Any) -> servers.WorkerServer:
-        """Start one more worker."""
+        """Start another worker."""
         given = {**self.settings, "docker_host": self.engines[engine].host, **settings}
         worker = self.stack.enter_context(servers.worker(redis_url=self.redis.url, **given))
         self.workers.append(worker)
         return worker
 
     def wait_for_status(self, call_id: str, status: str, seconds: float = 20) -> None:
-        """Wait until a call is so far."""
+        """Wait until a call has this status."""
         key = f"funcsvc:call:{call_id}"
         with self.redis.client() as client:
             servers.wait_until(
@@ -73,10 +73,9 @@ class Plant:
         return collections.Counter(lines)
 
     def check_ledger(self, seconds: float = 60) -> dict[str, int]:
-        """Ask for every accepted call's output, and hold the whole to what must be true.
+        """Ask for every accepted call's output, and return how many finished and failed.
 
-        Each ended exactly once, none ran twice, counters add up, nothing is left. Returns how many
-        finished and failed.
+        Asserts that each call ended once, none ran twice, the counts add up and nothing is left.
         """
         ended = {"finished": 0, "failed": 0}
         for name, call_ids in self.accepted.items():
@@ -98,9 +97,9 @@ class Plant:
         return ended
 
     def check_nothing_is_left(self, seconds: float = 20) -> None:
-        """Remove the functions; fail when a container is left, or a key that should be gone.
+        """Delete the functions. Fail if a container is left, or a key that should be gone.
 
-        Instances that wait for calls go with their function.
+        Waiting instances must go with their function.
         """
         for name in [*self.functions.keys]:
             assert self.web.request("DELETE", f"/funcs/{name}").status == 204
@@ -134,7 +133,7 @@ def _prepare(engine: servers.EngineServer) -> None:
 
 @contextlib.contextmanager
 def plant(engines: int = 1, workers: int = 1, **settings: Any) -> Iterator[Plant]:
-    """Run a service with an append-only Redis, and so many engines and workers."""
+    """Run a service with an append-only Redis, and with this many engines and workers."""
     with contextlib.ExitStack() as stack:
         redis = stack.enter_context(servers.redis_server(appendonly="yes"))
         made = [stack.enter_context(servers.engine_server()) for _ in range(engines)]
@@ -150,7 +149,7 @@ def plant(engines: int = 1, workers: int = 1, **settings: Any) -> Iterator[Plant
 
 
 def in_background(target: Any, *args: Any) -> threading.Thread:
-    """Start a thread, which the test joins."""
+    """Start a thread, which the test must join."""
     thread = threading.Thread(target=target, args=args)
     thread.start()
     return thread

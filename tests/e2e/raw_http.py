@@ -1,4 +1,4 @@
-"""A client that sends any bytes at all, and reads answers with a deadline."""
+"""A client that can send any bytes, and reads answers with a deadline."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ DEADLINE_SECONDS = 40
 
 
 class RawClient:
-    """One connection. Answers are read one after the other; nothing is sent by itself."""
+    """One connection. Answers are read in order; nothing is sent on its own."""
 
     def __init__(self, port: int, receive_bytes: int | None = None) -> None:
         self._socket = socket.socket()
         self._socket.settimeout(DEADLINE_SECONDS)
-        if receive_bytes is not None:  # before it connects, or the window is larger
+        if receive_bytes is not None:  # set before connecting, or the window is larger
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self._socket.connect((LOOPBACK, port))
         self._file = self._socket.makefile("rb")
@@ -40,16 +40,16 @@ class RawClient:
         self._socket.close()
 
     def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send bytes unchanged."""
         self._sent_at = time.monotonic()
         self._socket.sendall(data)
 
     def end_sending(self) -> None:
-        """Say that nothing more will come, and go on reading."""
+        """Close the writing side, and go on reading."""
         self._socket.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
-        """Go away without a word: closing resets the connection."""
+        """Make closing reset the connection."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def line(self) -> bytes:
@@ -57,14 +57,14 @@ class RawClient:
         return self._file.readline()
 
     def answer(self) -> Answer:
-        """Return the next answer; its seconds count from what was sent last."""
+        """Return the next answer. Its `seconds` count from the last bytes sent."""
         response = http.client.HTTPResponse(_Readable(self._file))  # type: ignore[arg-type]
         response.begin()
         body = response.read()
         return Answer(response.status, response.headers, body, time.monotonic() - self._sent_at)
 
     def has_answer(self, seconds: float) -> bool:
-        """Tell whether anything, or the end, comes within some seconds."""
+        """Tell whether bytes, or the end of the connection, arrive within some seconds."""
         return bool(select.select([self._socket], [], [], seconds)[0])
 
     def is_closed(self, seconds: float = 10) -> bool:
@@ -77,7 +77,7 @@ class RawClient:
 
 
 class _Readable:
-    """What HTTPResponse takes for a socket: its file, which stays open for the next answer."""
+    """A socket as HTTPResponse needs it: its file stays open for the next answer."""
 
     def __init__(self, file: object) -> None:
         self._file = file

@@ -1,8 +1,8 @@
-"""What no JSON Schema can say of a request, said to schemathesis: it loads this in its own process.
+"""Tells schemathesis, which loads this module, about rules that no JSON Schema can express.
 
-No check is switched off for any of it. Data that the document calls valid is made to be valid here,
-at this engine and with these functions; data that it calls invalid is left alone, but for images,
-which are never asked of a registry elsewhere.
+No check is switched off because of them. Data that is valid by the document is changed where this
+engine or these functions would refuse it. Invalid data is left alone, except for images, which are
+never pulled from another registry.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
 
 @schemathesis.hook
 def filter_failure(context: HookContext, failure: Failure, case: Case, response: Response) -> bool:
-    """Let by that Allow at /funcs/create has more than POST, and that 414 refuses bad data.
+    """Return False for three kinds of failures that are correct behaviour.
 
-    To OpenAPI that is a path of its own. To HTTP it is the path of a function named "create", too.
-    And a request line that is too long is refused as it should be, which the check doesn't know.
-    DELETE at a call's address calls, as every method does there: nothing is gone afterwards.
+    - Allow at /funcs/create has more than POST: it is also the path of a function named "create".
+    - 414 refuses a request line that is too long, which the check takes for accepted data.
+    - DELETE on the path of a call runs the function, as every method does, and removes nothing.
     """
     if isinstance(failure, UseAfterFree) and case.path.startswith("/call/"):
         return False
@@ -67,7 +67,7 @@ def mend_definition(case: Case, is_valid: bool) -> None:
 
 
 def mend_changes(case: Case, is_valid: bool) -> None:
-    """Keep what an update may hold of any func: what can change, and what is empty."""
+    """Remove fields that an update can't change, unless they are empty."""
     if not is_valid:
         return
     mend_size(case.body)
@@ -80,13 +80,13 @@ def mend_changes(case: Case, is_valid: bool) -> None:
 
 
 def mend_listing(case: Case, is_valid: bool) -> None:
-    """A page begins after a func that is there."""
+    """Make a page begin after an existing func."""
     if is_valid and "before" in (case.query or {}):
         case.query["before"] = KEPT_FUNC
 
 
 def mend_pull(case: Case, is_valid: bool) -> None:
-    """Pull from the test's own registry, which has one image, under the example's name."""
+    """Pull from the test's own registry, which has one image with the example's name."""
     image = (case.query or {}).get("fromImage")
     if is_reference(image):
         case.query["fromImage"] = f"{REGISTRY}/{parse_image_reference(image).path}"
@@ -95,26 +95,26 @@ def mend_pull(case: Case, is_valid: bool) -> None:
 
 
 def mend_delete(case: Case, is_valid: bool) -> None:
-    """Leave the func alone that pages begin after."""
+    """Keep the func after which pages begin."""
     if case.path_parameters.get("name") == KEPT_FUNC:
         case.path_parameters["name"] = "none"
 
 
 def mend_address(case: Case, is_valid: bool) -> None:
-    """Call a func that is there."""
+    """Call an existing func."""
     if is_valid:
         case.path_parameters |= {"name": KEPT_FUNC, "uuid": KEPT_UUID}
 
 
 def mend_logs(case: Case, is_valid: bool) -> None:
-    """Follow a log only where it ends: at a call that isn't there."""
+    """Follow only a call that doesn't exist, so that the log ends."""
     mend_address(case, is_valid)
     if "follow" in (case.query or {}):
         case.query["callid"] = NO_CALL
 
 
 def mend_ignored(body: dict[str, Any]) -> None:
-    """What is ignored may be anything, but for what no body may hold: a huge number, say."""
+    """Replace values of ignored fields that no body can have, such as a huge number."""
     for key in body.keys() & {"UUID", "Created"}:
         try:
             parse_json_object(json.dumps({key: body[key]}).encode())
@@ -123,7 +123,7 @@ def mend_ignored(body: dict[str, Any]) -> None:
 
 
 def mend_integer(document: dict[str, Any], key: str) -> None:
-    """To JSON Schema 300.0 is an integer."""
+    """Turn floats such as 300.0 into integers, as JSON Schema sees them."""
     value = document.get(key)
     if isinstance(value, float) and value.is_integer():
         document[key] = int(value)
@@ -135,7 +135,7 @@ def mend_size(body: dict[str, Any]) -> None:
 
 
 def mend_ports(body: dict[str, Any]) -> None:
-    """A port is given once, and a range ends after it begins."""
+    """Give each port once, and let ranges end after they begin."""
     for section, option in (("Config", "ExposedPorts"), ("HostConfig", "PortBindings")):
         ports = (body.get(section) or {}).get(option) or {}
         for port in [port for port in ports if f"{port}/tcp" in ports]:
@@ -148,7 +148,7 @@ def mend_ports(body: dict[str, Any]) -> None:
 
 
 def mend_command(config: dict[str, Any]) -> None:
-    """An entrypoint of one empty string takes the image's command away."""
+    """Add a command if the entrypoint is one empty string, which removes the image's command."""
     if not config.get("Cmd") and config.get("Entrypoint") in ([""], "''", '""'):
         config["Cmd"] = ["true"]
 

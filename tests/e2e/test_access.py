@@ -1,4 +1,4 @@
-"""Who may come in, by real processes: keys, signatures over raw sockets, hosts, where it binds."""
+"""Access to real processes: keys, signatures over raw sockets, hosts, and listening addresses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def basic(key: str, secret: str) -> dict[str, str]:
 
 
 def signed_update(host: str, canonical_host: str, path: str, canonical_path: str) -> bytes:
-    """Return the bytes of a PUT, signed now and by hand with the key of these tests."""
+    """Return the bytes of a PUT, signed by hand with the current time and the test's key."""
     date = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     scope = f"{date[:8]}/eu-west-1/hyper/hyper_request"
     names = "content-type;host;x-hyper-content-sha256;x-hyper-date"

@@ -1,4 +1,4 @@
-"""Following logs through real gunicorn and Redis, over HTTP and over the bare connection."""
+"""Following logs through real gunicorn and Redis, over HTTP and the raw connection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from dev import servers
-from funcsvc.store import RedisKeys
+from funcsvc.store.keys import RedisKeys
 from tests.e2e import calling
 from tests.e2e.raw_http import RawClient
 
@@ -21,7 +21,7 @@ UPGRADE = "Connection: Upgrade\r\nUpgrade: tcp\r\n"
 
 @pytest.fixture(scope="module")
 def web(module_redis: servers.RedisServer) -> Iterator[servers.Service]:
-    """A service of one process in which two requests may follow logs."""
+    """A service with one process, in which two requests can follow logs."""
     with servers.service(
         redis_url=module_redis.url, docker_host=NO_ENGINE, threads=10, max_followers=2
     ) as server:
@@ -29,7 +29,7 @@ def web(module_redis: servers.RedisServer) -> Iterator[servers.Service]:
 
 
 class Follower(RawClient):
-    """A client that reads a log line by line, by HTTP or upgraded."""
+    """A client that reads a log line by line, over HTTP or upgraded."""
 
     def __init__(self, port: int, address: str, query: str = "?follow=1", *, upgrade: bool) -> None:
         super().__init__(port)
@@ -38,7 +38,7 @@ class Follower(RawClient):
         self.send(f"GET /logs/{address}{query} HTTP/1.1\r\n{fields}\r\n".encode())
 
     def head(self) -> list[str]:
-        """Return the lines of the answer's head."""
+        """Return the status line and the header lines of the answer."""
         lines = []
         while (line := self.line()) != b"\r\n":
             lines.append(line.decode().rstrip("\r\n"))
@@ -50,13 +50,13 @@ class Follower(RawClient):
         while len(names) < count:
             line = self.line()
             assert line, f"the log ended after {names}"
-            if line.startswith(b"{"):  # between chunks there are their lengths
+            if line.startswith(b"{"):  # the other lines are the lengths of chunks
                 names.append(json.loads(line)["Event"])
         return names
 
 
 def run_call(web: servers.Service, calls: calling.Calls, address: str) -> str:
-    """Have a call run, from its first event to its last."""
+    """Run a call from its first event to its last."""
     answer = web.request("POST", f"/call/{address}", b"in")
     assert answer.status == 200
     calls.end(calls.reserve())
@@ -188,7 +188,7 @@ def test_other_requests_are_not_upgraded(web, calls, address, version, fields):
 
 
 def fill_log(redis: servers.RedisServer, name: str, events: int) -> None:
-    """Put more into a log than any buffers between Redis and a client hold."""
+    """Fill a log with more than all buffers between Redis and a client can hold."""
     fields = {"event": "CALL", "call": "218b7b10-0000-4000-8000-000000000000", "stdin": "x" * 255}
     with redis.client() as client, client.pipeline(transaction=False) as pipeline:
         for _ in range(events):
@@ -197,7 +197,7 @@ def fill_log(redis: servers.RedisServer, name: str, events: int) -> None:
 
 
 def test_log_that_breaks_in_its_middle_has_no_end(own_redis):
-    """The client must be able to tell it from a log that is whole."""
+    """The client must be able to tell it from a complete log."""
     with (
         servers.service(redis_url=own_redis.url, docker_host=NO_ENGINE, threads=10) as web,
         calling.calls_of(own_redis.url) as calls,

@@ -1,4 +1,4 @@
-"""Calls through real gunicorn and Redis, with clients that go away, and a worker that is played."""
+"""Calls through real gunicorn and Redis, with clients that disconnect and a played worker."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tests.e2e.raw_http import RawClient
 
 NO_ENGINE = "unix:///nonexistent"
 GONE_SECONDS = 5
-"""Within this time after its client went away, a thread is free again."""
+"""How soon after a client disconnects its thread must be free again."""
 
 
 @pytest.fixture(scope="module")
 def web(module_redis: servers.RedisServer) -> Iterator[servers.Service]:
-    """A service of one process in which two requests may wait for calls."""
+    """A service with one process, in which two requests can wait for calls."""
     with servers.service(
         redis_url=module_redis.url, docker_host=NO_ENGINE, threads=10, max_waits=2
     ) as server:
@@ -40,7 +40,7 @@ def clients() -> Iterator[ThreadPoolExecutor]:
 
 
 def request(address: str, *, kind: str = "call", more: str = "", body: bytes = b"") -> bytes:
-    """Return a request as it goes over the wire."""
+    """Return the bytes of a request."""
     head = f"POST /{kind}/{address}{more} HTTP/1.1\r\nHost: localhost\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
@@ -129,7 +129,7 @@ def test_sync_call_is_answered_with_its_end_and_removed(
     web, calls, address, outcome, status, reason
 ):
     body = outcome.output if outcome.failure is None else b'{"message": "Oh."}'
-    with web.connection() as connection:  # kept alive: the end of each answer must be told
+    with web.connection() as connection:  # kept alive, so the end of each answer must be marked
         for _ in range(2):
             with calling.worker(calls, lambda _: outcome):
                 connection.request("POST", f"/call/{address}/sync", b"in")
@@ -183,7 +183,7 @@ def test_who_waits_is_answered_when_the_service_is_told_to_stop(own_redis, clien
         assert runs.result(5).json == {"CallId": call.id, "Status": "Running"}
         assert (runs.result().status, pends.result(5).status) == (201, 202)
         assert pends.result().json["Status"] == "Pending"
-        assert len(calling.events_of(follower.result(5).body)) == 5  # whole, with its end
+        assert len(calling.events_of(follower.result(5).body)) == 5  # complete
         assert "Traceback" not in web.log()
 
 
@@ -215,7 +215,7 @@ def test_client_that_sends_its_next_request_already_is_there(web, calls, address
             request(address, more="/sync") + b"GET /_ping HTTP/1.1\r\nHost: localhost\r\n\r\n"
         )
         call = calls.reserve()
-        assert not client.has_answer(2.5)  # which is longer than from one look to the next
+        assert not client.has_answer(2.5)  # longer than the pause between two looks
         calls.end(call)
         assert client.answer().body == b"HelloWorld\n"
         assert client.answer().body == b"OK"
@@ -276,7 +276,7 @@ def test_client_that_vanished_before_the_end_loses_no_output(web, calls, address
         call = calls.reserve()
         client.reset()
     calls.end(call)
-    time.sleep(2.5)  # the waiter has woken, and written to nobody
+    time.sleep(2.5)  # the waiting request has woken and found no client
     answer = web.request("GET", f"/output/{address}/{call.id}")
     assert (answer.status, answer.body) == (200, b"HelloWorld\n")
 

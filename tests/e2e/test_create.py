@@ -1,4 +1,4 @@
-"""Creating a function, from the socket to what stands in Redis."""
+"""Creating a function, from the socket to what Redis stores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from dev import servers
-from funcsvc.store import RedisKeys
+from funcsvc.store.keys import RedisKeys
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -75,7 +75,7 @@ def test_repeated_name_conflicts_and_the_first_stays(
     second = web.create("twice", image, Timeout=7)
     assert (first.status, second.status) == (201, 409)
     assert second.json == {
-        "message": 'Name is "twice", but a function of that name exists already: names are unique.'
+        "message": 'Name is "twice", but a function with that name already exists.'
     }
     assert second.headers["Content-Type"] == "application/json"
     assert redis_client.get(keys.func("twice")) == first.body

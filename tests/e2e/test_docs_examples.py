@@ -1,4 +1,4 @@
-"""Every example of docs/api.md, run as it stands, in the document's own order."""
+"""Every example of the API pages, run as written and in order, page after page."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ import pytest
 from dev import images, servers
 from tests.e2e.test_readme import ADDRESS, FENCE, normal
 
-PAGE = servers.ROOT / "docs/api.md"
+PAGES = [servers.ROOT / f"docs/{name}.md" for name in ("api", "calling", "access")]
 WITH_KEYS = "curl -u mykey:mysecret "
 ASSIGNMENT = re.compile(r"(?P<variable>[A-Z]+)=\$\(")
 
 
 @dataclass(frozen=True)
 class Example:
-    """A command, and the answer that the page gives for it."""
+    """A command, and the answer that its page gives for it."""
 
     command: str
     answer: str
 
 
 def examples() -> list[Example]:
-    """Return every command of a `console` block, each with the lines below it."""
+    """Return each command of the `console` blocks, with the lines below it."""
     found = []
-    for block in FENCE.finditer(PAGE.read_text()):
+    for block in FENCE.finditer("\n".join(page.read_text() for page in PAGES)):
         if block["language"] == "console":
             assert block["text"].startswith("$ "), block["text"]
             for text in block["text"].removeprefix("$ ").split("\n$ "):
@@ -48,7 +48,7 @@ def engine(module_engine: servers.EngineServer) -> servers.EngineServer:
 def urls(
     engine: servers.EngineServer, module_redis: servers.RedisServer
 ) -> Iterator[dict[bool, str]]:
-    """The addresses of two services: an open one with the func helloworld, and one with keys."""
+    """The URLs of two services: `False` is open and has the func helloworld, `True` needs a key."""
     given = {"redis_url": module_redis.url, "docker_host": engine.host}
     with (
         servers.service(**given) as web,
@@ -70,7 +70,7 @@ def test_page_has_examples_of_every_call():
 
 
 def test_every_example_answers_what_the_page_says(urls: dict[bool, str]) -> None:
-    """A variable that an example sets is there for those that follow."""
+    """A variable that an example sets keeps its value for the examples that follow."""
     wrong, variables = [], {}
     for example in examples():
         assert ADDRESS.search(example.command), f"not for the default address: {example.command}"

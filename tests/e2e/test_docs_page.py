@@ -1,4 +1,4 @@
-"""GET /docs in a real browser: the page is drawn, and asks nobody but the service."""
+"""GET /docs in a real browser: the page is drawn, and sends requests to the service only."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # nor does the browser itself ask
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # for the browser itself too
     "--enable-logging=stderr",
     "--window-size=1200,1600",
-    "--virtual-time-budget=20000",  # of the page's own clock: it ends when nothing is left to do
+    "--virtual-time-budget=20000",  # in the page's own time; it ends when nothing is left to do
 )
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")  # dev/setup installs the first
 SCREENSHOT = servers.ROOT / "var/test/docs.png"
@@ -35,7 +35,7 @@ SCREENSHOT = servers.ROOT / "var/test/docs.png"
 
 @dataclass(frozen=True)
 class Visit:
-    """What a browser made of a page: its elements at the end, its console, and what was asked."""
+    """A visit of a page: its final elements, its console, and the URLs that it requested."""
 
     html: str
     console: str
@@ -62,7 +62,7 @@ def visit(web: servers.Service) -> Visit:
 
 
 def browse(url: str, place: Path) -> Visit:
-    """Open a page in a browser that knows nothing, and draw it."""
+    """Open a page in a browser with an empty profile, and draw it."""
     requests = place / "requests.json"
     own = (
         f"--user-data-dir={place}/profile",
@@ -92,9 +92,9 @@ def find_browser() -> str:
 
 
 def requested_urls(net_log: Path, page: str) -> list[str]:
-    """Return the page's own address, and every one that was asked for in its name.
+    """Return the page's own URL, and every URL that the page requested.
 
-    What the browser asks for on its own account, such as updates, has no initiator.
+    Requests of the browser itself, such as for updates, have no initiator.
     """
     starts = [event.get("params", {}) for event in json.loads(net_log.read_text())["events"]]
     asked = [start for start in starts if "url" in start and "initiator" in start]
@@ -142,4 +142,4 @@ def test_docs_page_breaks_no_rule_of_its_own_policy(visit: Visit) -> None:
 
 def test_docs_page_is_drawn(visit: Visit) -> None:
     assert SCREENSHOT.read_bytes().startswith(b"\x89PNG")
-    assert SCREENSHOT.stat().st_size > 50_000  # an empty page has some 10,000 bytes
+    assert SCREENSHOT.stat().st_size > 50_000  # an empty page has about 10,000 bytes

@@ -13,7 +13,7 @@ from dev import images, servers
 IMAGE = "tool:v1"
 TIMEOUT_SECONDS = 0.5
 DEADLINE_SECONDS = 3
-"""What a request may take whose engine has TIMEOUT_SECONDS: it asks twice, and may be busy."""
+"""The limit for a request: it asks the engine twice, and the machine might be busy."""
 
 SETTINGS = {"engine_timeout_seconds": TIMEOUT_SECONDS, "redis_timeout_seconds": TIMEOUT_SECONDS}
 
@@ -28,7 +28,7 @@ def module_image(module_engine: servers.EngineServer) -> str:
 def engine(
     module_engine: servers.EngineServer, module_image: str
 ) -> Iterator[servers.EngineServer]:
-    """The module's engine with the image; it runs again when the test is over."""
+    """The module's engine with the image. It is running again after the test."""
     yield module_engine
     if module_engine.is_running:
         module_engine.resume()
@@ -38,7 +38,7 @@ def engine(
 
 @pytest.fixture
 def web(engine: servers.EngineServer, own_redis: servers.RedisServer) -> Iterator[servers.Service]:
-    """The service over the engine, remembering nothing that the engine says."""
+    """The service over the engine, with nothing cached that the engine says."""
     with servers.service(
         redis_url=own_redis.url, docker_host=engine.host, engine_remember_seconds=0, **SETTINGS
     ) as server:
@@ -48,7 +48,7 @@ def web(engine: servers.EngineServer, own_redis: servers.RedisServer) -> Iterato
 def assert_engine_failure(
     answer: servers.Answer, reason: str, own_redis: servers.RedisServer
 ) -> None:
-    """Hold an answer to the one that the engine's failure has, and Redis to nothing stored."""
+    """Check that an answer is the engine's failure, and that nothing was stored."""
     assert answer.status == 500
     assert answer.json == {"message": f"The Docker Engine can't be used: {reason}."}
     assert answer.headers["Content-Type"] == "application/json"
@@ -208,7 +208,9 @@ def test_size_that_the_engine_cannot_hold_is_refused_unless_the_operator_caps_cp
     web: servers.Service, engine: servers.EngineServer, own_redis: servers.RedisServer
 ) -> None:
     answer = web.create("large", IMAGE, ContainerSize="m2")
-    sentence = 'ContainerSize is "m2", but must fit the engine: it needs 2 CPUs, of 1 there.'
+    sentence = (
+        'ContainerSize is "m2", but must fit the engine: it needs 2 CPUs, and the engine has 1.'
+    )
     assert (answer.status, answer.json) == (
         400,
         {"message": sentence, "errors": {"ContainerSize": [sentence]}},

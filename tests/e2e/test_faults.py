@@ -1,4 +1,4 @@
-"""What must survive: every accepted call ends once and runs at most once, whatever is killed."""
+"""Whatever is killed, every accepted call ends once and runs at most once."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_worker_killed_between_end_and_recording_leaves_the_result_to_the_next()
 
 
 def test_result_is_there_however_late_it_is_taken_over() -> None:
-    """What ended within its Timeout has not failed because nobody looked by then."""
+    """A call that ended within its Timeout hasn't failed just because it is looked at later."""
     with plant() as made:
         made.define("brief", "sleep 2; echo done", Timeout=4)
         made.define("endless", "sleep 600", Timeout=4)

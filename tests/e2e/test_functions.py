@@ -1,4 +1,4 @@
-"""Functions of every kind, in real containers: what they get, what they answer, how they end."""
+"""Functions of every kind in real containers: their input, their output and how they end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MIB = 1024 * 1024
 def run(
     module_redis: servers.RedisServer, module_engine: servers.EngineServer
 ) -> Iterator[Functions]:
-    """A service whose functions run on an engine of this module's own."""
+    """A service whose functions run on an engine for this module."""
     with functions(module_redis, module_engine) as made:
         yield made
     wait_until_no_container(module_engine)
@@ -191,7 +191,7 @@ def test_function_past_its_timeout_is_504_within_two_seconds(
     assert answer.json == {
         "message": "The function ran past its Timeout of 1 seconds and was killed."
     }
-    assert time.monotonic() - start < 1 + 2 + 5  # and what it took to start
+    assert time.monotonic() - start < 1 + 2 + 5  # and the time that the start took
 
 
 def test_output_of_just_the_limit_is_kept(run: Functions, name: str) -> None:
@@ -207,7 +207,7 @@ def test_output_over_the_limit_is_509_at_once(run: Functions, name: str, script:
     answer = run.run(name, script)
     assert answer.status == 509
     assert answer.json == {
-        "message": "The function's output is larger than 1048576 bytes, and so it was killed."
+        "message": "The function printed more than 1048576 bytes of output and was killed."
     }
     assert answer.seconds < 20
 
@@ -241,7 +241,7 @@ def test_tty_function_has_a_real_terminal(run: Functions, name: str) -> None:
     script = "[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && tty && stty size && echo $TERM && cat"
     answer = run.run(name, script, payload=b"typed\n", Config={"Tty": True})
     assert answer.status == 200
-    lines = answer.body.decode().split("\r\n")  # the terminal's echo comes whenever it does
+    lines = answer.body.decode().split("\r\n")  # the terminal's echo can come at any point
     assert any(line.startswith("/dev/pts/") for line in lines)
     assert {"24 80", "xterm", "typed"} <= set(lines)
 

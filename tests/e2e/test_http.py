@@ -1,4 +1,4 @@
-"""What clients do to a socket: broken HTTP, slow and broken bodies, many at once, odd but valid."""
+"""Unusual clients: broken HTTP, slow and broken bodies, many at once, odd but valid requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from dev import servers
-from funcsvc.store import RedisKeys
+from funcsvc.store.keys import RedisKeys
 from tests.e2e.raw_http import RawClient
 
 BODY_SECONDS = 1
@@ -22,7 +22,7 @@ UUID = "e62c014e-386c-42ea-8d07-41d44e98cc3d"
 
 @pytest.fixture(scope="module")
 def web(module_redis: servers.RedisServer, docker_host: str) -> Iterator[servers.Service]:
-    """A service with few threads and little patience."""
+    """A service with few threads and short timeouts."""
     with servers.service(
         redis_url=module_redis.url,
         docker_host=docker_host,
@@ -41,7 +41,7 @@ def raw(web: servers.Service) -> Iterator[RawClient]:
 
 @pytest.fixture
 def definition(image: str, request: pytest.FixtureRequest) -> bytes:
-    """A valid definition with a name of this test alone."""
+    """A valid definition with a name for one test."""
     name = f"http-{abs(hash(request.node.name))}"
     return json.dumps({"Name": name, "Config": {"Image": image, "Cmd": "true"}}).encode()
 
@@ -55,13 +55,13 @@ def head(*lines: str, length: int | None = None) -> bytes:
 
 
 def chunked(data: bytes, size: int = 1000) -> bytes:
-    """Return data in chunks."""
+    """Return data in chunked encoding."""
     parts = [data[at : at + size] for at in range(0, len(data), size)]
     return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
 
 
 def assert_json_error(answer: servers.Answer, status: int) -> None:
-    """Hold an answer to the one error shape."""
+    """Check the status and the shape of an error."""
     assert answer.status == status, answer.body
     assert answer.headers["Content-Type"] == "application/json"
     assert list(answer.json) == ["message"]
@@ -164,7 +164,7 @@ def test_body_over_the_limit_is_413_and_the_connection_serves_on_or_closes(
     web: servers.Service, raw: RawClient, size: int, framing: str
 ) -> None:
     body = b'{"Name": "' + b"a" * size
-    with contextlib.suppress(OSError):  # the service need not read what it refuses
+    with contextlib.suppress(OSError):  # the service might not read what it refuses
         if framing == "length":
             raw.send(head(length=len(body)) + body)
         else:

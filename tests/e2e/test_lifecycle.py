@@ -1,4 +1,4 @@
-"""Starting, stopping and running for long: what an operator's supervisor sees."""
+"""Starting, stopping and running for a long time, as an operator's supervisor sees it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ import pytest
 from dev import images, servers
 
 AT_ONCE_SECONDS = 12
-"""How long a stop may take on a busy machine; what hinders it lasts for 30 seconds and more."""
+"""The limit for a stop on a busy machine. What could delay it lasts for at least 30 seconds."""
 
 
 @dataclass
 class SlowPull:
-    """A create under way whose pull waits until `gate` is set."""
+    """A create in progress, whose pull waits until `gate` is set."""
 
     web: servers.Service
     gate: Event
@@ -32,7 +32,7 @@ class SlowPull:
 def slow_pull(
     module_engine: servers.EngineServer, own_redis: servers.RedisServer, run_id: str
 ) -> Iterator[SlowPull]:
-    """A service with a create under way that pulls from a registry behind a shut gate."""
+    """A service with a create in progress, which pulls from a registry behind a closed gate."""
     with (
         servers.registry_server() as registry,
         servers.proxy(registry.port, is_open=False) as between,
@@ -84,7 +84,7 @@ def test_reload_loses_no_request_while_an_old_worker_ends(slow_pull: SlowPull) -
 
 
 def refuses(web: servers.Service) -> bool:
-    """Tell whether the service takes no new connections."""
+    """Tell whether the service refuses new connections."""
     try:
         with socket.create_connection(("127.0.0.1", web.port), timeout=1):
             return False
@@ -149,10 +149,10 @@ ThreadPoolExecutor._adjust_thread_count = adjust
 def test_stop_is_obeyed_while_a_request_is_given_to_its_thread(
     start, tmp_path: Path, number
 ) -> None:
-    """The pool is locked meanwhile, for the thread that the signal comes to."""
+    """Meanwhile the thread that gets the signal holds the pool's lock."""
     (tmp_path / "sitecustomize.py").write_text(SLOW_SUBMIT)
     web = start({"PYTHONPATH": str(tmp_path)})
-    assert web.request("GET", "/_ping").status == 200  # its thread is quicker than who started it
+    assert web.request("GET", "/_ping").status == 200  # while submit still holds the lock
     os.kill(web.pid, number)
     servers.wait_until(lambda: not web.is_running, "the service ends", AT_ONCE_SECONDS)
     assert web.process.returncode == 0
@@ -203,7 +203,7 @@ def test_port_of_another_service_stops_the_start(start, docker_host: str) -> Non
 
 
 def fails_to_start(web: servers.Service, sentence: str) -> None:
-    """Start a service; it must end by itself, say why in a sentence, and show no trace."""
+    """Start a service that must end by itself, with a sentence and without a trace."""
     try:
         with pytest.raises(AssertionError, match="ended"):
             web.start(lambda: False, seconds=15)
@@ -310,5 +310,5 @@ def test_descriptors_and_threads_do_not_grow_over_five_hundred_creates(
 
 
 def _held(pid: int) -> tuple[int, int]:
-    """Return how many descriptors and threads a process has."""
+    """Return the number of descriptors and of threads that a process has."""
     return len(os.listdir(f"/proc/{pid}/fd")), len(os.listdir(f"/proc/{pid}/task"))

@@ -1,4 +1,4 @@
-"""What the service prints: access lines that machines read, with request ids and no secrets."""
+"""What the service logs: machine-readable access lines, with request ids and without secrets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def web(module_redis: servers.RedisServer, docker_host: str) -> Iterator[servers
 
 
 def line_of(web: servers.Service, request_id: str) -> dict[str, Any]:
-    """Return the access line of a request, which comes a moment after its answer."""
+    """Return the access line of a request. It can be written a moment after the answer."""
     return servers.wait_until(
         lambda: next((it for it in web.access_lines() if it["request_id"] == request_id), None),
         f"request {request_id} is in the access log",

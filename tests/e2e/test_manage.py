@@ -1,4 +1,4 @@
-"""The management of funcs by real processes: round trips, updates at once, dead servers."""
+"""Managing funcs with real processes: round trips, concurrent updates, dead servers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dev import servers
-from funcsvc.store import RedisKeys
+from funcsvc.store.keys import RedisKeys
 
 KEYS = RedisKeys("funcsvc:")
 CLIENTS = 100
@@ -26,7 +26,7 @@ def test_func_goes_round_trip_with_two_workers(
     for prefix in ("", "/v1.23"):
         created = web.create("hello", image)
         assert created.status == 201
-        for _ in range(8):  # of both workers
+        for _ in range(8):  # reaches both workers
             got = web.request("GET", f"{prefix}/funcs/hello")
             assert (got.status, got.body) == (200, created.body)
         listed = web.request("GET", f"{prefix}/funcs")

@@ -1,4 +1,4 @@
-"""POST /images/create from a real registry: the engine's progress, streamed as it comes."""
+"""POST /images/create with a real registry: the engine's progress, streamed as it comes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dev import images, servers
 
 @pytest.fixture
 def engine_host(module_engine: servers.EngineServer) -> str:
-    """The module's engine is the one that services are started over."""
+    """The module's engine, for the services that `start` starts."""
     return module_engine.host
 
 
@@ -23,7 +23,7 @@ def engine_host(module_engine: servers.EngineServer) -> str:
 def name(
     module_engine: servers.EngineServer, registry: servers.RegistryServer, run_id: str
 ) -> Iterator[str]:
-    """An image of the registry that the engine lacks."""
+    """An image that the registry has and the engine lacks."""
     name = f"{registry.domain}/pulled-{run_id}:v1"
     images.push(module_engine.host, name)
     yield name
@@ -41,7 +41,7 @@ def lines_of(answer: servers.Answer) -> list[dict]:
 
 @contextlib.contextmanager
 def started_pull(web: servers.Service, name: str) -> Iterator[http.client.HTTPResponse]:
-    """Begin to pull, and give the answer while it is still coming."""
+    """Start a pull, and yield the answer while it is still arriving."""
     repository, _, tag = name.rpartition(":")
     with web.connection() as connection:
         connection.request("POST", f"/images/create?fromImage={repository}&tag={tag}")

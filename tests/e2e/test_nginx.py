@@ -1,4 +1,4 @@
-"""The service behind nginx, with the configuration that docs/nginx.conf offers."""
+"""The service behind nginx, with the configuration in docs/nginx.conf."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEYS = ["time", "request_id", "client", "method", "path", "status", "bytes", "se
 
 @pytest.fixture(scope="module")
 def web(module_redis: servers.RedisServer) -> Iterator[servers.Service]:
-    """A service in which two requests may wait, and two follow."""
+    """A service in which two requests can wait and two can follow."""
     with servers.service(
         redis_url=module_redis.url,
         docker_host="unix:///nonexistent",
@@ -118,7 +118,7 @@ def test_client_that_went_away_frees_its_thread(proxy, web, calls, address, meth
 
 @pytest.mark.parametrize("seconds", [0, 1])
 def test_client_that_goes_in_the_middle_loses_no_output(proxy, calls, address, seconds):
-    """Neither at once nor when nginx has taken from the service all that it takes ahead."""
+    """Neither at once nor after nginx has read ahead as far as it does."""
     call_id = proxy.request("POST", f"/call/{address}", b"").json["CallId"]
     large = Outcome(output=b"x" * MAX_OUTPUT_BYTES)
     calls.end(calls.reserve(), large)
@@ -150,7 +150,7 @@ def test_no_uuid_is_logged(proxy, web, calls, address):
     ids = [answer.headers["X-Request-Id"] for answer in answers]
 
     def logged() -> dict[str, dict[str, object]]:
-        """Return the lines by request: nginx writes each after its answer, so in any order."""
+        """Return the access lines by request: nginx writes each after its answer, in any order."""
         return {line["request_id"]: line for line in proxy.logged()}
 
     servers.wait_until(lambda: logged().keys() >= set(ids), "all are logged")

@@ -1,4 +1,4 @@
-"""Pulls of missing images from a real registry: there, absent, out of reach, too many at once."""
+"""Pulls of missing images from a real registry: found, absent, unreachable, too many at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dev import images, servers
 
 @pytest.fixture
 def engine_host(module_engine: servers.EngineServer) -> str:
-    """The module's engine is the one that services are started over."""
+    """The module's engine, for the services that `start` starts."""
     return module_engine.host
 
 
@@ -20,7 +20,7 @@ def engine_host(module_engine: servers.EngineServer) -> str:
 def pushed(
     module_engine: servers.EngineServer, registry: servers.RegistryServer, run_id: str
 ) -> Iterator[object]:
-    """Push an image that the engine then lacks; names end with the run's id."""
+    """Push images that the engine then lacks. Their names end with the run's id."""
     names = []
 
     def push(tool: str) -> str:
@@ -35,8 +35,8 @@ def pushed(
 
 
 def assert_no_such_image(answer: servers.Answer, name: str, reason: str) -> None:
-    """Hold an answer to the 400 of an image that isn't to be had."""
-    sentence = f'Config.Image is "{name}", but no such image: {reason}.'
+    """Check that an answer is the 400 for an image that can't be found."""
+    sentence = f'Config.Image is "{name}", but there is no such image: {reason}.'
     assert (answer.status, answer.json) == (
         400,
         {"message": sentence, "errors": {"Config.Image": [sentence]}},
@@ -49,7 +49,7 @@ def assert_nothing_stored(own_redis: servers.RedisServer) -> None:
 
 
 def refused(domain: str) -> str:
-    return f"{domain} doesn't have it, or this service has no right to it"
+    return f"{domain} doesn't have it, or denies access to it"
 
 
 def test_missing_image_is_pulled(start, pushed, module_engine: servers.EngineServer) -> None:
@@ -121,7 +121,7 @@ def test_pull_policy_never_refuses_a_missing_image_and_takes_a_present_one(
 ) -> None:
     name = pushed("never")
     web = start(pull_policy="never", engine_remember_seconds=0)
-    reason = "the engine lacks it, and pulling is off"
+    reason = "the engine doesn't have it, and pulls are turned off"
     assert_no_such_image(web.create("never", name), name, reason)
     assert not images.has_image(module_engine.host, name)
     with images.imported(module_engine.host, name):
@@ -196,8 +196,8 @@ def test_more_requests_than_may_wait_for_pulls_are_503_and_health_answers(
                 assert (busy.status, busy.json) == (
                     503,
                     {
-                        "message": "The image must be pulled, but 2 requests wait for pulls "
-                        "already: try again in a few seconds."
+                        "message": "The image must be pulled, but 2 requests are already waiting "
+                        "for pulls: try again in a few seconds."
                     },
                 )
                 assert int(busy.headers["Retry-After"]) > 0

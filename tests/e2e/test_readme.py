@@ -1,4 +1,4 @@
-"""The README's examples, run as they stand."""
+"""The README's examples, run as written."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ NORMAL = (
 
 @dataclass(frozen=True)
 class Example:
-    """A command and the answer that the document gives for it."""
+    """A command, and the answer that the document gives for it."""
 
     command: str
     answer: str
 
 
 def first_example(text: str) -> Example:
-    """Return the first example whose command begins with `curl -i`.
+    """Return the first example with a command that starts with `curl -i`.
 
-    A `console` block has `$ ` before the command and the answer below; an `sh` block has the
-    command alone, and the next block the answer.
+    A `console` block has `$ ` before the command, and the answer below it. An `sh` block has only
+    the command, and the next block has the answer.
     """
     blocks = list(FENCE.finditer(text))
     for number, block in enumerate(blocks):
@@ -60,7 +60,7 @@ def later_examples(text: str) -> list[Example]:
 
 
 def _end_of_command(lines: list[str]) -> int:
-    """Return how many lines the command has: it goes on after a backslash or in a quote."""
+    """Return how many lines the command has. It continues after a backslash or in a quote."""
     for end in range(1, len(lines) + 1):
         text = "".join(lines[:end])
         try:
@@ -73,14 +73,14 @@ def _end_of_command(lines: list[str]) -> int:
 
 
 def normal(text: str) -> str:
-    """Return an answer with what differs from run to run replaced."""
+    """Return an answer with the parts that change from run to run replaced."""
     for pattern, word in NORMAL:
         text = pattern.sub(word, text)
     return text
 
 
 def split(answer: str) -> tuple[str, list[str], str]:
-    """Return an answer's status line, its header lines sorted, and its body."""
+    """Return an answer's status line, its sorted header lines, and its body."""
     head, _, body = answer.replace("\r\n", "\n").partition("\n\n")
     status, *headers = head.split("\n")
     return status, sorted(headers, key=str.lower), body
@@ -90,7 +90,7 @@ def split(answer: str) -> tuple[str, list[str], str]:
 def web(
     module_engine: servers.EngineServer, module_redis: servers.RedisServer
 ) -> Iterator[servers.Service]:
-    """The service, with a worker, over an engine with the image that `make run` offers."""
+    """The service with a worker, over an engine with the image that `make run` offers."""
     images.import_image(module_engine.host, "busybox:latest", images.shell_tar())
     with functions(module_redis, module_engine) as made:
         yield made.web
@@ -117,7 +117,7 @@ def test_first_example_of_the_readme_answers_what_it_says(web: servers.Service) 
 
 
 def test_later_examples_of_the_readme_answer_what_it_says(web: servers.Service) -> None:
-    """They build on the first one, and on each other: one shell runs them all."""
+    """They need the first example and each other, so one shell runs them all."""
     examples = later_examples(README.read_text())
     assert len(examples) == 8
     name = "helloworld"

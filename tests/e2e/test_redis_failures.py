@@ -10,17 +10,17 @@ import pytest
 import redis
 
 from dev import servers
-from funcsvc.store import RedisKeys
+from funcsvc.store.keys import RedisKeys
 
 KEYS = RedisKeys("funcsvc:")
 TIMEOUT_SECONDS = 0.5
 DEADLINE_SECONDS = 2.5
-"""What a request may take whose Redis has TIMEOUT_SECONDS: the rest is for a busy machine."""
+"""The limit for a request while Redis fails. All but TIMEOUT_SECONDS is for a busy machine."""
 
 
 @pytest.fixture
 def start(docker_host: str, image: str) -> Iterator[object]:
-    """Start the service over a Redis URL, with the engine's word on the image remembered."""
+    """Start the service over a Redis URL, with the engine's answer on the image cached."""
     with contextlib.ExitStack() as stack:
 
         def start_service(url: str, **settings: object) -> servers.Service:
@@ -37,7 +37,7 @@ def start(docker_host: str, image: str) -> Iterator[object]:
 
 
 def assert_redis_failure(answer: servers.Answer, reason: str) -> None:
-    """Hold an answer to the one that Redis's failure has."""
+    """Check that an answer is Redis's failure."""
     assert answer.status == 500
     assert answer.json == {"message": f"Redis can't be used: {reason}."}
     assert answer.headers["Content-Type"] == "application/json"
@@ -45,7 +45,7 @@ def assert_redis_failure(answer: servers.Answer, reason: str) -> None:
 
 
 def assert_empty(server: servers.RedisServer) -> None:
-    """Hold a Redis to what it had before: nothing of the service's."""
+    """Check that a Redis has no keys of the service."""
     with server.client() as client:
         assert list(client.scan_iter("funcsvc:*")) == []
 
@@ -53,7 +53,7 @@ def assert_empty(server: servers.RedisServer) -> None:
 def assert_created_and_stored(
     server: servers.RedisServer, web: servers.Service, name: str, image: str
 ) -> None:
-    """Create a func, and see that what is stored is what was answered."""
+    """Create a func, and check that the stored definition is the one answered."""
     answer = web.create(name, image)
     assert answer.status == 201, answer.body
     with server.client() as client:
@@ -118,7 +118,7 @@ def test_hung_redis_is_500_and_stores_nothing_when_it_goes_on(
 
     with own_redis.client() as client:
         client.ping()
-        client.ping()  # what came before the first one has been carried out by now
+        client.ping()  # everything before the first ping has been carried out by now
         assert list(client.scan_iter("funcsvc:func:hung-*")) == []
         assert client.zcard(KEYS.funcs) == warm
     for number in range(4):

@@ -1,4 +1,4 @@
-"""Pulls from a registry that wants a login, with credentials as the docker CLI keeps them."""
+"""Pulls from a registry with a login, with credentials stored as the docker CLI stores them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def registry() -> Iterator[servers.RegistryServer]:
 def private_image(
     module_engine: servers.EngineServer, registry: servers.RegistryServer, run_id: str
 ) -> Iterator[str]:
-    """An image of the registry that the engine lacks."""
+    """An image that the registry has and the engine lacks."""
     name = f"{registry.domain}/private-{run_id}:v1"
     images.push(module_engine.host, name, AUTH)
     yield name
@@ -39,7 +39,7 @@ def private_image(
 
 @pytest.fixture
 def config_folder() -> Iterator[Path]:
-    """A folder as DOCKER_CONFIG names it, empty."""
+    """An empty folder for DOCKER_CONFIG."""
     with servers.folder() as place:
         yield place
 
@@ -48,7 +48,7 @@ def config_folder() -> Iterator[Path]:
 def start(
     module_engine: servers.EngineServer, own_redis: servers.RedisServer, config_folder: Path
 ) -> Iterator[object]:
-    """Start the service with the Docker config folder, which is on its PATH too."""
+    """Start the service with the Docker config folder, which is also on its PATH."""
     with contextlib.ExitStack() as stack:
 
         def start_service(**settings: object) -> servers.Service:
@@ -79,10 +79,10 @@ def write_helper(folder: Path, domain: str, text: str) -> None:
 
 
 def assert_refused(answer: servers.Answer, name: str, registry: servers.RegistryServer) -> None:
-    """Hold an answer to the 400 of an image that the registry doesn't give to us."""
+    """Check that an answer is the 400 for an image that the registry doesn't give to us."""
     sentence = (
-        f'Config.Image is "{name}", but no such image: '
-        f"{registry.domain} doesn't have it, or this service has no right to it."
+        f'Config.Image is "{name}", but there is no such image: '
+        f"{registry.domain} doesn't have it, or denies access to it."
     )
     assert (answer.status, answer.json) == (
         400,

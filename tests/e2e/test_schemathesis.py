@@ -1,4 +1,4 @@
-"""The service held to its own description by schemathesis, all checks on, with real servers."""
+"""Checks a running service against its own description, with schemathesis and all its checks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from dev import images, servers
 from tests.e2e import calling
 
-MAX_EXAMPLES = 30  # of each operation; about half a minute in all
+MAX_EXAMPLES = 30  # for each operation; about half a minute in all
 DEADLINE_SECONDS = 300
 KEY = "key:secret"
 KEPT_FUNC = "kept-by-the-test"
@@ -23,7 +23,7 @@ KEPT_FUNC = "kept-by-the-test"
 
 @pytest.fixture
 def registry(docker_host: str) -> Iterator[str]:
-    """A registry that has one image, library/ubuntu, which is the description's example."""
+    """A registry with one image, library/ubuntu, which the description's examples use."""
     with servers.registry_server() as server:
         name = f"{server.domain}/library/ubuntu:latest"
         images.push(docker_host, name)
@@ -37,7 +37,7 @@ def registry(docker_host: str) -> Iterator[str]:
 def web(
     redis_url: str, redis_prefix: str, docker_host: str, image: str
 ) -> Iterator[servers.Service]:
-    """The service with access keys, for schemathesis tries what happens without one."""
+    """The service with access keys, because schemathesis tries requests without one."""
     with servers.service(
         redis_url=redis_url,
         redis_prefix=redis_prefix,
@@ -91,7 +91,7 @@ def test_service_does_what_its_description_says(
 
 
 def schemathesis(place: Path, *arguments: str, **told: str) -> subprocess.CompletedProcess[str]:
-    """Run the command; `told` is for the hooks."""
+    """Run schemathesis. `told` are environment variables for the hooks."""
     given = {"SCHEMATHESIS_HOOKS": "tests.e2e.schemathesis_hooks", "PYTHONPATH": str(servers.ROOT)}
     environment = {
         "PATH": os.environ["PATH"],

@@ -1,4 +1,4 @@
-"""Waiting instances: each for one call of one version, none too many, and none left behind."""
+"""Waiting instances: each runs one call of one version, within limits, and none is left behind."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ SETTINGS = {"waiting_per_func": 2, "waiting_instances": 4, "engine_remember_seco
 def run(
     module_redis: servers.RedisServer, module_engine: servers.EngineServer
 ) -> Iterator[Functions]:
-    """A service with few waiting instances, on an engine of this module's own."""
+    """A service with few waiting instances, on an engine for this module."""
     with functions(module_redis, module_engine, **SETTINGS) as made:
         yield made
-    assert containers(module_engine) == []  # a clean stop leaves none
+    assert containers(module_engine) == []  # a clean stop leaves no container
 
 
 def waiting(engine: servers.EngineServer, name: str) -> list[str]:
-    """Return those that still run after a moment: between calls, those that wait."""
+    """Return the instances that still run after a moment: between calls, the waiting ones."""
     before = running(engine, name)
     time.sleep(0.4)
     return sorted(before & running(engine, name))
 
 
 def wait_for_waiting(engine: servers.EngineServer, name: str, used: bytes = b"") -> list[str]:
-    """Wait until one waits; return the ids. The one whose call has said its hostname does not."""
+    """Wait until an instance waits and return the ids, without the one whose hostname is `used`."""
 
     def found() -> list[str]:
         return [it for it in waiting(engine, name) if it[:12] != used.decode().strip()]
@@ -43,7 +43,7 @@ def wait_for_waiting(engine: servers.EngineServer, name: str, used: bytes = b"")
 
 
 def instances_of(run: Functions, name: str) -> list[str]:
-    """Return which kind of instance the calls of a function that are still stored met."""
+    """Return the kind of instance that each stored call of a function ran in."""
     path = f"/status/{name}/{run.keys[name]}?list=1"
     return [it.get("Instance", "") for it in run.web.request("GET", path).json["List"]]
 
@@ -68,7 +68,7 @@ def test_no_instance_runs_two_calls(run: Functions, module_engine: servers.Engin
     seen = set()
     for _ in range(6):
         answer = run.sync("single")
-        assert len(answer.body.split()) == 1  # nothing of another call is in /tmp
+        assert len(answer.body.split()) == 1  # /tmp has nothing from another call
         seen.add(answer.body)
         wait_for_waiting(module_engine, "single", answer.body)
     assert len(seen) == 6
@@ -109,7 +109,7 @@ def test_tag_that_moves_to_another_image_retires_what_waits(
     assert run.sync("moving").body == b"first\n"
     wait_for_waiting(module_engine, "moving")
     images.import_image(host, "moving:latest", images.shell_tar(), [*CHANGES, "ENV WHICH=second"])
-    time.sleep(SETTINGS["engine_remember_seconds"])  # the bound within which it is noticed
+    time.sleep(SETTINGS["engine_remember_seconds"])  # the time within which a moved tag is noticed
     assert run.sync("moving").body == b"second\n"
 
 
@@ -152,7 +152,7 @@ def test_function_that_is_tied_to_others_has_none_waiting(
     run.define(f"free-{name}", ["echo", "free"])
     assert run.sync(name).body == b"tied\n"
     run.sync(f"free-{name}")
-    wait_for_waiting(module_engine, f"free-{name}")  # by then the other would have had its own
+    wait_for_waiting(module_engine, f"free-{name}")  # time enough for the tied one
     assert waiting(module_engine, name) == []
 
 

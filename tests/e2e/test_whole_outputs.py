@@ -1,4 +1,4 @@
-"""What a review of the worker found in outputs: each was wrong once."""
+"""Regressions in the outputs of calls, which a review of the worker found."""
 
 from __future__ import annotations
 

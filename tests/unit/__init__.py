@@ -1,1 +1,1 @@
-"""Each room of funcsvc alone: no network, no Redis, no engine."""
+"""Tests of one room at a time, without Redis and without an engine."""

@@ -1,4 +1,4 @@
-"""How the unit tests define funcs: a minimal definition, with one thing changed."""
+"""Definitions for the unit tests: the smallest one, with one thing changed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def definition(
     host_config: dict[str, Any] | None = None,
     **top: Any,
 ) -> dict[str, Any]:
-    """Return the smallest definition, with these options of each section set."""
+    """Return the smallest definition, with these options added to its sections."""
     document = {"Name": "f", "Config": {"Image": "ubuntu", **(config or {})}, **top}
     if host_config is not None:
         document["HostConfig"] = host_config
@@ -34,17 +34,17 @@ def with_option(path: str, value: Any) -> dict[str, Any]:
 
 
 def load(document: dict[str, Any], policy: Policy | None = None) -> Func:
-    """Return the func that a definition makes."""
+    """Return the func that a definition defines."""
     return FuncSchema(policy).load_new(document)
 
 
 def answer(document: dict[str, Any]) -> dict[str, Any]:
-    """Return what a create of the definition answers."""
+    """Return the answer to a create of the definition."""
     return func_document(load(document))
 
 
 def errors_of(document: dict[str, Any], policy: Policy | None = None) -> dict[str, list[str]]:
-    """Return every wrong field of a definition with its sentences."""
+    """Return each wrong field of a definition with its sentences."""
     with pytest.raises(InvalidDefinition) as caught:
         load(document, policy)
     return dict(caught.value.field_errors)

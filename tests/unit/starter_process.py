@@ -1,4 +1,4 @@
-"""The starter as a plain process: what goes in by a pipe, and what its marks say of its output."""
+"""The starter as a plain process: frames go in by a pipe, and the marks in its output are read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from funcsvc.engine.containers.protocol import Ending, OutputReader, make_frame
+from funcsvc.engine.containers.protocol import Ending, Mark, OutputReader, make_frame
 
 STARTER = str(files("funcsvc.starter").joinpath("funcsvc-starter"))
 NONCE = "0123456789abcdef" * 2
@@ -24,7 +24,7 @@ MEBIBYTE = 1024 * 1024
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a call ended: by its marks, and by the starter's own exit status."""
+    """How a call ended: the final marks, the starter's own exit status, and the output."""
 
     ending: Ending | None
     status: int
@@ -33,7 +33,7 @@ class Outcome:
 
 
 class Starter:
-    """A starter that waits for its frame; a context manager, which leaves no process behind."""
+    """A starter that waits for its frame. As a context manager it leaves no process behind."""
 
     def __init__(self, before: Sequence[str] = (), program: str = STARTER, **options: Any) -> None:
         self._reader = OutputReader(NONCE, 16 * MEBIBYTE, 16 * MEBIBYTE)
@@ -60,16 +60,16 @@ class Starter:
 
     @property
     def stdout(self) -> bytes:
-        """What the command has printed by now."""
+        """What the command has printed so far."""
         return self._reader.stdout
 
     @property
     def has_ended(self) -> bool:
-        """Whether both final marks have come."""
+        """Whether both final marks have arrived."""
         return self._reader.ending is not None
 
     def send(self, data: bytes) -> None:
-        """Send bytes, and leave the input open."""
+        """Send bytes and leave the input open."""
         self.process.stdin.write(data)
 
     def begin(
@@ -79,14 +79,14 @@ class Starter:
         environment: Sequence[bytes] = (),
         terminal: bool = False,
     ) -> None:
-        """Send a whole frame, and leave the input open."""
+        """Send a whole frame and leave the input open."""
         self.send(make_frame(NONCE, words, environment, payload, terminal=terminal))
 
     def end_input(self) -> None:
         self.process.stdin.close()
 
     def read_until(self, is_enough: Callable[[], object]) -> None:
-        """Read both streams until something is so, or they have ended."""
+        """Read both streams until a condition is true, or until they have ended."""
         deadline = time.monotonic() + DEADLINE_SECONDS
         while not is_enough() and self._selector.get_map():
             assert time.monotonic() < deadline, f"it doesn't come: {self.raw}"
@@ -94,30 +94,30 @@ class Starter:
                 self._read(key)
 
     def finish(self) -> Outcome:
-        """Read to the final marks or the end of both streams, let it go, and say how it went."""
+        """Read to the final marks or the ends of the streams. Return how the call ended."""
         self.read_until(lambda: self._reader.ending)
         self.end_input()
         status = self.process.wait(DEADLINE_SECONDS)
         return Outcome(self._reader.ending, status, self._reader.stdout, self._reader.short_stderr)
 
     def wait_until(self, is_so: Callable[[], object]) -> None:
-        """Wait for something without reading."""
+        """Wait for a condition without reading."""
         deadline = time.monotonic() + DEADLINE_SECONDS
         while not is_so():
             assert time.monotonic() < deadline, "it doesn't come to be so"
             time.sleep(0.005)
 
     def wait_until_waiting(self) -> None:
-        """Return when it has its signals blocked, which it does before it reads."""
+        """Return when the starter has blocked its signals, which it does before it reads."""
         self.wait_until(lambda: int(self.proc_status("SigBlk"), 16))
 
     def proc_status(self, name: str) -> str:
-        """Return a line of its /proc/…/status."""
+        """Return a field of the starter's /proc/<pid>/status."""
         with open(f"/proc/{self.pid}/status") as file:
             return next(line.split()[1] for line in file if line.startswith(f"{name}:"))
 
     def cpu_ticks(self) -> int:
-        """Return the time that it has worked for itself, in hundredths of a second."""
+        """Return the CPU time that the starter has used, in hundredths of a second."""
         with open(f"/proc/{self.pid}/stat") as file:
             fields = file.read().rpartition(")")[2].split()
         return int(fields[11]) + int(fields[12])
@@ -131,7 +131,7 @@ class Starter:
 
 
 def as_nobody(**options: Any) -> Starter:
-    """Return a starter of an ordinary user, who need not be able to reach its folder."""
+    """Return a starter that runs as an ordinary user, without access to the program's folder."""
     file = os.open(STARTER, os.O_RDONLY)
     user = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if IS_ROOT else {}
     try:
@@ -156,20 +156,20 @@ def call(
 def call_shell(
     script: str, payload: bytes = b"", terminal: bool = False, **options: Any
 ) -> Outcome:
-    """Run a call of a shell's script."""
+    """Run a call of a shell script."""
     return call(["sh", "-c", script], payload, terminal=terminal, **options)
 
 
 def exited(status: int, stdout: bytes = b"", stderr: bytes = b"") -> Outcome:
     """Return the outcome of a command that exited."""
-    return Outcome(Ending("X", status), status, stdout, stderr)
+    return Outcome(Ending(Mark.EXITED, status), status, stdout, stderr)
 
 
 def killed(number: signal.Signals, stdout: bytes = b"") -> Outcome:
     """Return the outcome of a command that a signal killed."""
-    return Outcome(Ending("S", number), 128 + number, stdout, b"")
+    return Outcome(Ending(Mark.KILLED, number), 128 + number, stdout, b"")
 
 
-def not_run(kind: str, number: int, status: int) -> Outcome:
+def not_run(kind: Mark, number: int, status: int) -> Outcome:
     """Return the outcome of a command that was not run."""
     return Outcome(Ending(kind, number), status, b"", b"")

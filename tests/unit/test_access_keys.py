@@ -1,4 +1,4 @@
-"""Access keys: read from lines, shown to nobody, and matched with Basic credentials."""
+"""Access keys: read from lines, hidden from logs, and compared with Basic credentials."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from funcsvc.model.errors import Unauthorized
 from funcsvc.web.access.keys import AccessKeys
 
 UNREADABLE = "The Basic credentials can't be read."
-UNKNOWN = "The access key is not known."
+UNKNOWN = "The access key is unknown."
 WRONG = "The secret key is wrong."
 
 
@@ -56,8 +56,8 @@ def test_lines_are_read_as_keys_and_secrets(lines, secrets):
         ([":hunter2"], "Entry 1 must be <key>:<secret>."),
         ([":"], "Entry 1 must be <key>:<secret>."),
         (["a:b", "# c", "hunter2"], "Entry 3 must be <key>:<secret>."),
-        (["hunter2:b", "hunter2:c"], "Entry 2 names a key that is there already."),
-        (["hunter2:b", "hunter2:b"], "Entry 2 names a key that is there already."),
+        (["hunter2:b", "hunter2:c"], "Entry 2 names a key that is already there."),
+        (["hunter2:b", "hunter2:b"], "Entry 2 names a key that is already there."),
     ],
 )
 def test_line_that_is_none_is_refused_by_its_number_and_not_shown(lines, message):
@@ -79,7 +79,7 @@ def test_shown_keys_show_no_key_and_no_secret():
 def test_secret_is_had_by_its_key_alone():
     keys = AccessKeys({"a": "1", "b": "2"})
     assert (keys.get_secret("a"), keys.get_secret("b")) == ("1", "2")
-    with pytest.raises(Unauthorized, match=r"^The access key is not known\.$"):
+    with pytest.raises(Unauthorized, match=r"^The access key is unknown\.$"):
         keys.get_secret("A")
 
 

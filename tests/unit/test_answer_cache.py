@@ -1,4 +1,4 @@
-"""What is remembered of the engine: for how long, for whom, and what is not."""
+"""The cache of the engine's answers: how long, for whom, and what is not cached."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from funcsvc.engine.answer_cache import MAX_REMEMBERED, AnswerCache
 
 
 class Counter:
-    """An answer that says how often it was asked for."""
+    """An answer that counts how often it was asked for."""
 
     def __init__(self) -> None:
         self.times = 0
@@ -22,7 +22,7 @@ class Counter:
 
 
 class Gate:
-    """A slow answer: threads wait in it until it is opened."""
+    """A slow answer. Threads that ask wait until it is opened."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.asked = Event()
@@ -40,7 +40,7 @@ class Gate:
 
 
 def wait_until_all_ask(memory: AnswerCache, gate: Gate, threads: int, pool: ThreadPoolExecutor):
-    """Return the futures of threads that have all asked for one key by the time of return."""
+    """Return the futures of threads that ask for one key, once one of them has reached the gate."""
     begin = Barrier(threads + 1)
 
     def ask() -> str:
@@ -119,7 +119,7 @@ def test_threads_share_one_request_and_its_error():
         assert waiting.wait(10)
         gate.opened.set()
         assert isinstance(asking[0].exception(10), ValueError)
-        for future in asking[1:]:  # it shared the error, or came after it and asked anew
+        for future in asking[1:]:  # it shared the error, or came later and asked again
             error = future.exception(10)
             assert error is None or isinstance(error, ValueError)
     assert gate.times == 1

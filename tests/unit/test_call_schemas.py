@@ -1,4 +1,4 @@
-"""Calls, counts and events as they are shown, and the queries that ask for them."""
+"""Calls, counts and events as answers show them, and the queries that ask for them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,23 @@ from funcsvc.model import CallCounts, CallState, CallStatus, Event
 from funcsvc.model.errors import InvalidQuery
 from funcsvc.schemas import (
     LogQuery,
-    call_document,
-    counts_document,
+    counts_text,
     event_line,
     load_flag,
     load_log_query,
+    status_pieces,
 )
 
 CALL_ID = "218b7b10-0000-4000-8000-000000000000"
 TIME_MS = 1489647924473
 TIME = "2017-03-16T07:05:24.473Z"
+
+
+def listed(call: CallState) -> dict[str, str]:
+    """Return a call as a list of calls shows it."""
+    status = json.loads(b"".join(status_pieces(CallCounts(0, 0, 0, 0, 0), iter([call]))))
+    [shown] = status["List"]
+    return shown
 
 
 def line(**texts) -> bytes:
@@ -54,7 +61,7 @@ def test_event_has_its_texts_in_order():
         (b"a" * 253 + "€".encode()[:2], "a" * 253),
         (b"a" * 252 + "😀".encode()[:3], "a" * 252),
         (b"a" * 253 + "ä".encode(), "a" * 253 + "ä"),
-        (b"a" * 253 + b"\xc3", "a" * 253 + "\ufffd"),  # not cut: the function wrote half of it
+        (b"a" * 253 + b"\xc3", "a" * 253 + "\ufffd"),  # not cut: the function's own half
         (b"a" * 254 + b"\xff", "a" * 254 + "\ufffd"),
         (b'"\x00\n\x1b', '"\x00\n\x1b'),
     ],
@@ -70,22 +77,22 @@ def test_bytes_of_a_stream_are_shown_as_text(short, text):
     [(TIME_MS, TIME), (0, "1970-01-01T00:00:00.000Z"), (999, "1970-01-01T00:00:00.999Z")],
 )
 def test_times_have_milliseconds(time_ms, text):
-    assert call_document(CallState(CALL_ID, "f", time_ms, CallStatus.PENDING))["Created"] == text
+    assert listed(CallState(CALL_ID, "f", time_ms, CallStatus.PENDING))["Created"] == text
 
 
 def test_call_in_a_list_has_a_message_only_where_there_is_one():
     finished = CallState(CALL_ID, "f", TIME_MS, CallStatus.FINISHED)
-    assert list(call_document(finished).items()) == [
+    assert list(listed(finished).items()) == [
         ("CallId", CALL_ID),
         ("Created", TIME),
         ("Status", "Finished"),
     ]
     failed = CallState(CALL_ID, "f", TIME_MS, CallStatus.FAILED, message="Oh.")
-    assert list(call_document(failed).items())[2:] == [("Status", "Failed"), ("Message", "Oh.")]
+    assert list(listed(failed).items())[2:] == [("Status", "Failed"), ("Message", "Oh.")]
 
 
 def test_counts_are_in_the_contracts_order():
-    assert list(counts_document(CallCounts(10, 1, 2, 3, 4)).items()) == [
+    assert list(json.loads(counts_text(CallCounts(10, 1, 2, 3, 4))).items()) == [
         ("Total", 10),
         ("Pending", 1),
         ("Running", 2),

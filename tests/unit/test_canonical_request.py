@@ -1,6 +1,6 @@
-"""What of a request is signed, and how it is spelled: path, query, host, headers, method.
+"""What is signed of a request, and how it is written: path, query, host, headers, method.
 
-Each test spells the canonical path, query and host as the contract says, by hand.
+The tests write the canonical path, query and host by hand, as the contract defines them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ SHA256_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785
 
 
 def test_vector_computed_with_openssl_is_accepted():
-    """Its signature came from `openssl dgst -sha256` and `-mac HMAC -macopt hexkey:…`."""
+    """The signature was made with `openssl dgst -sha256` and `-mac HMAC -macopt hexkey:…`."""
     body = b'{"Name":"helloworld","Config":{"Cmd":["echo","HelloWorld"],"Image":"ubuntu"}}'
     headers = headers_of(body, content_type="application/json")
     headers["host"] = "func.example.com:8443"
@@ -87,8 +87,8 @@ def test_path_that_was_signed_otherwise_is_wrong(canonical):
         ("a=1&B=2", "B=2&a=1"),
         ("filters=%7B%22name%22%3A%5B%22x%22%5D%7D", "filters=%7B%22name%22%3A%5B%22x%22%5D%7D"),
         ('filters={"name":["x"]}', "filters=%7B%22name%22%3A%5B%22x%22%5D%7D"),
-        ("a=2&a=1", "a=2&a=1"),  # in their own order, as the original client has it
-        ("a=2&a=1", "a=1&a=2"),  # sorted, as AWS has it
+        ("a=2&a=1", "a=2&a=1"),  # in their own order, as the original client signs
+        ("a=2&a=1", "a=1&a=2"),  # sorted, as AWS signs
         ("b=1&a=2&b=0&a=1", "a=2&a=1&b=1&b=0"),
         ("b=1&a=2&b=0&a=1", "a=1&a=2&b=0&b=1"),
         ("", ""),

@@ -1,4 +1,4 @@
-"""A size held against what an engine has: both sides of each bound."""
+"""Sizes compared with an engine's capacity, on both sides of each bound."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_size_with_one_cpu_more_than_the_engine_is_refused(size):
     assert refusal(size, cpus - 1, PLENTY, cap_cpus=False) == {
         "ContainerSize": [
             f'ContainerSize is "{size}", but must fit the engine: '
-            f"it needs {cpus} CPUs, of {cpus - 1} there."
+            f"it needs {cpus} CPUs, and the engine has {cpus - 1}."
         ]
     }
 
@@ -52,6 +52,6 @@ def test_memory_that_the_engine_lacks_is_named():
     assert refusal("l3", 8, 16000 * MEGABYTE, cap_cpus=False) == {
         "ContainerSize": [
             'ContainerSize is "l3", but must fit the engine: '
-            "it needs 16384 MB of memory, of 16000 MB there."
+            "it needs 16384 MB of memory, and the engine has 16000 MB."
         ]
     }

@@ -1,4 +1,4 @@
-"""What a function learns of its request: CGI's variables, and nothing that a client could abuse."""
+"""The environment that a function gets from its request: CGI variables, and nothing to abuse."""
 
 from __future__ import annotations
 

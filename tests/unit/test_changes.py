@@ -1,4 +1,4 @@
-"""The body of an update: what may change, what may be said again, and what is refused."""
+"""The body of an update: what can change, what can be repeated, and what is refused."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ STORED = answer(
 
 
 def changed(document, stored=STORED):
-    """Return what a body makes of a stored definition."""
+    """Return what a body changes a stored definition to."""
     load = ChangesSchema().load_changes
     return json.loads(load(document).apply_to(json.dumps(stored, ensure_ascii=False)))
 
@@ -124,7 +124,7 @@ def test_body_of_the_original_client_works():
         "Refresh": True,
         "Config": {},
         "HostConfig": {},
-        "NetworkingConfig": {"EndpointsConfig": {}},  # null, once nulls are taken out
+        "NetworkingConfig": {"EndpointsConfig": {}},  # null after nulls are removed
     }
     after = changed(body)
     assert after["UUID"] != STORED["UUID"]
@@ -132,7 +132,7 @@ def test_body_of_the_original_client_works():
 
 
 def test_definition_said_again_whole_changes_nothing():
-    said = {**STORED, "NetworkingConfig": {}}  # null, once nulls are taken out
+    said = {**STORED, "NetworkingConfig": {}}  # null after nulls are removed
     assert changed(said) == STORED
 
 

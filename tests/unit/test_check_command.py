@@ -1,4 +1,4 @@
-"""Whether anything says what to run, as the engine merges a definition with its image."""
+"""Whether the definition or the image has a command, merged as the engine merges them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The connection below HTTP, over real sockets: who is gone, and what has arrived."""
+"""The connection below HTTP, over real sockets: whether a client is gone, and what it received."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from funcsvc.web.clients import ClientConnection
 
 @pytest.fixture
 def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Both ends of a connection over loopback: the server's, with its timeout, and the client's."""
+    """Both ends of a loopback connection: the server's, with a timeout, and the client's."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         peer = socket.create_connection(listener.getsockname())
         ours, _ = listener.accept()
@@ -87,7 +87,7 @@ def test_answer_is_not_delivered_to_a_client_that_was_gone_before(ends, client):
 
 
 def filled(sock: socket.socket) -> None:
-    """Write until nothing more fits in between."""
+    """Write until the buffers between the two ends are full."""
     sock.setblocking(False)
     with contextlib.suppress(BlockingIOError):
         while True:

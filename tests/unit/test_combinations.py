@@ -1,4 +1,4 @@
-"""Options that are refused together; tests/contract holds the same rules to a real engine."""
+"""Options that are refused together. tests/contract compares the same rules with a real engine."""
 
 from __future__ import annotations
 

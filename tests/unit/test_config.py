@@ -1,4 +1,4 @@
-"""Settings: read from an environment that is passed in, refused with a sentence, documented."""
+"""Settings: read from a given environment, refused with a sentence, and documented."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of who may come in: keys, their file, proxies, the bind rule, the limit."""
+"""The settings for access: keys, their file, proxies, the rule for FUNCSVC_BIND, the limit."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_key_that_is_in_both_places_is_refused(tmp_path):
     file = tmp_path / "keys"
     file.write_text("mykey:hunter2\n")
     assert refusal(FUNCSVC_ACCESS_KEYS="mykey:x", FUNCSVC_ACCESS_KEYS_FILE=str(file)) == (
-        "The access keys are not valid: Entry 2 names a key that is there already."
+        "The access keys are not valid: Entry 2 names a key that is already there."
     )
 
 
@@ -118,7 +118,8 @@ def test_trusted_proxies_are_addresses_and_networks(text, networks):
 )
 def test_trusted_proxy_that_is_no_network_is_refused(text, wrong):
     assert refusal(FUNCSVC_TRUSTED_PROXIES=text) == (
-        f"FUNCSVC_TRUSTED_PROXIES is not valid: Must be addresses or networks, and {wrong} is none."
+        "FUNCSVC_TRUSTED_PROXIES is not valid: "
+        f"Must be addresses or networks, and {wrong} is neither."
     )
 
 

@@ -1,4 +1,4 @@
-"""`Name`, `ContainerSize`, `Timeout`, `Config.*`: accepted, refused, both sides of bounds."""
+"""`Name`, `ContainerSize`, `Timeout`, `Config.*`: accepted, refused, both sides of each bound."""
 
 from __future__ import annotations
 

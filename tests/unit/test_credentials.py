@@ -1,4 +1,4 @@
-"""The operator's registry credentials: from the Docker config file, and from helpers in time."""
+"""The operator's registry credentials, from the Docker config file and from helpers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOGIN = {"Username": "ann", "Secret": "s3cret"}
 
 @pytest.fixture
 def write_config(tmp_path, monkeypatch):
-    """Write the operator's Docker config file."""
+    """Return a function that writes the operator's Docker config file."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
 
@@ -30,7 +30,7 @@ def write_config(tmp_path, monkeypatch):
 
 @pytest.fixture
 def write_helper(tmp_path, monkeypatch, write_config):
-    """Write a credential helper that runs a line of shell, and a config file that names it."""
+    """Return a function that writes a helper with a line of shell, and a config that names it."""
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
 
     def write(line: str) -> None:
@@ -47,7 +47,7 @@ def auth(user: str, password: str) -> dict[str, str]:
 
 
 def get(domain: str = REGISTRY, seconds: float = 10) -> tuple[str | None, str | None]:
-    """Return the user and password that the registry gets."""
+    """Return the user and password for a registry."""
     found = get_credentials(domain, Deadline(seconds))
     user = found.get("username") or found.get("Username")
     return user, found.get("password") or found.get("Password")
@@ -139,7 +139,7 @@ def test_config_file_that_is_no_json_object_is_none_or_named(write_config, text)
 
 
 def outcome() -> tuple[str | None, str | None] | str:
-    """Return the user and password, or what is said in their place."""
+    """Return the user and password, or the message of the error."""
     try:
         return get()
     except CredentialsUnavailable as error:

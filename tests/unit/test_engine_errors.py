@@ -1,4 +1,4 @@
-"""What docker-py and requests raise, and what an engine says of a pull, becomes a sentence."""
+"""Errors of docker-py and requests, and the engine's words about a pull, become sentences."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ def test_registry_that_says_no_has_no_such_image(words):
     error = _pull_error(REFERENCE, words)
     assert isinstance(error, ImageNotFound)
     assert error.message == (
-        f'Config.Image is "{REFERENCE.text}", but no such image: registry.example.com:5000 '
-        "doesn't have it, or this service has no right to it."
+        f'Config.Image is "{REFERENCE.text}", but there is no such image: '
+        "registry.example.com:5000 doesn't have it, or denies access to it."
     )
 
 

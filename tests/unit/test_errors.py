@@ -1,4 +1,4 @@
-"""Every error of funcsvc has a status, the one body, and one sentence for its message."""
+"""Every error has a status, the one body, and a message of one sentence."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 
 from funcsvc import engine
 from funcsvc.model import Failure, errors
-from funcsvc.store import AnswerLost
+from funcsvc.store.translation import AnswerLost
 from funcsvc.web.http_status import STATUS_OF_FAILURE, STATUS_OF_KIND, error_body, status_of
 
-assert engine  # its rooms may have errors of their own
+assert engine  # the engine's modules can define errors too
 
 KINDS = [
     errors.InvalidParameter,
@@ -28,7 +28,7 @@ KINDS = [
 ]
 
 OWN_FAILURES = [errors.CallFailed, errors.CallTimedOut, errors.OutputTooLarge]
-"""The family of a function's own failures, and those of it that have a status of their own."""
+"""The base of a function's own failures, and the failures that have their own status."""
 
 EXAMPLES = {
     "MalformedBody": (errors.MalformedBody("The body is a list."), 400),
@@ -56,11 +56,12 @@ EXAMPLES = {
     "NotStarted": (errors.NotStarted("the port is taken."), 500),
     "ImageGone": (errors.ImageGone("The image is gone."), 500),
     "ResultLost": (errors.ResultLost("its engine is gone"), 500),
+    "UnknownOption": (errors.UnknownOption("limits", ("limit", "before")), 400),
     "InvalidQuery": (errors.InvalidQuery("limit", "0", "a whole number"), 400),
     "ImageMissing": (errors.ImageMissing("ubuntu"), 404),
     "ImageNotFound": (errors.ImageNotFound("ubuntu", "the engine lacks it"), 400),
     "PullForbidden": (errors.PullForbidden("ubuntu"), 400),
-    "SizeTooLarge": (errors.SizeTooLarge("l3", "it needs 8 CPUs, of 2 there"), 400),
+    "SizeTooLarge": (errors.SizeTooLarge("l3", "it needs 8 CPUs, and the engine has 2"), 400),
     "NoCommand": (errors.NoCommand("ubuntu"), 400),
     "EngineUnavailable": (errors.EngineUnavailable("it can't be reached"), 500),
     "RegistryUnavailable": (
@@ -136,18 +137,16 @@ def test_error_of_no_kind_is_a_bug():
 
 def test_messages_name_the_field_the_value_and_the_rule():
     messages = {name: error.message for name, (error, _) in EXAMPLES.items()}
-    assert messages["FuncExists"] == (
-        'Name is "f", but a function of that name exists already: names are unique.'
-    )
+    assert messages["FuncExists"] == ('Name is "f", but a function with that name already exists.')
     assert messages["FuncNotFound"] == 'There is no function named "f".'
     assert messages["BodyTooLarge"] == (
         "The request body is too large: at most 10 bytes are accepted."
     )
     assert messages["ImageNotFound"] == (
-        'Config.Image is "ubuntu", but no such image: the engine lacks it.'
+        'Config.Image is "ubuntu", but there is no such image: the engine lacks it.'
     )
     assert messages["SizeTooLarge"] == (
-        'ContainerSize is "l3", but must fit the engine: it needs 8 CPUs, of 2 there.'
+        'ContainerSize is "l3", but must fit the engine: it needs 8 CPUs, and the engine has 2.'
     )
     assert messages["NoCommand"] == (
         "Config.Cmd is missing, but is required: neither Config.Entrypoint nor the image "

@@ -1,4 +1,4 @@
-"""What the C library does with freed memory, seen in the faults of a process of its own."""
+"""How the C library reuses freed memory, seen in the page faults of a separate process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ main(["worker"], standalone_mode=False)
 
 
 def count_faults(start: str) -> int:
-    """Return the page faults of 60 megabytes that came and went in a process that starts so."""
+    """Return the page faults of 15 times 4 MiB, in a process that starts with `start`."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(start=start)],
         cwd=servers.ROOT,

@@ -1,4 +1,4 @@
-"""The definition as a whole: defaults, the answer's shape, and all errors at once."""
+"""The definition as a whole: defaults, the shape of the answer, and all errors at once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXAMPLE_ANSWER = (
     '"HostConfig": {"NetworkMode": "bridge"}, '
     '"NetworkingConfig": {"EndpointsConfig": null}}'
 )
-"""The contract's example, on one line."""
+"""The contract's example on one line."""
 
 
 def test_the_contracts_example_is_answered_byte_for_byte():
@@ -170,19 +170,19 @@ def test_what_the_service_gives_is_ignored_in_a_request(field, value):
         ("HostConfig.Network", "did you mean NetworkMode?"),
         ("HostConfig.PublishAllPort", "did you mean PublishAllPorts?"),
         ("NetworkingConfig.EndpointConfig", "did you mean EndpointsConfig?"),
-        ("NetworkingConfig.zzz", "known are EndpointsConfig."),
+        ("NetworkingConfig.zzz", "the fields are EndpointsConfig."),
         (
             "HostConfig.zzz",
-            "known are NetworkMode, PortBindings, VolumesFrom, Links, PublishAllPorts.",
+            "the fields are NetworkMode, PortBindings, VolumesFrom, Links, PublishAllPorts.",
         ),
         (
             "zzz",
-            "known are Name, ContainerSize, Timeout, UUID, Created, Config, HostConfig, "
+            "the fields are Name, ContainerSize, Timeout, UUID, Created, Config, HostConfig, "
             "NetworkingConfig.",
         ),
         (
             "Config.zzz",
-            "known are ExposedPorts, Tty, Env, Cmd, Image, WorkingDir, Entrypoint, Labels, "
+            "the fields are ExposedPorts, Tty, Env, Cmd, Image, WorkingDir, Entrypoint, Labels, "
             "StopSignal.",
         ),
     ],

@@ -1,4 +1,4 @@
-"""Ports, `HostConfig.*` and `NetworkingConfig.*`: accepted, refused, and both sides of bounds."""
+"""Ports, `HostConfig.*` and `NetworkingConfig.*`: accepted, refused, both sides of each bound."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.loading import answer, errors_of, with_option
 
-KEY_RULE = "is no port: a key must be a port from 1 to 65535 with an optional /tcp or /udp."
+KEY_RULE = "is not a port: a key must be a port from 1 to 65535 with an optional /tcp or /udp."
 
 EMPTY = '""'
 """How a path shows an empty key."""
@@ -56,7 +56,7 @@ def test_ports_that_are_no_object_are_refused(path, value):
 def test_port_that_is_given_twice_is_refused(path):
     entry = {} if path == "Config.ExposedPorts" else []
     errors = errors_of(with_option(path, {"80": entry, "80/tcp": entry, "80/udp": entry}))
-    assert errors == {f"{path}.80/tcp": [f"{path}.80/tcp is given twice: 80/tcp is there already."]}
+    assert errors == {f"{path}.80/tcp": [f"{path}.80/tcp is given twice: 80/tcp is already there."]}
 
 
 @pytest.mark.parametrize("path", ["Config.ExposedPorts", "HostConfig.PortBindings"])
@@ -241,7 +241,7 @@ def test_empty_endpoints_are_returned_as_null(networking):
 def test_endpoints_are_refused(endpoints):
     path = "NetworkingConfig.EndpointsConfig"
     (sentence,) = errors_of(with_option(path, endpoints))[path]
-    assert sentence.endswith("but must be null or {}, for there are no user-defined networks.")
+    assert sentence.endswith("but must be null or {}, since there are no user-defined networks.")
 
 
 @pytest.mark.parametrize("section", ["Config", "HostConfig", "NetworkingConfig"])

@@ -1,4 +1,4 @@
-"""Whose request it is, behind proxies that are trusted or not, and what is loopback."""
+"""The client's address behind trusted and other proxies, and what counts as loopback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Image references: the grammar and the normalisation of the Docker reference format."""
+"""Image references: the grammar and normalisation of the Docker reference format."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ PATH = (
     "a repository name is parts of a-z and 0-9, joined by '.', '_', '__' or '-', "
     "with '/' between parts"
 )
-TAG = "a tag is 1 to 128 letters, digits, '_', '.' and '-', and starts with none of '.-'"
+TAG = "a tag is 1 to 128 letters, digits, '_', '.' and '-', and doesn't start with '.' or '-'"
 HOST = "a registry is a host name with an optional port"
 ALGORITHM = "a digest starts with 'sha256:', 'sha384:' or 'sha512:'"
 IMAGE_ID = "a name of 64 hexadecimal digits would be taken for an image id"

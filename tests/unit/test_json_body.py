@@ -1,4 +1,4 @@
-"""Bytes to one JSON object: what is refused, where the message says it is, and what null means."""
+"""Bytes to one JSON object: what is refused, where the message points, and what null means."""
 
 from __future__ import annotations
 
@@ -120,13 +120,13 @@ def test_parse_says_at_which_byte_utf8_breaks(body, byte):
     ],
 )
 def test_parse_refuses_a_key_that_is_twice_in_one_object(body, key):
-    assert message_of(body) == f"The key {key} is twice in one object."
+    assert message_of(body) == f"The key {key} appears twice in one object."
 
 
 @pytest.mark.parametrize("name", ["NaN", "Infinity", "-Infinity"])
 def test_parse_refuses_constants_that_json_lacks(name):
     body = f'{{"a": {name}}}'.encode()
-    assert message_of(body) == f"The body holds {name}, which is not a JSON value."
+    assert message_of(body) == f"The body contains {name}, which is not a JSON value."
 
 
 @pytest.mark.parametrize("number", [2**64 - 1, -(2**63), 0])
@@ -146,7 +146,7 @@ def test_parse_reads_integers_up_to_64_bits(number):
 )
 def test_parse_refuses_numbers_beyond_64_bits(number, shown):
     body = f'{{"a": {number}}}'.encode()
-    assert message_of(body) == f"The number {shown} is beyond 64 bits."
+    assert message_of(body) == f"The number {shown} doesn't fit in 64 bits."
 
 
 def test_parse_reads_the_largest_float():
@@ -154,7 +154,7 @@ def test_parse_reads_the_largest_float():
 
 
 def nested(depth: int) -> bytes:
-    """Return an object in which `depth` objects and lists lie in one another, itself included."""
+    """Return an object with `depth` levels of objects and lists, itself included."""
     return b'{"a": ' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
 
 
@@ -171,7 +171,8 @@ def test_parse_reads_what_nests_as_deep_as_allowed():
 def test_parse_refuses_what_nests_too_deep(depth, closed):
     body = nested(depth) if closed else b'{"a": ' + b"[" * depth
     assert message_of(body) == (
-        f"The body nests too deep: at most {MAX_DEPTH} objects and lists may lie in one another."
+        "The body is nested too deeply: at most "
+        f"{MAX_DEPTH} levels of objects and lists are allowed."
     )
 
 
@@ -202,7 +203,7 @@ def test_parse_refuses_nul_characters_under_their_path(body, path):
     with pytest.raises(InvalidDefinition) as caught:
         parse_json_object(body)
     assert caught.value.field_errors == {
-        path: [f"{path} holds a NUL character, which no string may hold."]
+        path: [f"{path} contains a NUL character, which is not allowed."]
     }
 
 
@@ -219,7 +220,7 @@ def test_parse_refuses_lone_surrogates_under_their_path(body, path):
     with pytest.raises(InvalidDefinition) as caught:
         parse_json_object(body)
     assert caught.value.field_errors == {
-        path: [f"{path} holds a lone surrogate, which is no character."]
+        path: [f"{path} contains a lone surrogate, which is not a character."]
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funcsvc.model.errors import InvalidParameter, InvalidQuery
+from funcsvc.model.errors import InvalidParameter
 from funcsvc.schemas import load_listing, newest_first
 from tests.unit.loading import answer, definition
 
@@ -24,8 +24,8 @@ def lets_by(filters, stored: str) -> bool:
     return load_listing({"filters": json.dumps(filters)}).has(stored)
 
 
-def refusal(**query: str) -> InvalidQuery:
-    with pytest.raises(InvalidQuery) as caught:
+def refusal(**query: str) -> InvalidParameter:
+    with pytest.raises(InvalidParameter) as caught:
         load_listing(query)
     return caught.value
 
@@ -106,7 +106,7 @@ def test_name_that_is_asked_for_twice_is_looked_for_once():
      '{"name": ["x"]} ', "{'name': ['x']}", "\ufffd"],
 )  # fmt: skip
 def test_filters_that_can_not_be_read_are_refused(text):
-    if text.strip() != text:  # white space around JSON is JSON
+    if text.strip() != text:  # white space around JSON is valid
         assert list(load_listing({"filters": text}).names) == ["x"]
         return
     sentence = f"filters is {json.dumps(text, ensure_ascii=False)}, but must be {RULE}."
@@ -119,9 +119,8 @@ def test_filters_that_can_not_be_read_are_refused(text):
 @pytest.mark.parametrize("key", ["names", "Name", "id", "status", "since", "", "uuid"])
 def test_unknown_key_of_filters_is_refused_with_those_that_are_known(key):
     text = json.dumps({key: ["x"]})
-    sentence = (
-        f"filters is {json.dumps(text)}, but must be made of the keys name, image, size, label."
-    )
+    rule = "an object whose keys are name, image, size, label"
+    sentence = f"filters is {json.dumps(text)}, but must be {rule}."
     assert refusal(filters=text).field_errors == {"filters": [sentence]}
 
 
@@ -148,7 +147,7 @@ def test_before_is_the_name_to_go_on_after():
 
 @pytest.mark.parametrize("option", ["all", "Limit", "filter", "since", "x"])
 def test_unknown_option_is_refused_with_those_that_are_known(option):
-    sentence = f'{option} is "1", but must be left out: known are filters, limit, before.'
+    sentence = f"{option} is not a known option: the options are filters, limit and before."
     assert refusal(**{option: "1"}).message == sentence
 
 

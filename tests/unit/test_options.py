@@ -1,4 +1,4 @@
-"""What a func's container is created with, option by option."""
+"""The options with which a func's container is created, one by one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an output is text."""
+"""How an output is recognised as text."""
 
 from __future__ import annotations
 

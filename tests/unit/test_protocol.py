@@ -1,8 +1,9 @@
-"""The Python side of the starter's protocol: frames that can't be made, marks however they come."""
+"""The Python side of the starter's protocol: making frames, and reading marks in any pieces."""
 
 from __future__ import annotations
 
 import itertools
+import re
 import time
 import tracemalloc
 
@@ -10,7 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funcsvc.engine.containers.protocol import MAX_FRAME_BYTES, Ending, OutputReader, make_frame
+from dev.servers import ROOT
+from funcsvc.engine.containers.protocol import (
+    MAX_FRAME_BYTES,
+    Ending,
+    Mark,
+    OutputReader,
+    make_frame,
+)
 
 NONCE = "0123456789abcdef" * 2
 OTHER = "f" * 32
@@ -24,7 +32,7 @@ def mark(kind="X", number=0, nonce=NONCE):
 
 
 def reader_of(stdout=b"", stderr=b"", max_output_bytes=PLENTY, short_bytes=255):
-    """A reader that was fed with these streams, each at once."""
+    """Return a reader that was fed each of these streams in one piece."""
     reader = OutputReader(NONCE, max_output_bytes, short_bytes)
     reader.feed(STDOUT, stdout)
     reader.feed(STDERR, stderr)
@@ -89,15 +97,21 @@ def test_nothing_has_happened_before_anything_came():
 
 def test_output_is_what_stands_between_the_marks():
     reader = reader_of(BEGIN + b"out\n" + mark("X", 7), b"err\n" + mark("X", 7))
-    assert (reader.begun, reader.ending) == (True, Ending("X", 7))
+    assert (reader.begun, reader.ending) == (True, Ending(Mark.EXITED, 7))
     assert (reader.stdout, reader.short_stderr) == (b"out\n", b"err\n")
+
+
+def test_marks_are_those_of_the_starter():
+    header = (ROOT / "funcsvc/starter/starter.h").read_text()
+    of_starter = re.findall(r"\bMARK_([A-Z_]+) = '(.)'", header)
+    assert of_starter == [(one.name, one.value) for one in Mark]
 
 
 @pytest.mark.parametrize("kind", "XSOPNF")
 @pytest.mark.parametrize("number", [0, 137, 99999999])
 def test_every_ending_is_read(kind, number):
     ends = mark(kind, number)
-    assert reader_of(BEGIN + ends, ends).ending == Ending(kind, number)
+    assert reader_of(BEGIN + ends, ends).ending == Ending(Mark(kind), number)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +127,7 @@ def test_what_comes_after_the_final_mark_is_dropped():
     reader.feed(STDOUT, b"later")
     reader.feed(STDERR, b"later")
     assert (reader.stdout, reader.short_stderr) == (b"out", b"err")
-    assert reader.ending == Ending("X", 0)
+    assert reader.ending == Ending(Mark.EXITED, 0)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +150,7 @@ def test_what_only_looks_like_a_mark_is_output(text):
     streams = BEGIN + text + mark("X", 3), text + mark("X", 3)
     for reader in (reader_of(*streams), fed_in_pieces(*streams, 1)):
         assert (reader.stdout, reader.short_stderr) == (text, text)
-        assert reader.ending == Ending("X", 3)
+        assert reader.ending == Ending(Mark.EXITED, 3)
 
 
 def fed_in_pieces(stdout, stderr, size):
@@ -155,7 +169,7 @@ def test_streams_may_be_split_anywhere():
         for part in (stdout[:first], stdout[first:second], stdout[second:]):
             reader.feed(STDOUT, part)
         reader.feed(STDERR, stderr[first % len(stderr) :])
-        assert (reader.begun, reader.ending) == (True, Ending("S", 15))
+        assert (reader.begun, reader.ending) == (True, Ending(Mark.KILLED, 15))
         assert (reader.stdout, reader.short_stderr) == (b"0123out0", b"err01")
 
 
@@ -165,7 +179,7 @@ TEXTS = st.lists(st.one_of(st.binary(max_size=50), LIKE_MARKS), max_size=8).map(
 
 @given(TEXTS, TEXTS, st.lists(st.integers(1, 60), min_size=1), st.integers(0, 200))
 def test_any_streams_in_any_pieces_are_read_as_they_are_at_once(out, err, sizes, limit):
-    """What is found is what a search through all of it finds."""
+    """Reading in pieces finds what a search through the whole stream finds."""
     stdout, stderr = out + mark("X", 1), err + mark("X", 1)
     reader = OutputReader(NONCE, limit, limit)
     reader.feed(STDOUT, BEGIN)
@@ -179,7 +193,7 @@ def test_any_streams_in_any_pieces_are_read_as_they_are_at_once(out, err, sizes,
     assert reader.stdout == stdout[:out_end][:limit]
     assert reader.short_stderr == stderr[:err_end][:limit]
     assert reader.is_too_large == (out_end > limit)
-    assert reader.ending == Ending("X", int(stdout[out_end + 35 : out_end + 43]))
+    assert reader.ending == Ending(Mark.EXITED, int(stdout[out_end + 35 : out_end + 43]))
 
 
 def first_final_mark(stream):
@@ -187,7 +201,7 @@ def first_final_mark(stream):
     return min(end for end in ends if end >= 0)
 
 
-# ---- what begins, and what doesn't ----
+# ---- beginning ----
 
 
 def test_begun_as_soon_as_the_first_mark_is_whole():
@@ -206,7 +220,7 @@ def test_output_that_does_not_begin_with_the_first_mark_is_garbled(stdout):
         reader.feed(STDOUT, BEGIN + b"more" + mark())
         reader.feed(STDERR, mark())
         assert (reader.begun, reader.is_garbled) == (False, True)
-        assert (reader.stdout, reader.ending) == (b"", Ending("X", 0))
+        assert (reader.stdout, reader.ending) == (b"", Ending(Mark.EXITED, 0))
 
 
 def test_errors_are_kept_of_a_starter_that_has_begun_nothing():
@@ -226,7 +240,7 @@ def test_first_mark_on_standard_error_means_nothing():
 def test_output_of_just_the_limit_is_not_too_large(size):
     reader = reader_of(BEGIN + b"x" * size + mark(), mark(), max_output_bytes=size)
     assert not reader.is_too_large
-    assert (reader.stdout, reader.ending) == (b"x" * size, Ending("X", 0))
+    assert (reader.stdout, reader.ending) == (b"x" * size, Ending(Mark.EXITED, 0))
 
 
 @pytest.mark.parametrize("size", [0, 1, 43, 44, 100])
@@ -250,7 +264,7 @@ def test_what_may_become_a_mark_is_not_too_large_yet():
 def test_it_stays_too_large():
     reader = reader_of(BEGIN + b"xx" + mark(), mark(), max_output_bytes=1)
     assert reader.is_too_large
-    assert reader.ending == Ending("X", 0)
+    assert reader.ending == Ending(Mark.EXITED, 0)
 
 
 @pytest.mark.parametrize("size", [254, 255, 256])

@@ -1,4 +1,4 @@
-"""Turns: one at a time for a piece of work, between threads and between processes."""
+"""Locks that let one thread or process at a time do a piece of work."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ with pull_lock(sys.argv[1], 10):
 
 @pytest.fixture(autouse=True)
 def lock_folder(tmp_path, monkeypatch):
-    """Lock files of this test alone."""
+    """A folder of lock files for one test."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
     return tmp_path / f"funcsvc-{os.getuid()}"

@@ -1,4 +1,4 @@
-"""What redis-py raises becomes a sentence that says why Redis can't be used."""
+"""Errors of redis-py become sentences that say why Redis can't be used."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import pytest
 import redis
 
 from funcsvc.model.errors import StoreUnavailable
-from funcsvc.store import AnswerLost, RedisClient
-from funcsvc.store.translation import translated
+from funcsvc.store.client import check_info
+from funcsvc.store.connections import make_pool
+from funcsvc.store.translation import AnswerLost, translated
 
 SECRET = "hunter2@10.0.0.1:6379"
 
@@ -84,20 +85,8 @@ def test_other_errors_are_left_alone():
         raise KeyError("a bug")
 
 
-class InfoOnly:
-    """A redis-py client that answers INFO."""
-
-    def __init__(self, **info: str) -> None:
-        self._info = info
-
-    def info(self, *sections: str) -> dict[str, str]:
-        return self._info
-
-
 def check(**info: str) -> None:
-    client = RedisClient("redis://127.0.0.1:1", timeout_seconds=1, max_connections=1)
-    client._client = lambda: InfoOnly(**info)
-    client.check()
+    check_info(info)
 
 
 @pytest.mark.parametrize("version", ["6.2.0", "6.2", "7.0.15", "8.0.0", "10.1.2"])
@@ -125,12 +114,8 @@ def test_redis_that_evicts_is_refused(policy):
 
 
 def test_master_is_asked_of_the_sentinels_that_the_url_names():
-    client = RedisClient(
-        "redis+sentinel://us%40er:p%2Fw@a.example:1,b.example:26379/main/3",
-        timeout_seconds=4,
-        max_connections=7,
-    )
-    pool = client._pool
+    url = "redis+sentinel://us%40er:p%2Fw@a.example:1,b.example:26379/main/3"
+    pool = make_pool(url, command_seconds=2, max_connections=7)
     sentinels = [each.connection_pool.connection_kwargs for each in pool.sentinel_manager.sentinels]
     assert pool.service_name == "main"
     assert [(each["host"], each["port"]) for each in sentinels] == [

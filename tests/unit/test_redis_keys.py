@@ -1,15 +1,15 @@
-"""The keys in Redis: below the prefix, and never the same for two things."""
+"""The keys in Redis: all below the prefix, and no key with two meanings."""
 
 from __future__ import annotations
 
 import pytest
 
-from funcsvc.store import RedisKeys
 from funcsvc.store import keys as redis_keys
+from funcsvc.store.keys import RedisKeys
 
 
 def every_key(keys: RedisKeys) -> list[str]:
-    """Return each key of its own; those of a func or a call end in `<name>` or `<id>`."""
+    """Return every separate key. Keys of a func or a call end in `<name>` or `<id>`."""
     of_funcs = [
         getattr(keys, kind)("<name>") for kind in ("func", "counts", "calls", "rotated", "logs")
     ]

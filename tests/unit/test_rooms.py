@@ -1,4 +1,4 @@
-"""The rooms of the package: dependencies point down, and go through the rooms' faces alone."""
+"""The rooms of the package: dependencies point down, and only go through the rooms' faces."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ BELOW: dict[str, set[str]] = {
     "__main__": {"cli"},
     "__init__": set(),
 }
-"""What each room may import, beside the package's own version."""
+"""What each room can import, besides the package's own version."""
 
 FACES = {"funcsvc.model.errors"}
-"""Faces within a room; every room has one of its own."""
+"""Faces inside a room. Every room is a face itself."""
 
 OWNERS = {
     "redis": "store",
@@ -40,18 +40,18 @@ OWNERS = {
     "werkzeug": "web",
     "gunicorn": "web",
 }
-"""Libraries that one room alone imports, and translates."""
+"""Libraries that only one room imports and translates."""
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 
 
-def room_of(path: Path) -> str:
-    """Return the room of a module: a folder of the package, or a file beside them."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def room_of(path: Path, package: Path = PACKAGE) -> str:
+    """Return the room of a module: a folder of the package, or a file besides them."""
+    return path.relative_to(package).parts[0].removesuffix(".py")
 
 
 def imports_of(path: Path) -> Iterator[str]:
-    """Yield the modules that a module imports, wherever in it."""
+    """Yield the modules that a module imports, anywhere in its code."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -60,9 +60,9 @@ def imports_of(path: Path) -> Iterator[str]:
             yield node.module or ""
 
 
-def problems_of(path: Path) -> list[str]:
+def problems_of(path: Path, package: Path = PACKAGE) -> list[str]:
     """Return what is wrong with the imports of a module."""
-    room, wrong = room_of(path), []
+    room, wrong = room_of(path, package), []
     for module in imports_of(path):
         top, *below = module.split(".")
         if top != "funcsvc":
@@ -106,10 +106,9 @@ def test_face_has_what_it_says_it_has() -> None:
     ],
 )
 def test_import_that_goes_past_the_picture_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: str, line: str, problem: str
+    tmp_path: Path, room: str, line: str, problem: str
 ) -> None:
-    monkeypatch.setitem(globals(), "PACKAGE", tmp_path)
     module = tmp_path / room / "module.py"
     module.parent.mkdir()
     module.write_text(line)
-    assert problems_of(module) == [problem]
+    assert problems_of(module, tmp_path) == [problem]

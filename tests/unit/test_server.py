@@ -1,4 +1,4 @@
-"""The access log: one JSON object a line, and no secrets in it."""
+"""What gunicorn logs and answers: access lines in JSON without secrets, and errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gunicorn.http.errors import (
 )
 
 from funcsvc.web.gunicorn.logger import Logger, without_secrets
-from funcsvc.web.gunicorn.worker import Worker
+from funcsvc.web.gunicorn.worker import DeadlineWorker
 
 UUID = "e62c014e-386c-42ea-8d07-41d44e98cc3d"
 CALL_ID = "218b7b10-0000-4000-8000-000000000000"
@@ -26,7 +26,7 @@ CALL_ID = "218b7b10-0000-4000-8000-000000000000"
 
 @pytest.fixture
 def access_log():
-    """gunicorn's logger with our format, writing into a buffer."""
+    """gunicorn's logger with our format, which writes into a buffer."""
     config = Config()
     config.set("accesslog", "-")
     logger = Logger(config)
@@ -136,7 +136,7 @@ def test_path_is_logged_without_its_key(path, logged):
 
 
 class FakeClient:
-    """A socket that keeps what is sent to it, or is gone."""
+    """A socket that stores what is sent to it, or is gone."""
 
     def __init__(self, *, gone: bool = False) -> None:
         self.sent = b""
@@ -149,7 +149,7 @@ class FakeClient:
 
 
 class FakeLog:
-    """gunicorn's log, kept as pairs of level and text."""
+    """gunicorn's log as pairs of level and text."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str]] = []
@@ -165,9 +165,9 @@ class FakeLog:
 
 
 def handle(error: Exception, client: FakeClient, addr=("127.0.0.1", 1)) -> list[tuple[str, str]]:
-    """Let a worker handle an error; returns what it logged."""
+    """Let a gunicorn worker handle an error, and return what it logged."""
     log = FakeLog()
-    Worker.handle_error(SimpleNamespace(log=log), None, client, addr, error)
+    DeadlineWorker.handle_error(SimpleNamespace(log=log), None, client, addr, error)
     return log.lines
 
 
@@ -183,13 +183,13 @@ def handle(error: Exception, client: FakeClient, addr=("127.0.0.1", 1)) -> list[
         (
             UnsupportedTransferCoding("gzip"),
             501,
-            "The request's Transfer-Encoding is not known here.",
+            "The request's Transfer-Encoding is not supported.",
         ),
         (InvalidRequestLine("<b>"), 400, "The request is not valid HTTP."),
         (
             RuntimeError("secret"),
             500,
-            "The service failed in a way it did not expect; its log says more.",
+            "The service failed unexpectedly; its log says more.",
         ),
     ],
 )

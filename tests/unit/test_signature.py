@@ -1,4 +1,4 @@
-"""Every part of a signature that can be wrong, and what is said of it."""
+"""Every part of a signature that can be wrong, and the message for it."""
 
 from __future__ import annotations
 

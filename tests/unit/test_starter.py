@@ -1,4 +1,4 @@
-"""The starter, the real program: what it makes of a call, from the command's start to its end."""
+"""The real starter program: a call from the start of its command to its end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from funcsvc.engine.containers.protocol import Ending
+from funcsvc.engine.containers.protocol import Ending, Mark
 from tests.unit.starter_process import (
     DEADLINE_SECONDS,
     IS_ROOT,
@@ -63,7 +63,7 @@ def test_background_process_is_not_waited_for():
         starter.begin(["sh", "-c", "sleep 60 & echo $!; exit 4"])
         outcome = starter.finish()
         os.kill(int(outcome.stdout), signal.SIGKILL)
-        assert (outcome.ending, outcome.status) == (Ending("X", 4), 4)
+        assert (outcome.ending, outcome.status) == (Ending(Mark.EXITED, 4), 4)
 
 
 def test_marks_are_whole_on_full_streams_that_the_command_made_non_blocking():
@@ -74,7 +74,7 @@ def test_marks_are_whole_on_full_streams_that_the_command_made_non_blocking():
     )
     with Starter() as starter:
         starter.begin([sys.executable, "-c", fill])
-        starter.read_until(lambda: starter.raw[2])  # so that it is full
+        starter.read_until(lambda: starter.raw[2])  # until the pipe is full
         outcome = starter.finish()
         assert outcome == exited(0, b"x" * int(outcome.stderr), outcome.stderr)
 
@@ -84,8 +84,11 @@ def test_marks_are_whole_on_full_streams_that_the_command_made_non_blocking():
 @pytest.mark.parametrize(
     ("script", "outcome"),
     [
-        ("echo oom_kill 3 >$F; kill -9 $$", Outcome(Ending("O", 137), 137, b"", b"")),
-        ("echo oom_kill 3 >$F; exit 5", Outcome(Ending("O", 5), 5, b"", b"")),
+        (
+            "echo oom_kill 3 >$F; kill -9 $$",
+            Outcome(Ending(Mark.OUT_OF_MEMORY, 137), 137, b"", b""),
+        ),
+        ("echo oom_kill 3 >$F; exit 5", Outcome(Ending(Mark.OUT_OF_MEMORY, 5), 5, b"", b"")),
         ("echo oom_kill 3 >$F; exit 0", exited(0)),
         ("kill -9 $$", killed(signal.SIGKILL)),
         ("rm $F; exit 5", exited(5)),
@@ -136,7 +139,7 @@ def test_input_of_the_starter_means_nothing_after_the_frame():
         assert starter.finish() == exited(5, b"ready\npayload")
 
 
-# ---- what it finds ----
+# ---- what the command inherits ----
 
 
 def test_words_arrive_as_they_are():
@@ -159,7 +162,7 @@ def test_command_finds_every_signal_unblocked_and_as_every_program_expects_it():
         starter.begin(["cat", "/proc/self/status"])
         lines = dict(line.split(b":\t", 1) for line in starter.finish().stdout.splitlines())
     sets = [int(lines[name], 16) for name in (b"SigBlk", b"SigIgn")]
-    # 32 and 33 are the C library's own, which it lets no program set
+    # the C library lets no program set its own two, 32 and 33
     assert [signals & ~(0b11 << 31) for signals in sets] == [0, 0]
 
 
@@ -173,11 +176,11 @@ def test_only_the_starter_can_read_its_frame():
     with as_nobody() as starter:
         starter.begin(["sh", "-c", "cat /proc/$$/environ >/dev/null && cat /proc/$PPID/environ"])
         outcome = starter.finish()
-        assert outcome.ending == Ending("X", 1)
+        assert outcome.ending == Ending(Mark.EXITED, 1)
         assert b"Permission denied" in outcome.stderr
 
 
-# ---- what the first process of a container owes ----
+# ---- duties of a container's first process ----
 
 
 def test_processes_that_others_left_behind_are_reaped():
@@ -228,7 +231,7 @@ def test_waiting_starter_holds_next_to_no_memory_and_does_no_work():
 
 
 def idle(starter):
-    """Return when it has slept through a tenth of a second of somebody else's work."""
+    """Return when the starter has slept through a tenth of a second of another process's work."""
     starter.wait_until(lambda: starter.proc_status("State") == "S")
     call_shell("sleep 0.1")
 

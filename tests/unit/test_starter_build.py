@@ -1,4 +1,4 @@
-"""The starter as a file: what it is built from, what it needs, and how it is carried."""
+"""The starter as a file: how it is built, what it needs, and how it is packaged."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_w
 
 @pytest.fixture(scope="module")
 def copied(tmp_path_factory):
-    """A copy of what a wheel is built from, without what was built in the checkout."""
+    """A copy of what a wheel is built from, without files built in the checkout."""
     folder = tmp_path_factory.mktemp("checkout")
     for name in ("setup.py", "setup.cfg", "README.md", "LICENSE"):
         shutil.copy(CHECKOUT / name, folder)

@@ -1,4 +1,4 @@
-"""The starter's command: what it is, where it is found, and with which environment it begins."""
+"""The starter's command: how it is found, and the environment it begins with."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import resource
 
 import pytest
 
+from funcsvc.engine.containers.protocol import Mark
 from tests.unit.starter_process import (
     IS_ROOT,
     MEBIBYTE,
@@ -86,13 +87,13 @@ def test_command_is_searched_in_the_path_of_the_frame(path, found, tmp_path, mon
     make_program(tmp_path / "tool")
     (tmp_path / "folder" / "tool").mkdir(parents=True)
     environment = [] if path is None else [b"PATH=" + path.encode()]
-    outcome = exited(0, f"{found}\n".encode()) if found else not_run("P", 0, 127)
+    outcome = exited(0, f"{found}\n".encode()) if found else not_run(Mark.NOT_FOUND, 0, 127)
     assert call(["tool"], environment=environment, env={}) == outcome
 
 
 @pytest.mark.parametrize("word", ["", "no-such-command"])
 def test_command_that_is_nowhere_is_told(word):
-    assert call([word]) == not_run("P", 0, 127)
+    assert call([word]) == not_run(Mark.NOT_FOUND, 0, 127)
 
 
 def test_program_of_another_user_is_passed_over(tmp_path):
@@ -126,7 +127,7 @@ def test_command_that_is_named_by_its_path_and_cannot_run_is_told(
     make_program(tmp_path / "unknown", "no program\n")
     make_program(tmp_path / "lost", "#!/no/such/interpreter\n")
     status = 127 if number == errno.ENOENT else 126
-    assert call([word]) == not_run("N", number, status)
+    assert call([word]) == not_run(Mark.NOT_EXECUTABLE, number, status)
 
 
 def test_command_with_a_slash_is_relative_to_the_working_directory(tmp_path, monkeypatch):
@@ -136,7 +137,7 @@ def test_command_with_a_slash_is_relative_to_the_working_directory(tmp_path, mon
 
 
 def test_words_that_are_too_long_for_the_kernel_are_told():
-    assert call(["echo", "x" * MEBIBYTE]) == not_run("N", errno.E2BIG, 126)
+    assert call(["echo", "x" * MEBIBYTE]) == not_run(Mark.NOT_EXECUTABLE, errno.E2BIG, 126)
 
 
 def test_failed_fork_is_told():
@@ -145,4 +146,4 @@ def test_failed_fork_is_told():
 
     with as_nobody(preexec_fn=allow_no_other_process) as starter:
         starter.begin(["true"])
-        assert starter.finish() == not_run("F", errno.EAGAIN, 125)
+        assert starter.finish() == not_run(Mark.STARTER_FAILED, errno.EAGAIN, 125)

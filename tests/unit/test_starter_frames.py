@@ -1,4 +1,4 @@
-"""The frame: one that isn't whole, or isn't right, runs nothing."""
+"""The frame: an incomplete or invalid one runs nothing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def refused(sentence):
 
 
 def outcome_of(data, folder):
-    """What comes of these bytes, and of the end of input after them."""
+    """Return what the starter does with these bytes and the end of input after them."""
     with Starter(cwd=folder) as starter:
         starter.send(data)
         starter.end_input()
@@ -85,9 +85,9 @@ def test_longest_frame_is_taken():
 
 
 SHORT = "the frame is shorter than its parts"
-VERSION = "this is no frame of version 1"
+VERSION = "this is not a frame of version 1"
 TOO_LONG = "the frame is too long"
-DIGITS = "the nonce is not of hex digits"
+DIGITS = "the nonce is not made of hex digits"
 FLAGS = "the frame has unknown flags"
 NAMELESS = "a variable of the frame has no name"
 NUL = "a string of the frame holds a NUL"

@@ -1,4 +1,4 @@
-"""The starter's terminals: a payload is typed, and what a terminal shows is the output."""
+"""The starter's terminals: the payload is typed, and what the terminal shows is the output."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from array import array
 
 import pytest
 
-from funcsvc.engine.containers.protocol import Ending
+from funcsvc.engine.containers.protocol import Ending, Mark
 from tests.unit.starter_process import NONCE, Starter, call, call_shell, exited, killed
 
 
@@ -47,23 +47,23 @@ def test_errors_are_shown_on_it_too():
 )
 def test_payload_is_typed_and_ends(payload, shown):
     outcome = call(["cat"], payload, terminal=True)
-    assert outcome.ending == Ending("X", 0)
+    assert outcome.ending == Ending(Mark.EXITED, 0)
     assert sorted(outcome.stdout) == sorted(shown), "echo and output may come in any order"
 
 
 def test_interrupt_key_interrupts():
-    assert call_on_terminal("exec cat", b"\x03").ending == Ending("S", signal.SIGINT)
+    assert call_on_terminal("exec cat", b"\x03").ending == Ending(Mark.KILLED, signal.SIGINT)
 
 
 def test_hundred_kilobytes_go_both_ways():
     payload = (b"a" * 63 + b"\n") * 1600
     outcome = call(["tr", "a", "b"], payload, terminal=True)
-    assert outcome.ending == Ending("X", 0)
+    assert outcome.ending == Ending(Mark.EXITED, 0)
     assert outcome.stdout.count(b"b") == payload.count(b"a")
 
 
 def test_payload_need_not_be_read():
-    assert call_on_terminal("exit 6", (b"a" * 63 + b"\n") * 1600).ending == Ending("X", 6)
+    assert call_on_terminal("exit 6", (b"a" * 63 + b"\n") * 1600).ending == Ending(Mark.EXITED, 6)
 
 
 def test_output_is_whole_that_is_read_after_the_end():
@@ -87,7 +87,7 @@ def test_background_process_that_holds_the_terminal_is_not_waited_for():
         starter.begin(["sh", "-c", "trap '' HUP; sleep 60 & echo $!; exit 4"], terminal=True)
         outcome = starter.finish()
         os.kill(int(outcome.stdout), signal.SIGKILL)
-        assert (outcome.ending, outcome.status) == (Ending("X", 4), 4)
+        assert (outcome.ending, outcome.status) == (Ending(Mark.EXITED, 4), 4)
 
 
 def test_background_process_that_floods_the_terminal_is_not_waited_for():
@@ -97,7 +97,7 @@ def test_background_process_that_floods_the_terminal_is_not_waited_for():
         starter.begin(["sh", "-c", script], terminal=True)
         outcome = starter.finish()
         os.kill(int(os.read(reading, 20)), signal.SIGKILL)
-        assert (outcome.ending, outcome.status) == (Ending("X", 4), 4)
+        assert (outcome.ending, outcome.status) == (Ending(Mark.EXITED, 4), 4)
     os.close(reading)
     os.close(writing)
 
@@ -119,7 +119,7 @@ def test_terminal_that_nobody_has_open_takes_no_work():
 
 
 def unread_bytes(starter):
-    """Return how many bytes wait in the pipe of its standard output."""
+    """Return how many bytes wait in the pipe of the starter's standard output."""
     count = array("i", [0])
     fcntl.ioctl(starter.process.stdout, termios.FIONREAD, count)
     return count[0]

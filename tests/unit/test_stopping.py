@@ -1,4 +1,4 @@
-"""Being told to stop at any moment."""
+"""Requests to stop, at any moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine's frames, taken apart wherever they are cut."""
+"""The engine's frames, parsed wherever they are cut."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SIZES = (
 
 
 def logged(output: bytes, *, keeps_ends: bool) -> bytes:
-    """Return an output of lines as the engine's log gives it back, in frames."""
+    """Return an output of lines as the engine's log returns it, in frames."""
     frames = b""
     for line in output.splitlines(keepends=True):
         text, end = line.removesuffix(b"\n"), line[len(line.removesuffix(b"\n")) :]

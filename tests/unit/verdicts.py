@@ -1,4 +1,4 @@
-"""What is said of a signed request as it arrives, and all that can be said."""
+"""The verdict on a signed request, and the messages that it can have."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ KEYS = AccessKeys({KEY: SECRET, "other": "other-secret"})
 NOW = datetime(2017, 3, 16, 7, 5, 24, tzinfo=UTC)
 
 WRONG = "The signature is wrong."
-UNKNOWN_KEY = "The access key is not known."
+UNKNOWN_KEY = "The access key is unknown."
 BAD_SCOPE = "The Credential is not <access key>/<date>/<region>/hyper/hyper_request."
-BAD_DATE = "X-Hyper-Date is not a time such as 20060102T150405Z."
+BAD_DATE = "X-Hyper-Date is not in the form 20060102T150405Z."
 OLD_DATE = "X-Hyper-Date is more than five minutes off."
 OTHER_DATE = "The date of the Credential is not that of X-Hyper-Date."
 BAD_HASH = "X-Hyper-Content-Sha256 is not the SHA-256 of the body."
@@ -34,7 +34,7 @@ def verdict(  # the parts of a request
     body: bytes = b"",
     now: datetime = NOW,
 ) -> str:
-    """Return what is said of a request as it arrives, `ok` when nothing is."""
+    """Return the message of the refusal of a request, or `ok`."""
     headers = headers_of(body) if headers is None else headers
     request = SignedRequest(method, path.encode(), query.encode(), headers)
     try:

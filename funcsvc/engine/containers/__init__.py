@@ -1,1 +1,1 @@
-"""Containers on the engine: what they are created with, and what comes out of them."""
+"""Containers on the engine: how they are created, and how their output is read."""

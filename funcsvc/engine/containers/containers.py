@@ -1,26 +1,25 @@
-"""The containers of one worker on one engine: started, looked at, replayed, killed, removed.
+"""The containers of one worker on one engine: started, inspected, replayed, killed, removed.
 
-A container's name is random, and known before the engine is asked for it, so that what an engine
-made after its client gave up can be found and removed.
+A container's name is random and chosen before the engine is asked for it, so that a container that
+was created after its client had given up can be found and removed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 import docker
 
 from funcsvc.config import Settings
 from funcsvc.engine.connection import Deadline, EngineConnection, translated
-from funcsvc.engine.containers.instance import Instance
+from funcsvc.engine.containers.instance import AttachedInstance
 from funcsvc.engine.containers.options import Wanted, container_options
-from funcsvc.engine.containers.refusals import _explained
+from funcsvc.engine.containers.refusals import explained
 from funcsvc.engine.containers.replay import Replay
 from funcsvc.engine.containers.starter_volume import StarterVolume
+from funcsvc.engine.interfaces import ContainerState
 from funcsvc.model import Capacity, Func, Image
 
 SERVICE_LABEL = "funcsvc.service"
@@ -32,16 +31,7 @@ WORKER_LABEL = "funcsvc.worker"
 FUNC_LABEL = "funcsvc.func"
 
 
-@dataclass(frozen=True)
-class InstanceState:
-    """What the engine says of a container."""
-
-    is_running: bool
-    exit_code: int
-    out_of_memory: bool
-
-
-class Instances:
+class Containers:
     """The containers of one worker on one engine. Safe to share between threads."""
 
     def __init__(
@@ -53,21 +43,16 @@ class Instances:
         self._labels = {SERVICE_LABEL: service, WORKER_LABEL: worker}
 
     def install_starter(self) -> None:
-        """Bring the starter to the engine; raises EngineUnavailable."""
+        """Install the starter on the engine. Raises EngineUnavailable."""
         self._starter.install()
 
-    @staticmethod
-    def new_name() -> str:
-        """Return a name for an instance to come."""
-        return f"funcsvc-{uuid4().hex}"
-
-    def start(self, name: str, func: Func, image: Image, capacity: Capacity) -> Instance:
-        """Create, attach and start a container; it then waits for its frame.
+    def start(self, name: str, func: Func, image: Image, capacity: Capacity) -> AttachedInstance:
+        """Create, attach to and start a container, which then waits for its frame.
 
         Raises NotStarted with the engine's own sentence, ImageGoneOnEngine, StarterGone,
-        InstanceVanished and EngineUnavailable. What was made by then is to be removed by name.
+        InstanceVanished and EngineUnavailable. Even then, the container must be removed by name.
         """
-        instance = Instance(name, func, image)
+        instance = AttachedInstance(name, func, image)
         wanted = Wanted(
             func=func,
             image=image,
@@ -78,7 +63,7 @@ class Instances:
         )
         deadline = Deadline(self._settings.engine_start_seconds)
         try:
-            with self._connection.client(deadline) as client, _explained(name):
+            with self._connection.client(deadline) as client, explained(name):
                 client.create_container_from_config(container_options(wanted), name)
                 instance.attach(self._connection.stream_client(deadline))
                 client.start(name)
@@ -87,14 +72,14 @@ class Instances:
             raise
         return instance
 
-    def get_state(self, name: str) -> InstanceState | None:
-        """Return what the engine says of a container, or None when there is none of that name."""
+    def get_state(self, name: str) -> ContainerState | None:
+        """Return the state of a container, or None if there is no container with this name."""
         with self._client() as client:
             try:
                 state = client.inspect_container(name)["State"]
             except docker.errors.NotFound:
                 return None
-        return InstanceState(
+        return ContainerState(
             is_running=bool(state["Running"]),
             exit_code=int(state["ExitCode"]),
             out_of_memory=bool(state["OOMKilled"]),
@@ -102,9 +87,9 @@ class Instances:
 
     @contextmanager
     def replay(self, name: str) -> Iterator[Replay]:
-        """Give a container's output from the beginning, and what is still to come.
+        """Open a container's output, from its beginning and for as long as it continues.
 
-        Raises EngineUnavailable, also where there is no such container.
+        Raises EngineUnavailable, also if there is no such container.
         """
         with translated():
             client = self._connection.stream_client(Deadline(self._settings.engine_timeout_seconds))
@@ -112,7 +97,7 @@ class Instances:
                 yield replay
 
     def kill(self, name: str, seconds: float) -> None:
-        """Kill what runs in a container; one that isn't there or has ended is no error."""
+        """Kill what runs in a container. Does nothing if it is gone or has ended."""
         with self._connection.client(Deadline(seconds)) as client:
             try:
                 client.kill(name, "SIGKILL")
@@ -121,12 +106,12 @@ class Instances:
                     raise
 
     def wait_until_stopped(self, name: str) -> None:
-        """Return when a container has ended; raises EngineUnavailable when it doesn't in time."""
+        """Wait until a container has stopped. Raises EngineUnavailable if that takes too long."""
         with self._client() as client:
             client.wait(name)
 
     def remove(self, name: str) -> None:
-        """Remove a container and its volumes; one that isn't there, or just goes, is no error."""
+        """Remove a container and its volumes. Does nothing if it is gone or being removed."""
         with self._connection.client(Deadline(self._settings.engine_start_seconds)) as client:
             try:
                 client.remove_container(name, v=True, force=True)
@@ -134,8 +119,8 @@ class Instances:
                 if error.status_code not in (404, 409):
                     raise
 
-    def list_ours(self) -> list[tuple[str, str]]:
-        """Return name and worker of every container of this service on the engine."""
+    def list_containers(self) -> list[tuple[str, str]]:
+        """Return the name and the worker of every container of this service on the engine."""
         label = f"{SERVICE_LABEL}={self._labels[SERVICE_LABEL]}"
         with self._client() as client:
             found = client.containers(all=True, filters={"label": [label]})

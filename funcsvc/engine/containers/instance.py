@@ -1,4 +1,4 @@
-"""One container that waits for its frame, and the connection that it is attached by."""
+"""One container that waits for its frame, and the connection attached to it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import socket
 from contextlib import suppress
 from typing import Any
 
-from funcsvc.engine.connection import Deadline, StreamClient
+from funcsvc.engine.connection import StreamClient
 from funcsvc.engine.containers.protocol import OutputReader
 from funcsvc.engine.containers.streams import Demultiplexer
-from funcsvc.model import Func, Image
-from funcsvc.model.errors import EngineUnavailable
+from funcsvc.model import Func, Image, InstanceKind
 
 READ_BYTES = 256 * 1024
 
@@ -21,51 +20,45 @@ _KEEP_ALIVE = (
     (socket.TCP_KEEPINTVL, 5),
     (socket.TCP_KEEPCNT, 3),
 )
-"""A host that says nothing for 20 seconds is asked three times, every 5 seconds."""
+"""After 20 seconds of silence, a host is probed three times, every 5 seconds."""
 
 
 class StreamBroken(Exception):
-    """Raised when an instance's stream ends before its call has: look at the container."""
+    """Raised when an instance's stream ends before its call. The container might still run."""
 
 
-class Instance:
-    """One container that waits for its frame, and the connection that it is attached by.
-
-    To be closed; that alone doesn't remove it.
-    """
+class AttachedInstance:
+    """An Instance with its own connection to the container."""
 
     def __init__(self, name: str, func: Func, image: Image) -> None:
         self.name = name
         self.func = func
         self.image = image
-        self.waited = False
-        """Whether it was made ahead of its call."""
+        self.kind = InstanceKind.NEW
         self._client: StreamClient | None = None
         self._socket: socket.socket | None = None
         self._response: Any = None
         self._frames = Demultiplexer()
 
     def attach(self, client: StreamClient) -> None:
-        """Attach while the container has nothing to say yet: docker-py loses what comes along."""
+        """Attach before the container prints anything, since docker-py loses early output."""
         self._client = client
         params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
         attached: Any = client.attach_socket(self.name, params)
         self._socket = getattr(attached, "_sock", attached)
         self._response = getattr(attached, "_response", None)
         assert self._socket is not None
-        _keep_alive(self._socket)
+        keep_alive(self._socket)
 
-    def send(self, frame: bytes, deadline: Deadline) -> None:
-        """Send the frame whole; raises StreamBroken."""
+    def send(self, frame: bytes, seconds: float) -> None:
         assert self._socket is not None
         try:
-            self._socket.settimeout(deadline.remaining_seconds())
+            self._socket.settimeout(seconds)  # for the whole sendall
             self._socket.sendall(frame)
-        except (OSError, EngineUnavailable) as error:
+        except OSError as error:
             raise StreamBroken("its frame could not be sent whole") from error
 
     def read_into(self, reader: OutputReader, seconds: float) -> bool:
-        """Read what there is within `seconds`; raises StreamBroken at the stream's end."""
         assert self._socket is not None
         try:
             if not _is_readable(self._socket, seconds):
@@ -79,12 +72,11 @@ class Instance:
             reader.feed(stream, content)
         return True
 
-    def has_broken(self) -> bool:
-        """Tell whether container or connection has ended: a waiting starter says nothing."""
+    def has_ended(self) -> bool:
+        """Since a waiting starter prints nothing, a readable stream has ended."""
         return self._socket is None or _is_readable(self._socket, 0)
 
     def close(self) -> None:
-        """Detach. Where the container still waits for its frame, it ends."""
         with suppress(OSError):
             if self._socket is not None:
                 self._socket.close()
@@ -96,8 +88,8 @@ class Instance:
         self._socket = self._client = None
 
 
-def _keep_alive(sock: socket.socket) -> None:
-    """Let silence last as long as it may, but notice when the engine's host is gone."""
+def keep_alive(sock: socket.socket) -> None:
+    """Allow any length of silence, but notice when the engine's host is gone."""
     sock.settimeout(None)
     if sock.family != socket.AF_UNIX:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -106,9 +98,9 @@ def _keep_alive(sock: socket.socket) -> None:
 
 
 def _is_readable(sock: socket.socket, seconds: float) -> bool:
-    pending = getattr(sock, "pending", None)  # bytes that TLS has decrypted already
+    pending = getattr(sock, "pending", None)  # bytes that TLS has already decrypted
     if pending is not None and pending():
         return True
-    poller = select.poll()  # select has a bound on the numbers of descriptors
+    poller = select.poll()  # select can't take descriptors above 1023
     poller.register(sock, select.POLLIN)
     return bool(poller.poll(max(0, seconds) * 1000))

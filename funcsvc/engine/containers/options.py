@@ -1,4 +1,4 @@
-"""What a func's container is created with: one small function for each option.
+"""What a func's container is created with: one small function per option.
 
 The names are those of the Docker Engine API, `POST /containers/create`.
 """
@@ -26,14 +26,14 @@ KEPT_CAPABILITIES = (
     "SETGID",
     "SETUID",
 )
-"""Of Docker's fourteen those that programs need that change to a user of their own or serve a port.
+"""Docker's default capabilities that are needed to switch to another user or to serve a port.
 
-Left out: AUDIT_WRITE, FSETID, MKNOD, NET_RAW, SETFCAP, SETPCAP, SYS_CHROOT."""
+Left out of Docker's fourteen: AUDIT_WRITE, FSETID, MKNOD, NET_RAW, SETFCAP, SETPCAP, SYS_CHROOT."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A container to be made."""
+    """A container to be created."""
 
     func: Func
     image: Image
@@ -44,7 +44,7 @@ class Wanted:
 
 
 def container_options(wanted: Wanted) -> Options:
-    """Return the whole body of a create."""
+    """Return the body of the request that creates a container."""
     body: Options = {"HostConfig": {}}
     for set_option in _OPTIONS:
         set_option(body, body["HostConfig"], wanted)
@@ -52,12 +52,12 @@ def container_options(wanted: Wanted) -> Options:
 
 
 def set_image(body: Options, host: Options, wanted: Wanted) -> None:
-    """By its id: its name may have moved to another since it was looked at."""
+    """Use its id, since its name might refer to another image by now."""
     body["Image"] = wanted.image.id
 
 
 def set_starter(body: Options, host: Options, wanted: Wanted) -> None:
-    """Begin with the starter, which gets the command in its frame."""
+    """Make the starter the entrypoint. It gets the command in its frame."""
     body["Entrypoint"] = [STARTER_PATH]
     body["Cmd"] = []
     body["Healthcheck"] = {"Test": ["NONE"]}
@@ -66,9 +66,9 @@ def set_starter(body: Options, host: Options, wanted: Wanted) -> None:
 
 
 def set_streams(body: Options, host: Options, wanted: Wanted) -> None:
-    """Pipes, also for terminals, which the starter makes itself: a frame is no typed text.
+    """Use pipes even for a func with a terminal, which the starter makes after it has the frame.
 
-    When the one who attached is gone the input ends, and a starter without its frame with it.
+    When the attached client disconnects, the input ends, and so does a starter without its frame.
     """
     body.update(AttachStdin=True, AttachStdout=True, AttachStderr=True)
     body.update(OpenStdin=True, StdinOnce=True, Tty=False)
@@ -88,12 +88,12 @@ def set_labels(body: Options, host: Options, wanted: Wanted) -> None:
 
 
 def limit_memory(body: Options, host: Options, wanted: Wanted) -> None:
-    """MemorySwap is memory and swap together, so that this leaves no swap."""
+    """Allow no swap: MemorySwap is memory and swap together."""
     host["Memory"] = host["MemorySwap"] = wanted.func.size.memory_bytes
 
 
 def limit_cpus(body: Options, host: Options, wanted: Wanted) -> None:
-    """A quota over all CPUs; where the operator lets it pass, of no more than there are."""
+    """Set a quota over all CPUs, of at most as many as the engine has (see `cap_cpus`)."""
     host["NanoCpus"] = min(wanted.func.size.cpus, wanted.capacity.cpus) * 10**9
 
 
@@ -102,7 +102,7 @@ def limit_processes(body: Options, host: Options, wanted: Wanted) -> None:
 
 
 def limit_log(body: Options, host: Options, wanted: Wanted) -> None:
-    """Keep the output for one who takes the call over; this driver alone keeps all bytes."""
+    """Keep the output in case the call is taken over. Only the `local` driver keeps every byte."""
     host["LogConfig"] = {
         "Type": "local",
         "Config": {
@@ -149,7 +149,7 @@ def harden(body: Options, host: Options, wanted: Wanted) -> None:
 def make_root_read_only(body: Options, host: Options, wanted: Wanted) -> None:
     if wanted.settings.read_only_root:
         host["ReadonlyRootfs"] = True
-        host["Tmpfs"] = {"/tmp": "rw,nosuid,nodev,mode=1777"}  # noqa: S108  # the container's
+        host["Tmpfs"] = {"/tmp": "rw,nosuid,nodev,mode=1777"}  # noqa: S108  # in the container
 
 
 def set_runtime(body: Options, host: Options, wanted: Wanted) -> None:
@@ -178,10 +178,10 @@ _OPTIONS: tuple[Callable[[Options, Options, Wanted], None], ...] = (
 
 
 def command_of(func: Func, image: Image) -> list[str]:
-    """Return the words to run, merged as the engine merges them.
+    """Return the words to run, merged as the engine does it.
 
-    An entrypoint of the definition takes away the image's own and its command; one of one empty
-    string is there only for that.
+    A definition's entrypoint replaces both the image's entrypoint and its command. An entrypoint of
+    one empty string only removes them.
     """
     config = func.config
     if not config.entrypoint:

@@ -1,6 +1,6 @@
-"""The starter's protocol: the frame that it waits for, and the marks in what comes out of it.
+"""The starter's protocol: the frame that it waits for, and the marks in its output.
 
-Pure. docs/starter.md has the whole of it; `starter.c` is the other side.
+Does no I/O. docs/starter.md describes the protocol; `starter.c` is the other side of it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 MAGIC = b"FSV1"
 MAX_FRAME_BYTES = 4 * 1024 * 1024
@@ -31,10 +32,10 @@ def make_frame(
     *,
     terminal: bool,
 ) -> bytes:
-    """Return a frame; raises ValueError for what no frame can hold.
+    """Return a frame. Raises ValueError for anything that a frame can't hold.
 
-    `nonce` is 32 hexadecimal digits, `words` the command with its arguments, `environment` has
-    `NAME=value`.
+    `nonce` is 32 hexadecimal digits, `words` is the command with its arguments, and `environment`
+    has items like `NAME=value`.
     """
     if not _NONCE.fullmatch(nonce):
         raise ValueError("a nonce is 32 hexadecimal digits")
@@ -53,7 +54,7 @@ def make_frame(
     length = sum(map(len, parts))
     if length > MAX_FRAME_BYTES:
         raise ValueError(f"a frame has at most {MAX_FRAME_BYTES} bytes")
-    return b"".join((MAGIC, _NUMBER.pack(length), *parts))  # a payload is large: one copy
+    return b"".join((MAGIC, _NUMBER.pack(length), *parts))  # copies a large payload once
 
 
 def _strings(strings: Sequence[bytes]) -> bytes:
@@ -66,36 +67,51 @@ def _sized(part: bytes) -> bytes:
     return _NUMBER.pack(len(part)) + part
 
 
+class Mark(Enum):
+    """The kinds of marks, each with its letter. They are the same as in `starter.h`."""
+
+    BEGUN = "B"
+    EXITED = "X"
+    KILLED = "S"
+    OUT_OF_MEMORY = "O"
+    NOT_FOUND = "P"
+    NOT_EXECUTABLE = "N"
+    STARTER_FAILED = "F"
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a command ended: `X` exited, `S` signal, `O` out of memory, `P` `N` `F` not run.
+    """How a command ended, as its final mark says.
 
-    The number is an exit status, a signal or an errno, as docs/starter.md has it for each kind.
+    The number is an exit status, a signal or an errno; docs/starter.md says which for each kind.
     """
 
-    kind: str
+    kind: Mark
     number: int
 
 
-class OutputReader:
-    """Takes the marks out of a container's output as it comes, in linear time and bounded memory.
+_FINAL = "".join(mark.value for mark in Mark if mark is not Mark.BEGUN).encode()
 
-    Of standard output it keeps `max_output_bytes`, of standard error `short_bytes`, and of each
-    what may become a mark.
+
+class OutputReader:
+    """Takes the marks out of a container's output as it arrives, in linear time and bounded memory.
+
+    It keeps `max_output_bytes` of standard output, `short_bytes` of standard error, and at the end
+    of each the bytes that might become a mark.
     """
 
     def __init__(self, nonce: str, max_output_bytes: int, short_bytes: int = 255) -> None:
-        self._first = f"{nonce} B {0:08d}\n".encode()
+        self._first = f"{nonce} {Mark.BEGUN.value} {0:08d}\n".encode()
         self._head = b""
         self._out = _Stream(nonce, max_output_bytes)
         self._err = _Stream(nonce, short_bytes)
         self.begun = False
-        """Whether standard output begins with the first mark: the command was started."""
+        """Whether standard output begins with the first mark, so the command might have run."""
         self.is_garbled = False
-        """Whether it begins with anything else: the beginning is lost, and nothing is kept."""
+        """Whether it begins with anything else: its beginning is lost, so none of it counts."""
 
     def feed(self, stream: int, data: bytes) -> None:
-        """Take what has come of a stream: 1 is standard output, 2 standard error."""
+        """Take what has arrived on a stream: 1 is standard output, 2 standard error."""
         if stream == STDERR:
             self._err.feed(data)
         elif stream == STDOUT and (self.begun or self.is_garbled):
@@ -110,17 +126,17 @@ class OutputReader:
 
     @property
     def stdout(self) -> bytes:
-        """What the command has printed, up to `max_output_bytes`."""
+        """The command's standard output, up to `max_output_bytes`."""
         return b"" if self.is_garbled else self._out.kept
 
     @property
     def short_stderr(self) -> bytes:
-        """The beginning of what it has printed as errors."""
+        """The beginning of the command's standard error."""
         return self._err.kept
 
     @property
     def is_too_large(self) -> bool:
-        """Whether the command has certainly printed more than `max_output_bytes`."""
+        """Whether the command is certain to have printed more than `max_output_bytes`."""
         return self._out.has_more and not self.is_garbled
 
     def _feed_head(self, data: bytes) -> None:
@@ -139,8 +155,8 @@ class _Stream:
 
     def __init__(self, nonce: str, max_bytes: int) -> None:
         self._nonce = nonce.encode()
-        self._mark = re.compile(rb"%b ([XSOPNF]) ([0-9]{8})\n" % self._nonce)
-        self._example = f"{nonce} X {0:08d}\n".encode()
+        self._mark = re.compile(rb"%b ([%b]) ([0-9]{8})\n" % (self._nonce, _FINAL))
+        self._example = f"{nonce} {Mark.EXITED.value} {0:08d}\n".encode()
         self._max_bytes = max_bytes
         self._kept = bytearray()
         self._held_back = b""
@@ -149,24 +165,24 @@ class _Stream:
 
     @property
     def kept(self) -> bytes:
-        """What there is of it. What may become a mark belongs to it as long as it hasn't."""
+        """The kept bytes, including those that might become a mark but haven't yet."""
         return (bytes(self._kept) + self._held_back)[: self._max_bytes]
 
     def feed(self, data: bytes) -> None:
-        """Take more; what comes after the mark is dropped."""
+        """Take more of the stream. Anything after the final mark is dropped."""
         if self.ending:
             return
         window = self._held_back + data
-        at = window.find(self._nonce)  # several times as fast as the pattern, which is rarely there
+        at = window.find(self._nonce)  # several times as fast as searching for the pattern
         mark = self._mark.search(window, at) if at >= 0 else None
         if mark:
-            self.ending = Ending(mark[1].decode(), int(mark[2]))
+            self.ending = Ending(Mark(mark[1].decode()), int(mark[2]))
         end = mark.start() if mark else self._find_beginning(window)
         self._held_back = b"" if mark else window[end:]
         self._keep(window, end)
 
     def _find_beginning(self, window: bytes) -> int:
-        """Return where at the window's end a mark may begin, which is its length if none may."""
+        """Return where a mark might begin at the window's end, or the window's length."""
         start = len(window) - MARK_BYTES + 1
         at = window.find(self._example[:1], max(0, start))
         while at >= 0 and not self._may_begin(window[at:]):

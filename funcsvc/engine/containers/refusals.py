@@ -1,4 +1,4 @@
-"""What the engine says of a container that it won't make or start, as errors of ours."""
+"""Translates the engine's reasons not to create or start a container into errors."""
 
 from __future__ import annotations
 
@@ -19,24 +19,27 @@ _ENGINE_TROUBLE = re.compile(
     r"|ttrpc|containerd is not running|connection error|unavailable|client version",
     re.IGNORECASE,
 )
-"""How the engine words it when the trouble is its own, and not the container's."""
+"""How the engine words it when the trouble is its own rather than the container's."""
 
 
 class ImageGoneOnEngine(Exception):
-    """Raised when the engine no longer has the image that it was said to have."""
+    """Raised when the engine no longer has an image that was found before."""
 
 
 class InstanceVanished(Exception):
-    """Raised when somebody removed a container while it was made: another may be tried."""
+    """Raised when a container was removed while it was being started. Another one can be tried."""
 
 
 class StarterGone(Exception):
-    """Raised when a container was to begin with a starter that isn't there: install it again."""
+    """Raised when the starter is missing from its volume and must be installed again."""
 
 
 @contextmanager
-def _explained(name: str) -> Iterator[None]:
-    """Turn what the engine says of a container that it won't make or start into errors of ours."""
+def explained(name: str) -> Iterator[None]:
+    """Translate the engine's reason not to create or start a container into an error of this room.
+
+    An error that shows trouble of the engine's own is raised unchanged.
+    """
     try:
         yield
     except docker.errors.APIError as error:
@@ -55,7 +58,7 @@ def _explained(name: str) -> Iterator[None]:
 
 
 def _sentence(text: str) -> str:
-    """Return the engine's own words, on one line and of bounded length."""
+    """Return the engine's own words on one line of limited length."""
     line = " ".join(text.split())
     if len(line) > _MAX_REASON_CHARACTERS:
         line = f"{line[:_MAX_REASON_CHARACTERS]}…"

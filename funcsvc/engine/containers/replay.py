@@ -1,4 +1,4 @@
-"""A container's output as the engine has kept it, from the beginning on."""
+"""A container's output from its beginning, as the engine has kept it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from queue import Empty, Full, Queue
 import urllib3
 
 from funcsvc.engine.connection import StreamClient
-from funcsvc.engine.containers.instance import READ_BYTES, _keep_alive
+from funcsvc.engine.containers.instance import READ_BYTES, keep_alive
 from funcsvc.engine.containers.protocol import OutputReader
 from funcsvc.engine.containers.streams import LogMender
 
 MAX_PARTS = 8
-"""How many reads of a replay wait to be taken."""
+"""How many parts of the output are read ahead."""
 
 
 CLOSE_SECONDS = 5
@@ -26,10 +26,10 @@ _log = logging.getLogger(__name__)
 
 
 class Replay:
-    """A container's output as the engine has kept it, and follows it. To be closed.
+    """A container's output from its beginning, for as long as it continues. It must be closed.
 
-    A thread reads, since a read can't be left half way in HTTP's chunks; how long to wait is up to
-    who takes what has come.
+    A thread reads, because a read can't be interrupted within one of HTTP's chunks. How long to
+    wait for its parts is up to the caller.
     """
 
     def __init__(self, client: StreamClient, name: str) -> None:
@@ -37,7 +37,7 @@ class Replay:
         params = {"stdout": 1, "stderr": 1, "follow": 1, "timestamps": 1}
         self._response = client._get(url, params=params, stream=True)
         client._raise_for_status(self._response)
-        _keep_alive(self._response.raw._fp.fp.raw._sock)
+        keep_alive(self._response.raw._fp.fp.raw._sock)
         self._frames = LogMender()
         self._parts: Queue[bytes] = Queue(MAX_PARTS)
         self._closing = threading.Event()
@@ -45,7 +45,7 @@ class Replay:
         self._thread.start()
 
     def read_into(self, reader: OutputReader, seconds: float) -> bool:
-        """Read what there is within `seconds`; returns whether there may be more."""
+        """Read what arrives within `seconds`. Return whether more can follow."""
         try:
             data = self._parts.get(timeout=max(seconds, 0.001))
         except Empty:
@@ -55,7 +55,7 @@ class Replay:
         return bool(data)
 
     def close(self) -> None:
-        """End the reading, wherever it is."""
+        """Stop reading and close the connection."""
         self._closing.set()
         with suppress(OSError, ValueError, RuntimeError):
             self._response.raw.shutdown()
@@ -63,7 +63,7 @@ class Replay:
         self._response.close()
 
     def _read_all(self) -> None:
-        """Give on what comes, and an empty part at its end, or where the connection breaks."""
+        """Pass on each part, and an empty one when the output ends or the connection breaks."""
         try:
             while data := self._response.raw.read1(READ_BYTES):
                 self._give_on(data)

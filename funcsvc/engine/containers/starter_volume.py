@@ -1,7 +1,7 @@
-"""The starter on an engine: a volume that holds it alone, mounted read-only into every container.
+"""The starter on an engine: a volume with nothing else in it, mounted read-only by all containers.
 
-Copying it into each container would cost every call some 30 ms; and it could not be copied where
-the root is read-only.
+Copying it into each container would cost every call about 30 ms, and isn't possible if the root is
+read-only.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _REMOVE_SECONDS = 30
 _LABEL = "funcsvc.carrier"
 
 _FORGOTTEN_SECONDS = 600
-"""After how long a carrier is nobody's any more: its installation took a tenth of that at most."""
+"""The age at which a carrier is abandoned; an installation takes at most a tenth of that."""
 
 
 class StarterVolume:
-    """The volume; its name has the digest of what it holds, so that versions live side by side."""
+    """The volume. Its name has the digest of what it holds, so that several versions can exist."""
 
     def __init__(self, connection: EngineConnection, settings: Settings) -> None:
         self._connection = connection
@@ -41,7 +41,11 @@ class StarterVolume:
         self.name = f"funcsvc-starter-{hashlib.sha256(self._binary).hexdigest()[:12]}"
 
     def install(self) -> None:
-        """See to it that the engine has the volume, whole; raises EngineUnavailable."""
+        """Make sure that the engine has the volume with the whole starter in it.
+
+        A volume can be filled only through a container, the carrier, which is never started. Raises
+        EngineUnavailable.
+        """
         name = f"{self.name}-{uuid4().hex[:8]}"
         with self._connection.client(Deadline(_INSTALL_SECONDS)) as client:
             self._check_architecture(client)
@@ -54,7 +58,7 @@ class StarterVolume:
                 self._remove_carrier(name, image)
 
     def _remove_carrier(self, name: str, image: str) -> None:
-        """Remove what was only there to fill the volume, with a deadline of its own."""
+        """Remove the carrier and its image, with a deadline of their own."""
         with self._connection.client(Deadline(_REMOVE_SECONDS)) as client:
             for remove, what in ((client.remove_container, name), (client.remove_image, image)):
                 with contextlib.suppress(docker.errors.APIError):
@@ -96,14 +100,14 @@ class StarterVolume:
 
 
 def _import_carrier(client: docker.APIClient) -> str:
-    """Make an image of next to nothing, to create a container from."""
+    """Import a nearly empty image to create the carrier from."""
     said = client.import_image_from_data(_tar("carrier", b""), changes=[f"LABEL {_LABEL}=1"])
     image: str = json.loads(said.splitlines()[-1])["status"]
     return image
 
 
 def _remove_forgotten(client: docker.APIClient) -> None:
-    """Remove carriers of installations that were killed."""
+    """Remove the carriers of installations that were killed."""
     for found in client.containers(all=True, filters={"label": [_LABEL], "status": ["created"]}):
         if found["Created"] < time.time() - _FORGOTTEN_SECONDS:
             with contextlib.suppress(docker.errors.APIError):

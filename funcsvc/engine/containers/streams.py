@@ -1,4 +1,4 @@
-"""The streams of a container, as the engine sends them: frames of standard output and error."""
+"""A container's output as the engine sends it: frames of standard output and standard error."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _HEADER = struct.Struct(">BxxxL")
 
 
 class Demultiplexer:
-    """Takes the engine's frames apart as they come: 1 is standard output, 2 standard error.
+    """Takes the engine's frames apart as they arrive: 1 is standard output, 2 standard error.
 
-    Keeps no more than a header: what comes of a frame's content is given on at once. Source: Docker
-    Engine API, `POST /containers/{id}/attach`, "Stream format".
+    Keeps at most a header; the content of a frame is passed on as it arrives. Source: Docker Engine
+    API, `POST /containers/{id}/attach`, "Stream format".
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class Demultiplexer:
         self._left = 0
 
     def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """Yield stream and content of what has come."""
+        """Yield the stream and the content of what has arrived."""
         at = 0
         while at < len(data):
             if self._left:
@@ -39,17 +39,17 @@ class Demultiplexer:
 
 
 PIECE_BYTES = 16 * 1024
-"""In what pieces the engine logs a line that is longer."""
+"""The size of the pieces in which the engine logs a longer line."""
 
 
 class LogMender:
-    """Gives the lines of a log back the ends that some engines lose.
+    """Restores the newlines that some engines lose from logs.
 
-    A line of more than PIECE_BYTES is logged in pieces, and the `local` driver of Docker 20.10
-    gives back the last of them without its newline. Each frame of a log is a piece or a line;
-    behind a whole piece without a newline comes the rest of its line, and a newline ends that,
-    whether it is there or not. The log is to be asked for with timestamps, which stand first in
-    each frame: without them, a rest that is empty would get no frame.
+    A line longer than PIECE_BYTES is logged in pieces, and the `local` driver of Docker 20.10 loses
+    the newline of the last piece. Each frame of a log is a line or a piece of one. A full piece
+    without a newline is followed by another piece of its line; if that isn't full, it is the last
+    one and ends with a newline, whether or not the log has it. The log must be requested with
+    timestamps, which begin each frame: without them, an empty last piece would get no frame.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class LogMender:
         self._within_line = {1: False, 2: False}
 
     def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """Yield stream and content of what has come, a frame at a time."""
+        """Yield the stream and the content of what has arrived, one frame at a time."""
         for stream, content in self._frames.feed(data):
             yield stream, self._mended(stream, content.partition(b" ")[2])
 
@@ -70,7 +70,7 @@ class LogMender:
 
 
 class _WholeFrames:
-    """The engine's frames, each given on when it is whole; a log's are never much over a piece."""
+    """The engine's frames, each passed on once it is whole. A log's are little over a piece."""
 
     def __init__(self) -> None:
         self._buffer = b""

@@ -1,1 +1,1 @@
-"""Images on the engine: looked up, and pulled where they are missing."""
+"""Images on the engine: looked up, and pulled if missing."""

@@ -1,6 +1,6 @@
 """The operator's registry credentials, read as the docker CLI reads them, within a deadline.
 
-docker-py resolves them by itself within a pull, but waits for a credential helper without limit.
+docker-py would read them itself during a pull, but would wait for a credential helper forever.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from funcsvc.engine.connection import CONFIG_FILE_ERRORS, Deadline
 
 
 class CredentialsUnavailable(Exception):
-    """Raised when the config file or a credential helper can't be used; its text says which."""
+    """Raised when the config file or a credential helper can't be used. Its text says which."""
 
 
 def get_credentials(domain: str, deadline: Deadline) -> dict[str, str]:
-    """Return the credentials for a registry, empty where there are none.
+    """Return the credentials for a registry, or an empty dict if there are none.
 
-    Read anew each time, so that a login counts from the next pull on.
+    They are read each time, so that a login takes effect with the next pull.
     """
     try:
         config = _DeadlineAuthConfig.load_config(None, None)

@@ -1,4 +1,4 @@
-"""Images on the engine: looked up, and pulled where they are missing."""
+"""Images on the engine: looked up, and pulled if missing."""
 
 from __future__ import annotations
 
@@ -39,11 +39,13 @@ _REFUSED = re.compile(
     r"|manifest unknown|name unknown|does not exist|no matching manifest|incorrect username",
     re.IGNORECASE,
 )
-"""How the engine words it when a registry answered, and the answer was no. It says so with status
-404 or 500, or within the stream of a pull that began well, so that the words are all there is."""
+"""How the engine words it when a registry has answered no.
+
+It uses status 404 or 500, or reports it in the stream of a pull that began well, so only the words
+tell."""
 
 
-_QUERY = re.compile(r"\?[^\s\"]*")  # a registry's storage may be addressed by a signed URL
+_QUERY = re.compile(r"\?[^\s\"]*")  # a registry's storage can have signed URLs
 
 _log = logging.getLogger(__name__)
 
@@ -51,8 +53,8 @@ _log = logging.getLogger(__name__)
 class Images:
     """Look-ups and pulls on one engine. Safe to share between threads.
 
-    A pull may take `pull_timeout_seconds`, waiting for its turn included, and `max_pulls` requests
-    may be at it at once.
+    A pull can take up to `pull_timeout_seconds`, including the wait for its turn. At most
+    `max_pulls` requests can pull or wait at a time.
     """
 
     def __init__(self, connection: EngineConnection, settings: Settings) -> None:
@@ -62,7 +64,7 @@ class Images:
         self._pulls = BoundedSemaphore(settings.max_pulls)
 
     def get_image(self, reference: ImageReference) -> Image:
-        """Return the image, pulled if need be.
+        """Return the image, pulled if it is missing.
 
         Raises ImageNotFound, RegistryUnavailable, TooManyPulls or EngineUnavailable.
         """
@@ -70,7 +72,9 @@ class Images:
         if image:
             return image
         if self._settings.pull_policy == "never":
-            raise ImageNotFound(reference.text, "the engine lacks it, and pulling is off")
+            raise ImageNotFound(
+                reference.text, "the engine doesn't have it, and pulls are turned off"
+            )
         if not self._pulls.acquire(blocking=False):
             raise TooManyPulls(self._settings.max_pulls)
         try:
@@ -79,17 +83,17 @@ class Images:
             self._pulls.release()
 
     def find_image(self, reference: ImageReference) -> Image | None:
-        """Return the image if the engine has it; raises EngineUnavailable."""
+        """Return the image, or None if the engine doesn't have it. Raises EngineUnavailable."""
         return self._answers.get(reference.canonical, lambda: self._look_up(reference))
 
     def forget(self, reference: ImageReference) -> None:
-        """Have the next look-up ask the engine: the image turned out to be gone."""
+        """Make the next look-up ask the engine, because the image turned out to be gone."""
         self._answers.forget(reference.canonical)
 
     def inspect(self, name: str) -> dict[str, Any]:
-        """Return the engine's own inspection of an image, by reference or id; raises ImageMissing.
+        """Return the engine's own inspection of an image, by reference or id. Raises ImageMissing.
 
-        Anything else is no image either: the name becomes part of a path on the engine.
+        A name that is neither isn't sent to the engine, where it would become part of a URL path.
         """
         if not is_image_id(name):
             try:
@@ -106,9 +110,9 @@ class Images:
         return inspection
 
     def pull_progress(self, reference: ImageReference) -> Generator[bytes]:
-        """Pull, and yield the engine's own progress as it comes: one JSON object a line.
+        """Pull an image and yield the engine's own progress as it comes, a JSON object per line.
 
-        The first error is raised; a later one stands in the progress itself.
+        An error at the start is raised; a later one is reported in the progress itself.
         """
         if self._settings.pull_policy == "never":
             raise PullForbidden(reference.text)
@@ -126,7 +130,7 @@ class Images:
     def _look_up(self, reference: ImageReference) -> Image | None:
         with self._connection.client(Deadline(self._settings.engine_timeout_seconds)) as client:
             try:
-                # by the full name, which can't be taken for the beginning of an image's id
+                # the full name can't be mistaken for the beginning of an image id
                 return _image(client.inspect_image(reference.canonical))
             except docker.errors.APIError as error:
                 if error.status_code == 404:
@@ -134,7 +138,7 @@ class Images:
                 raise
 
     def _pull_once(self, reference: ImageReference, deadline: Deadline) -> Image:
-        """Pull when no other process of this host pulls the same, unless that has brought it."""
+        """Wait for other pulls of the image on this host, then pull it if it is still missing."""
         try:
             work = f"{self._settings.docker_host} {reference.canonical}"
             with pull_lock(work, deadline.remaining_seconds()):
@@ -145,7 +149,7 @@ class Images:
         except TimeoutError:
             raise self._not_in_time(reference) from None
         if image is None:
-            raise ImageNotFound(reference.text, "it was pulled, and is gone again")
+            raise ImageNotFound(reference.text, "it was pulled, and has been removed since")
         return image
 
     def _pull(self, reference: ImageReference, deadline: Deadline) -> None:
@@ -158,10 +162,10 @@ class Images:
     def _pulling(
         self, reference: ImageReference, deadline: Deadline
     ) -> Iterator[Callable[..., Iterator[Any]]]:
-        """Give the pull, whose progress is to be followed to its end within the deadline.
+        """Give a function that starts the pull and returns its progress.
 
-        Raises ImageNotFound or RegistryUnavailable for what the engine says, and for what of the
-        registry's can't be had.
+        Raises ImageNotFound or RegistryUnavailable for what the engine reports, for credentials
+        that can't be read, and when the deadline passes.
         """
         try:
             with self._connection.client(deadline) as client:
@@ -178,7 +182,7 @@ class Images:
                     raise _pull_error(reference, str(error.explanation)) from error
         except CredentialsUnavailable as error:
             raise RegistryUnavailable(
-                reference.domain, reference.text, f"its credentials can't be had: {error}"
+                reference.domain, reference.text, f"its credentials can't be read: {error}"
             ) from error
         except EngineUnavailable as error:
             if deadline.is_over():
@@ -194,14 +198,12 @@ class Images:
 
 
 def _pull_error(reference: ImageReference, words: str) -> FuncsvcError:
-    _log.warning("pull of %s: %s", reference.canonical, _QUERY.sub("?…", words))
+    _log.warning("pulling %s failed: %s", reference.canonical, _QUERY.sub("?…", words))
     if "no space left" in words:
         return EngineUnavailable("its disk is full")
     if _REFUSED.search(words):
         registry = reference.domain
-        return ImageNotFound(
-            reference.text, f"{registry} doesn't have it, or this service has no right to it"
-        )
+        return ImageNotFound(reference.text, f"{registry} doesn't have it, or denies access to it")
     return RegistryUnavailable(reference.domain, reference.text, "it can't be reached, or failed")
 
 

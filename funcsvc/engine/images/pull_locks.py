@@ -1,4 +1,4 @@
-"""Locks between the threads and processes of one host, so that an image is pulled once at a time.
+"""Locks between the threads and processes of a host, so that only one pulls an image at a time.
 
 They are locks on files, which are released when their process ends, however it ends.
 """
@@ -16,19 +16,19 @@ from pathlib import Path
 from filelock import FileLock
 
 MAX_LOCK_FILES = 4096
-"""Lock files are never removed, so there are few: now and then two images share one."""
+"""Lock files are never removed, so their number is limited. Rarely, two images share one."""
 
 
 @contextmanager
 def pull_lock(work: str, timeout_seconds: float) -> Iterator[None]:
-    """Hold the lock of a pull; raises TimeoutError when it can't be had in time."""
+    """Hold the lock of a pull. Raises TimeoutError if it doesn't become free in time."""
     number = zlib.crc32(work.encode()) % MAX_LOCK_FILES
     with FileLock(_lock_folder() / f"{number}.lock", timeout=timeout_seconds):
         yield
 
 
 def _lock_folder() -> Path:
-    """Return a folder of this user's alone; raises PermissionError when it is another's."""
+    """Return a folder for this user only. Raises PermissionError if it belongs to another user."""
     folder = Path(tempfile.gettempdir(), f"funcsvc-{os.getuid()}")
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()

@@ -1,7 +1,7 @@
-"""The errors of funcsvc, free of HTTP: a few kinds, and under each the concrete errors.
+"""The errors of funcsvc, independent of HTTP: a few kinds, each with its concrete errors.
 
-Every message is one full sentence that a client may read: it names the field, the value and the
-rule, and never an inside of ours.
+Every message is a full sentence for the client: it names the field, the value and the rule, and
+never reveals internals.
 """
 
 from funcsvc.model.errors.calls import (
@@ -57,6 +57,7 @@ from funcsvc.model.errors.requests import (
     InvalidQuery,
     MalformedBody,
     TooManyAttempts,
+    UnknownOption,
     UnsupportedContentType,
     WrongHost,
     WrongOrigin,
@@ -109,6 +110,7 @@ __all__ = [
     "TooManyWaits",
     "Unauthorized",
     "Unavailable",
+    "UnknownOption",
     "UnsupportedContentType",
     "WrongHost",
     "WrongOrigin",

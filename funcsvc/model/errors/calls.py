@@ -1,4 +1,4 @@
-"""Errors of calling a func, and of asking for a call."""
+"""Errors in calling a func and in looking up calls."""
 
 from __future__ import annotations
 
@@ -7,44 +7,43 @@ from funcsvc.model.errors.wording import show
 
 
 class CallNotFound(NotFound):
-    """Raised when no call has an id."""
+    """Raised when no call has the given id."""
 
     def __init__(self, call_id: str) -> None:
         super().__init__(f"There is no call {show(call_id)}.")
 
 
 class OutputRotated(Gone):
-    """Raised when a call ended, and its output had to go for newer ones."""
+    """Raised when a call's output has been dropped to make room for newer ones."""
 
     def __init__(self, call_id: str) -> None:
         super().__init__(f"The output of the call {show(call_id)} was rotated away by newer ones.")
 
 
 class EnvironmentTooLarge(TooLarge):
-    """Raised when what a request says of itself is too much for a function's environment."""
+    """Raised when a request's query and headers don't fit in the function's environment."""
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(
-            f"The request's query and header fields are too large: at most {max_bytes} bytes of "
-            "them become the function's environment."
+            "The request's query and header fields are too large for the function's environment: "
+            f"at most {max_bytes} bytes are allowed."
         )
 
 
 class TooManyPending(Busy):
-    """Raised when as many calls of a func are pending as may."""
+    """Raised when a func has reached its limit of pending calls."""
 
     def __init__(self, max_pending: int) -> None:
         super().__init__(
-            f"{max_pending} calls of this function are pending, which is the most that may be: "
+            f"This function already has {max_pending} pending calls, the maximum: "
             "try again in a few seconds."
         )
 
 
 class TooManyWaits(Busy):
-    """Raised when as many requests wait for calls, or follow logs, as may."""
+    """Raised when the limit of requests that wait for calls, or that follow logs, is reached."""
 
     def __init__(self, what: str, most: int) -> None:
         super().__init__(
-            f"{most} requests {what} already, which is the most that may: "
-            "try again in a few seconds."
+            f"{most} requests already {what}, the maximum: try again in a few seconds."
         )

@@ -1,4 +1,4 @@
-"""A function's own failures: stored on its call, answered to whoever asks for the output."""
+"""A function's own failures: stored on its call, and returned to requests for its output."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from funcsvc.model.errors.wording import show
 
 
 class CallFailed(FuncsvcError):
-    """The kind of a function's own failures; `failure` is how it is stored."""
+    """The kind of a function's own failures. `failure` is how one is stored."""
 
     failure = Failure.FAILED
 
@@ -25,13 +25,13 @@ class CallTimedOut(CallFailed):
 
 
 class OutputTooLarge(CallFailed):
-    """Raised when a function printed more than may be kept, and was killed."""
+    """Raised when a function printed more than the limit and was killed."""
 
     failure = Failure.TOO_LARGE
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(
-            f"The function's output is larger than {max_bytes} bytes, and so it was killed."
+            f"The function printed more than {max_bytes} bytes of output and was killed."
         )
 
 
@@ -50,7 +50,7 @@ class Killed(CallFailed):
 
 
 class OutOfMemory(CallFailed):
-    """Raised when a function wanted more memory than its size has."""
+    """Raised when a function needed more memory than its size allows."""
 
     def __init__(self, size: str, exit_code: int) -> None:
         super().__init__(
@@ -60,25 +60,25 @@ class OutOfMemory(CallFailed):
 
 
 class CommandNotRun(CallFailed):
-    """Raised when a function's command can't be found or executed: exit codes 127 and 126."""
+    """Raised when a function's command can't be found (exit code 127) or executed (126)."""
 
     def __init__(self, command: str, reason: str, exit_code: int) -> None:
         super().__init__(f"exec: {show(command)}: {reason} (exit code {exit_code}).")
 
 
 class NotStarted(CallFailed):
-    """Raised when the engine refuses a function's container, or can't start it."""
+    """Raised when the engine refuses to create a function's container, or can't start it."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The function's container could not be started: {reason}")
 
 
 class ImageGone(CallFailed):
-    """Raised when a function's image is no longer to be had."""
+    """Raised when a function's image is no longer available."""
 
 
 class ResultLost(CallFailed):
-    """Raised when a function began, and nobody can say how it ended."""
+    """Raised when a function began, but there is no way to tell how it ended."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The function began, but its result is lost: {reason}.")

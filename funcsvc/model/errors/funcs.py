@@ -1,4 +1,4 @@
-"""Errors of definitions and of stored funcs."""
+"""Errors in definitions and in looking up or removing funcs."""
 
 from __future__ import annotations
 
@@ -16,32 +16,30 @@ class InvalidDefinition(InvalidParameter):
 
 
 class FuncExists(Conflict):
-    """Raised when the name of a new func is taken."""
+    """Raised when the name of a new func is already taken."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(
-            f'Name is "{name}", but a function of that name exists already: names are unique.'
-        )
+        super().__init__(f'Name is "{name}", but a function with that name already exists.')
 
 
 class FuncNotFound(NotFound):
-    """Raised when no func has a name."""
+    """Raised when no func has the given name."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is no function named {show(name)}.")
 
 
 class FuncBusy(Conflict):
-    """Raised when a func is to be removed while calls of it are pending or running."""
+    """Raised when a func can't be removed because it has pending or running calls."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"The function {show(name)} can't be removed: calls of it are pending or running."
+            f"The function {show(name)} can't be removed while it has pending or running calls."
         )
 
 
 class SizeTooLarge(InvalidDefinition):
-    """Raised when the engine can't hold a container of a size."""
+    """Raised when a container of the given size doesn't fit on the engine."""
 
     def __init__(self, size: str, reason: str) -> None:
         super().__init__(

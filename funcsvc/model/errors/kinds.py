@@ -1,15 +1,15 @@
-"""The kinds of errors. The web process has one table from kind to HTTP status."""
+"""The kinds of errors. The web process maps each kind to an HTTP status, in one table."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 FieldErrors = Mapping[str, Sequence[str]]
-"""Dotted path of a field, such as `Config.Env.1`, to the sentences of what is wrong with it."""
+"""Maps the dotted path of a field, such as `Config.Env.1`, to sentences on what is wrong there."""
 
 
 class FuncsvcError(Exception):
-    """The base of all errors of this service."""
+    """The base class of all errors of this service."""
 
     @property
     def message(self) -> str:
@@ -18,9 +18,9 @@ class FuncsvcError(Exception):
 
 
 class InvalidParameter(FuncsvcError):
-    """The kind of everything that a client could mend in its request.
+    """The kind of errors that a client can fix in its request.
 
-    `field_errors` has every wrong field at once; empty where no field is to blame.
+    `field_errors` has every wrong field; it is empty if the error isn't in a field.
     """
 
     def __init__(self, message: str, field_errors: FieldErrors | None = None) -> None:
@@ -29,36 +29,36 @@ class InvalidParameter(FuncsvcError):
 
 
 class NotFound(FuncsvcError):
-    """The kind of what isn't there."""
+    """The kind of errors about something that doesn't exist."""
 
 
 class Conflict(FuncsvcError):
-    """The kind of what another thing that is there stands against."""
+    """The kind of requests that conflict with something that exists."""
 
 
 class TooLarge(FuncsvcError):
-    """The kind of requests over a limit of size."""
+    """The kind of requests that exceed a size limit."""
 
 
 class Unavailable(FuncsvcError):
-    """The kind of failures of what this service needs. Nothing was stored."""
+    """The kind of failures in what this service depends on. Nothing was stored."""
 
 
 class Unauthorized(FuncsvcError):
-    """The kind of requests that don't show an access key, or not rightly."""
+    """The kind of requests without a valid access key."""
 
 
 class Limited(FuncsvcError):
-    """The kind of requests that come too often. Try again after `retry_after_seconds`."""
+    """The kind of requests that come too often. Clients can retry after `retry_after_seconds`."""
 
     retry_after_seconds: int
 
 
 class Gone(FuncsvcError):
-    """The kind of what was there and is kept no longer."""
+    """The kind of errors about something that existed, but is no longer kept."""
 
 
 class Busy(FuncsvcError):
-    """The kind of requests that would wait where waiting is full. Try again after a while."""
+    """The kind of requests that find a queue full. Clients can retry after a while."""
 
     retry_after_seconds = 5

@@ -1,4 +1,4 @@
-"""Errors of what this service needs: the Docker Engine and Redis."""
+"""Errors of the services that this one depends on: the Docker Engine and Redis."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from funcsvc.model.errors.kinds import Unavailable
 
 
 class EngineUnavailable(Unavailable):
-    """Raised when the Docker Engine doesn't answer, or answers with a failure of its own."""
+    """Raised when the Docker Engine doesn't answer, or fails to serve a request."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The Docker Engine can't be used: {reason}.")
 
 
 class StoreUnavailable(Unavailable):
-    """Raised when Redis doesn't answer, or refuses to read or write."""
+    """Raised when Redis doesn't answer, or refuses reads or writes."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"Redis can't be used: {reason}.")

@@ -1,13 +1,14 @@
--- Look after calls whose lease has ended: what can't have begun goes back to the queue, what began on
--- an engine that has no worker for too long has failed, and one that began on this engine is taken over.
+-- Deal with calls whose lease has expired: those that can't have begun go back to the queue, those that
+-- began on an engine that has had no worker for too long fail, and one that began on this engine is
+-- taken over.
 --
--- ARGV[1]  the token of the hold to come; asked again with one that holds a call, that call is given
+-- ARGV[1]  the new token; if it already holds a call, that call is returned again
 -- ARGV[2]  the engine of the worker that asks
 -- ARGV[3]  the lease in ms
--- ARGV[4]  how long an engine may have no worker, in ms
--- ARGV[5]  the message of a call whose engine is gone
--- ARGV[6]  the bound of a func's outputs in bytes, ARGV[7] of its log
--- Returns  nil, or {id, definition, attempt, container, nonce, ms since it was begun}
+-- ARGV[4]  how long an engine can be without a worker, in ms
+-- ARGV[5]  the message for a call whose engine is gone
+-- ARGV[6]  the limit of a func's outputs in bytes, ARGV[7] of its log
+-- Returns  nil, or {id, definition, attempt, container, nonce, ms since it began}
 
 local MAX_CHANGED = 1000
 local token, engine, gone_ms = ARGV[1], ARGV[2], tonumber(ARGV[4])
@@ -58,7 +59,7 @@ for index = 1, #expired, 2 do
     changed = changed + 1
   end
   if changed == MAX_CHANGED then
-    break  -- the rest with the next request: nobody else is served meanwhile
+    break  -- the rest is left to the next request, since Redis serves no other one meanwhile
   end
 end
 return nil

@@ -1,21 +1,21 @@
--- Accept a call: store it, queue it, count it, log it. Nothing is written but with "created".
+-- Accept a call: store it, queue it, count it, log it. Writes only if it returns "created".
 --
 -- ARGV[1]   the func's name
--- ARGV[2]   the UUID that the call was addressed with; the func may have got another since
+-- ARGV[2]   the UUID in the call's URL; the func might have been replaced since, with another UUID
 -- ARGV[3]   the call's id
 -- ARGV[4]   the payload
 -- ARGV[5]   the environment of the request
 -- ARGV[6]   the payload's beginning, for the event
--- ARGV[7]   how many calls of the func may run at once, 0 for no limit of its own
--- ARGV[8]   how many may be pending
--- ARGV[9]   the bound of a func's log in bytes
+-- ARGV[7]   the maximum number of the func's running calls, or 0 for no limit
+-- ARGV[8]   the maximum number of its pending calls
+-- ARGV[9]   the limit of a func's log in bytes
 -- ARGV[10]  the deadline by this server's clock, as in create_func.lua
 -- Returns   {"created" | "missing" | "full" | "late", this server's time in ms since the epoch}
 
 local name, uuid, id = ARGV[1], ARGV[2], ARGV[3]
 
 if redis.call("EXISTS", CALL .. id) == 1 then
-  return {"created", NOW}  -- a request sent again
+  return {"created", NOW}  -- the request was sent again
 end
 if NOW > tonumber(ARGV[10]) then
   return {"late", NOW}
@@ -44,7 +44,7 @@ log_events(name, tonumber(ARGV[9]), {
   {"event", "CALL", "call", id, "stdin", ARGV[6]},
   {"event", "PENDING", "call", id},
 })
--- behind others nothing changes for the func, but another worker may have a free slot
+-- behind other pending calls, the func's readiness doesn't change, but a worker might have a free slot
 if (pending > 0 and not has_new_limit) or settle_ready(name) then
   wake_a_worker()
 end

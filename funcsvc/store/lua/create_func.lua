@@ -1,10 +1,10 @@
--- Store a new func under its name, or say why not. Nothing is written but with the answer "created".
+-- Store a new func. Writes only if it returns "created".
 --
 -- ARGV[1]  the definition, JSON
 -- ARGV[2]  the func's name
--- ARGV[3]  when it was created, ms since the epoch
--- ARGV[4]  the deadline by this server's clock, ms since the epoch: a request that a stalled server
---          comes to when its client has given up and answered an error must not be stored
+-- ARGV[3]  its creation time, ms since the epoch
+-- ARGV[4]  the deadline by this server's clock, ms since the epoch; after it, the client has given up
+--          and answered with an error, so nothing must be stored
 -- Returns  {"created" | "exists" | "late", this server's time in ms since the epoch}
 
 local name = ARGV[2]

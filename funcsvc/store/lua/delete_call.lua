@@ -1,7 +1,7 @@
--- Remove a call that has ended and was answered.
+-- Delete a call whose output was delivered.
 --
 -- ARGV[1]  the call's id
--- Returns  "deleted" | "missing"
+-- Returns  "deleted" | "missing", also if it hasn't ended
 
 local id = ARGV[1]
 local name, status = unpack(redis.call("HMGET", CALL .. id, "func", "status"))

@@ -1,4 +1,4 @@
--- Remove a func and all that is its own, unless calls of it are pending or running.
+-- Delete a func with everything that belongs to it, unless it has pending or running calls.
 --
 -- ARGV[1]  the func's name
 -- ARGV[2]  the deadline by this server's clock, as in create_func.lua

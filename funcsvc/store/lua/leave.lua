@@ -1,8 +1,8 @@
--- A worker ends: others may take over at once what it still holds.
+-- Sign a worker off, so that other workers can take over the calls that it still holds at once.
 --
 -- ARGV[1]   the worker, `<worker>@<engine>`
 -- ARGV[2…]  the tokens of the calls that it leaves running
--- Returns   how many of them it held
+-- Returns   how many of these calls it held
 
 local left = 0
 redis.call("ZREM", WORKERS, ARGV[1])

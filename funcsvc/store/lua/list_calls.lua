@@ -1,9 +1,10 @@
--- Read a page of a func's calls, in the order in which they came.
+-- Read a page of a func's calls, in order of arrival.
 --
 -- ARGV[1]  the func's name
--- ARGV[2]  the number after which the page begins, 0 for the first
--- ARGV[3]  how many at the most
--- Returns  a list of {id, number, created_ms, status, message, "1" or "0" where it has begun, or ""}
+-- ARGV[2]  the arrival number after which the page begins, 0 for the first page
+-- ARGV[3]  the maximum number of calls
+-- Returns  a list of {id, number, created_ms, status, message, waited}; waited is "1" if the call's
+--          container was waiting for it, "0" if not, "" if the call hasn't begun
 
 local page = {}
 local found = redis.call("ZRANGEBYSCORE", CALLS .. ARGV[1], "(" .. ARGV[2], "+inf",

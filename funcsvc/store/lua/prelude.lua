@@ -1,21 +1,21 @@
--- What every script begins with: the clock, and the changes that several make.
+-- The beginning of every script: the clock, and the changes that several scripts make.
 --
--- Before it store/scripts.py puts a line for each key, from RedisKeys.for_scripts: FUNC, CALL, QUEUE,
--- COUNTS, CALLS, OUTPUTS, ROTATED, LOGS and DONE are completed with a func's name or a call's id; ARRIVALS,
--- READY, RUNNING, OWNERS, INSTANCES, WORKERS, WAKE and FUNCS are whole.
+-- store/scripts.py puts a line for each key before it, from RedisKeys.for_scripts: FUNC, CALL, QUEUE,
+-- COUNTS, CALLS, OUTPUTS, ROTATED, LOGS and DONE are followed by a func's name or a call's id; ARRIVALS,
+-- READY, RUNNING, OWNERS, INSTANCES, WORKERS, WAKE and FUNCS are whole keys.
 
 local MAX_WAKES = 64
 local MAX_ROTATED = 10000
 local DONE_MS = 10000
-local CALL_OVERHEAD_BYTES = 1024  -- what an ended call takes beside its output
+local CALL_OVERHEAD_BYTES = 1024  -- memory that an ended call takes besides its output
 local EVENT_OVERHEAD_BYTES = 96
-local MAX_TRIMMED = 64            -- of an old log, with each new event
+local MAX_TRIMMED = 64            -- per new event
 
 local time = redis.call("TIME")
 local NOW = time[1] * 1000 + math.floor(time[2] / 1000)
 
--- Write, and change nothing. A Redis whose memory is full refuses a script's first write where that may
--- take memory, and no later one: what renews, begins, ends and removes calls must go on even then.
+-- Write, but change nothing. When its memory is full, Redis refuses a script's first write if that can
+-- take memory, but no later write. Renewing, beginning, ending and removing calls must work even then.
 local function allow_full_memory()
   redis.call("HDEL", OWNERS, "")
 end
@@ -32,7 +32,7 @@ local function size_of(fields)
   return bytes
 end
 
--- Append events; the oldest go where the log is over its bound, but never the last one.
+-- Append events. The oldest are dropped if the log exceeds its limit, but never the newest one.
 local function log_events(name, max_log_bytes, events)
   local logs, newest, bytes = LOGS .. name, nil, 0
   for _, fields in ipairs(events) do
@@ -67,7 +67,7 @@ local function wake_a_worker()
   end
 end
 
--- Have a func among the ready ones just when a call of it is pending and it is below its limit.
+-- Make a func ready if it has a pending call and is below its limit; otherwise make it not ready.
 local function settle_ready(name)
   local oldest = redis.call("ZRANGE", QUEUE .. name, 0, 0, "WITHSCORES")
   local limit, running = unpack(redis.call("HMGET", COUNTS .. name, "limit", "running"))
@@ -80,7 +80,7 @@ local function settle_ready(name)
   return false
 end
 
--- Take a running call out of the hands of whoever holds it.
+-- Take a running call away from the worker that holds it.
 local function drop_hold(id)
   local token, instance = unpack(redis.call("HMGET", CALL .. id, "token", "instance"))
   redis.call("ZREM", RUNNING, id)
@@ -107,7 +107,7 @@ local function back_to_pending(id, max_log_bytes)
   end
 end
 
--- Let the oldest outputs of a func go until the rest is within its bound.
+-- Remove a func's oldest ended calls until the rest is within the limit.
 local function rotate_outputs(name, max_output_bytes)
   local kept = tonumber(redis.call("HGET", COUNTS .. name, "output_bytes") or 0)
   while kept > max_output_bytes do
@@ -148,7 +148,7 @@ local function end_call(id, outcome, max_output_bytes, max_log_bytes)
   end
 end
 
--- The call that a token holds, or nil: a late owner holds nothing.
+-- Return the id of the call that a token holds, or nil: a late owner's token holds nothing.
 local function held_by(token)
   return redis.call("HGET", OWNERS, token)
 end

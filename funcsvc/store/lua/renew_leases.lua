@@ -1,20 +1,20 @@
--- Renew a worker's own lease and those of the calls that it holds.
+-- Renew the leases of a worker and of the calls that it holds.
 --
 -- ARGV[1]   the worker, `<worker>@<engine>`
 -- ARGV[2]   the lease in ms
 -- ARGV[3…]  the tokens
--- Returns   the tokens that hold nothing any more
+-- Returns   the tokens that no longer hold a call
 
 allow_full_memory()
 local lease_end = NOW + tonumber(ARGV[2])
-local lost = {}
+local without_call = {}
 redis.call("ZADD", WORKERS, lease_end, ARGV[1])
 for index = 3, #ARGV do
   local id = held_by(ARGV[index])
   if id then
     redis.call("ZADD", RUNNING, lease_end, id)
   else
-    lost[#lost + 1] = ARGV[index]
+    without_call[#without_call + 1] = ARGV[index]
   end
 end
-return lost
+return without_call

@@ -1,8 +1,8 @@
--- Give a worker the oldest pending call of all funcs below their limit, and mark it running.
+-- Give a worker the oldest pending call of all funcs below their limit, and mark it as running.
 --
--- ARGV[1]  the token of this hold; asked again with one that holds a call, that call is given again
+-- ARGV[1]  the new token; if it already holds a call, that call is returned again
 -- ARGV[2]  the lease in ms
--- ARGV[3]  the bound of a func's log in bytes
+-- ARGV[3]  the limit of a func's log in bytes
 -- Returns  nil, or {id, definition, attempt, environment, payload}
 
 local token = ARGV[1]
@@ -23,7 +23,7 @@ if not id then
   log_event(name, tonumber(ARGV[3]), {"event", "RUNNING", "call", id})
   settle_ready(name)
   if redis.call("EXISTS", READY) == 1 and redis.call("EXISTS", WAKE) == 0 then
-    wake_a_worker()  -- a limit that was raised made several calls ready at once
+    wake_a_worker()  -- raising a limit made several calls ready at once
   end
 end
 redis.call("ZADD", RUNNING, NOW + tonumber(ARGV[2]), id)

@@ -1,8 +1,8 @@
--- Put a new definition in the place of the one that it was made from, if that is still there.
+-- Replace a definition, if it is still the one that the new definition was made from.
 --
 -- ARGV[1]  the func's name
--- ARGV[2]  the definition as it was read
--- ARGV[3]  the definition as it shall be
+-- ARGV[2]  the definition that was read
+-- ARGV[3]  the new definition
 -- ARGV[4]  the deadline by this server's clock, as in create_func.lua
 -- Returns  {"updated" | "changed" | "late", this server's time in ms since the epoch}
 

@@ -1,6 +1,6 @@
-"""Who may use the management API: access keys, and the two ways of showing that one has one.
+"""Who may use the management API: access keys, sent as HTTP Basic or as a signature.
 
-Pure: no Flask, no Redis, no clock of its own.
+Keys and signatures are pure: without Flask, Redis, or a clock of their own.
 """
 
 from funcsvc.web.access.keys import AccessKeys

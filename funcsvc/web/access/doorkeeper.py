@@ -1,4 +1,4 @@
-"""Who may come in: access keys on management requests, and loopback only where there are none."""
+"""Checks requests: access keys on management requests or, without keys, a loopback Host."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from funcsvc.web.bodies import read_body
 
 
 class Doorkeeper:
-    """Checks requests before any view does. Made once, shared by all threads."""
+    """Checks requests before their views do. Made once, shared by all threads."""
 
     def __init__(self, settings: Settings, attempts: FailedAttempts) -> None:
         self._keys = AccessKeys(settings.all_access_keys)
@@ -27,10 +27,10 @@ class Doorkeeper:
         self._trusted = [ipaddress.ip_network(one) for one in settings.trusted_proxies]
 
     def check_host(self) -> None:
-        """Raise WrongHost where a web page elsewhere could have sent its visitor's browser.
+        """Raise WrongHost if a page of another site could have made a browser send the request.
 
-        An open service answers whoever reaches it on loopback; a browser does, for any page whose
-        host name resolves to loopback (DNS rebinding), but it says that name in Host.
+        Without keys, every request that arrives on loopback is answered. A browser sends one for
+        any page whose host name resolves to loopback (DNS rebinding), but with that name in Host.
         """
         if self._keys or self._settings.proxy_guards:
             return
@@ -38,9 +38,9 @@ class Doorkeeper:
             raise WrongHost(request.environ.get("HTTP_HOST", ""))
 
     def check_access(self) -> None:
-        """Raise Unauthorized unless keys are not configured, or the request shows one rightly.
+        """Raise Unauthorized if keys are configured and the request shows no valid one.
 
-        Raises TooManyAttempts, too, for an address that failed too often, and WrongOrigin.
+        Also raises WrongOrigin, and TooManyAttempts for an address that has failed too often.
         """
         _check_origin()
         if not self._keys:
@@ -66,10 +66,10 @@ class Doorkeeper:
 
 
 def _check_origin() -> None:
-    """Raise WrongOrigin for what a page elsewhere could send without asking first (CSRF).
+    """Raise WrongOrigin if a page of another site made a browser send the request (CSRF).
 
-    A request without a body needs no Content-Type that would make a browser ask, and a browser
-    sends Basic credentials along that it knows. It says where the page is from, though.
+    A request without a body needs no Content-Type, so that a browser sends it without a preflight,
+    and adds the Basic credentials that it knows. But it says where the page is from.
     """
     environ = request.environ
     if environ["REQUEST_METHOD"] in ("GET", "HEAD", "OPTIONS"):

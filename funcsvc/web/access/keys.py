@@ -8,11 +8,11 @@ from collections.abc import Mapping
 
 from funcsvc.model.errors import Unauthorized
 
-_NO_SECRET = "no secret of any key"  # noqa: S105  # what an unknown key's attempt is held against
+_NO_SECRET = "no secret of any key"  # noqa: S105  # compared with when the key is unknown
 
 
 class AccessKeys:
-    """The access keys, several at once so that they can be rotated. `repr` shows no secret."""
+    """The access keys; several are allowed, for rotation. `repr` shows no secret."""
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
         self._secrets = dict(secrets)
@@ -24,9 +24,9 @@ class AccessKeys:
         return f"<{len(self._secrets)} access keys>"
 
     def get_secret(self, access_key: str) -> str:
-        """Return the secret of a key; raises Unauthorized."""
+        """Return the secret of a key. Raises Unauthorized if the key is unknown."""
         if access_key not in self._secrets:
-            raise Unauthorized("The access key is not known.")
+            raise Unauthorized("The access key is unknown.")
         return self._secrets[access_key]
 
     def check_basic(self, credentials: str) -> None:
@@ -39,6 +39,6 @@ class AccessKeys:
         known = self._secrets.get(access_key, _NO_SECRET)
         matches = hmac.compare_digest(known.encode(), secret.encode())
         if access_key not in self._secrets:
-            raise Unauthorized("The access key is not known.")
+            raise Unauthorized("The access key is unknown.")
         if not matches:
             raise Unauthorized("The secret key is wrong.")

@@ -1,6 +1,6 @@
 """Signed requests: AWS Signature Version 4, with the names of Hyper Func.
 
-As the AWS General Reference has it under "Create a signed request", with the algorithm
+As in "Create a signed request" of the AWS General Reference, with the algorithm
 HYPER-HMAC-SHA256, the key prefix HYPER and the scope <date>/<region>/hyper/hyper_request.
 """
 
@@ -29,7 +29,7 @@ _SIGNED_PREFIX = "x-hyper-"
 
 @dataclass(frozen=True)
 class SignedRequest:
-    """What of a request is signed. `path` is decoded; header names are lower case."""
+    """The signed parts of a request. `path` is decoded; header names are lower case."""
 
     method: str
     path: bytes
@@ -59,8 +59,8 @@ def check_signature(
 ) -> None:
     """Raise Unauthorized, saying what is wrong, unless the request is signed with a known key.
 
-    `authorization` is what follows the algorithm in the Authorization header; the body is read
-    only when the date and the key are right.
+    `authorization` is what follows the algorithm in the Authorization header. The body is read
+    only if the date, the key and the list of signed headers are right.
     """
     parsed = _parse(authorization)
     date = _check_date(request.headers.get("x-hyper-date", ""), parsed.date, now)
@@ -103,7 +103,7 @@ def _check_date(date: str, scope_date: str, now: datetime) -> str:
             raise ValueError
         time = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
-        raise Unauthorized("X-Hyper-Date is not a time such as 20060102T150405Z.") from None
+        raise Unauthorized("X-Hyper-Date is not in the form 20060102T150405Z.") from None
     if abs(now - time) > MAX_SKEW:
         raise Unauthorized("X-Hyper-Date is more than five minutes off.")
     if not date.startswith(scope_date):
@@ -118,9 +118,9 @@ def _headers_to_sign(request: SignedRequest) -> list[str]:
 
 
 def _canonical_requests(request: SignedRequest, body_hash: str) -> set[str]:
-    """Return the canonical request, as AWS sorts a query and as the original client does.
+    """Return the canonical request with the query sorted as by AWS and as by Hyper's client.
 
-    They differ where a query has one key several times: AWS sorts the values too.
+    They differ if the query repeats a key: AWS also sorts its values.
     """
     names = _headers_to_sign(request)
     headers = "".join(f"{name}:{_header(request, name)}\n" for name in names)
@@ -128,7 +128,7 @@ def _canonical_requests(request: SignedRequest, body_hash: str) -> set[str]:
         fields = parse_qsl(
             request.query.decode("latin-1"),
             keep_blank_values=True,
-            encoding="latin-1",  # a character a byte, there and back
+            encoding="latin-1",  # one character per byte, both ways
             max_num_fields=MAX_QUERY_FIELDS,
         )
     except ValueError:

@@ -1,1 +1,1 @@
-"""The public calls: a func is called, waited for, asked for its output and its status."""
+"""The public views: call a func, wait for a call, and get its output and status."""

@@ -1,6 +1,6 @@
-"""What a function learns of the request that called it: the meta-variables of CGI (RFC 3875, 4.1).
+"""The environment that a request gives its function: CGI's meta-variables (RFC 3875, 4.1).
 
-Pure. Header fields become `HTTP_…` and nothing else, so that no client sets PATH or LD_PRELOAD.
+Pure. Header fields only become `HTTP_…`, so that no client can set PATH or LD_PRELOAD.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MAX_ENVIRONMENT_BYTES = 64 * 1024
 _HEADER = re.compile(r"HTTP_[A-Z0-9_]+")
 _LEFT_OUT = frozenset(
     {
-        "HTTP_PROXY",  # programs take it for their own setting (https://httpoxy.org)
+        "HTTP_PROXY",  # programs mistake it for their own setting (https://httpoxy.org)
         "HTTP_AUTHORIZATION",  # RFC 3875, 4.1.18: credentials are not passed on
         "HTTP_PROXY_AUTHORIZATION",
     }
@@ -26,9 +26,9 @@ _LEFT_OUT = frozenset(
 def cgi_environment(
     environ: Mapping[str, Any], payload_bytes: int, call_id: str, func_name: str
 ) -> list[bytes]:
-    """Return the `NAME=value` entries that the WSGI environment of a request stands for.
+    """Return the environment of a call as `NAME=value` entries.
 
-    The length is the payload's own, which a request in chunks doesn't say. Raises
+    CONTENT_LENGTH is the payload's length, because a chunked request doesn't state it. Raises
     EnvironmentTooLarge.
     """
     variables = dict(_variables(environ))
@@ -52,5 +52,5 @@ def _variables(environ: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _entry(name: str, value: str) -> bytes:
-    """Return an entry in the bytes that were sent: WSGI has each byte as a character (PEP 3333)."""
+    """Return an entry as the bytes that were sent, which WSGI decodes as Latin-1 (PEP 3333)."""
     return f"{name}={value}".encode("latin-1", "replace")

@@ -1,11 +1,10 @@
-"""The answer that a call gives: its output, its failure, or where it is.
+"""The answer to a request for a call's output: the output, a failure, or the call's status.
 
-A call that has ended is removed, but only once its answer was sent whole.
+A call that has ended is removed, but only once the whole answer has been sent.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -14,6 +13,7 @@ from flask import Response
 
 from funcsvc.model import CallState, CallStatus
 from funcsvc.model.errors import StoreUnavailable
+from funcsvc.schemas import unended_call_text
 from funcsvc.store import CallStore
 from funcsvc.web.answers import Answer
 from funcsvc.web.clients import ClientConnection
@@ -21,7 +21,7 @@ from funcsvc.web.http_status import OUTPUT_TOO_LARGE, STATUS_OF_FAILURE, error_b
 
 _log = logging.getLogger("funcsvc.api")
 _NOT_TEXT = bytes([*range(0x07), *range(0x0E, 0x1B), *range(0x1C, 0x20), 0x7F])
-"""Control characters that file(1) doesn't expect in a text either."""
+"""Control characters, except those that file(1) accepts in text."""
 
 _STATUS_OF_UNENDED = {
     CallStatus.PENDING: HTTPStatus.ACCEPTED,
@@ -30,10 +30,9 @@ _STATUS_OF_UNENDED = {
 
 
 def answer_call(call: CallState, calls: CallStore, client: ClientConnection) -> Response:
-    """Return the answer to whoever asks for a call's output."""
+    """Return the answer to a request for a call's output."""
     if not call.status.has_ended:
-        document = {"CallId": call.id, "Status": str(call.status)}
-        return Answer(json.dumps(document), status=_STATUS_OF_UNENDED[call.status])
+        return Answer(unended_call_text(call), status=_STATUS_OF_UNENDED[call.status])
     if call.failure is None:
         status, body, mimetype = "200 OK", call.output, output_type(call.output)
     else:
@@ -47,7 +46,7 @@ def answer_call(call: CallState, calls: CallStore, client: ClientConnection) -> 
 
 
 def output_type(output: bytes) -> str:
-    """Return the Content-Type of an output: text where every byte of it is."""
+    """Return the Content-Type of an output, which is text if every byte of it is."""
     try:
         output.decode()
     except UnicodeDecodeError:
@@ -64,9 +63,9 @@ def _status_line(status: int) -> str:
 def _sent_once(
     body: bytes, call_id: str, calls: CallStore, client: ClientConnection
 ) -> Iterator[bytes]:
-    """Yield a body; the server comes back for more once it has written it, and it is removed then.
+    """Yield a body, and delete its call once the server has written it and asks for more.
 
-    Not, though, where the connection broke meanwhile: then the output is there for another try.
+    If the connection has broken by then, the call stays for another try.
     """
     yield body
     if not client.has_delivered():

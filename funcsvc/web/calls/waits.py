@@ -1,4 +1,4 @@
-"""Requests that wait for the end of a call: woken by Redis, never by looking again and again."""
+"""Requests that wait for the end of a call. Redis wakes them, so that they needn't poll."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from funcsvc.model.errors import StoreUnavailable
 from funcsvc.process import STOPPING
 from funcsvc.store import CallStore
 from funcsvc.web.clients import ClientConnection
-from funcsvc.web.concurrency import Places
+from funcsvc.web.concurrency import ConcurrencyLimit
 
 LOOK_SECONDS = 2
-"""How long Redis is waited for at a time; then the client and the process are looked after."""
+"""How long to wait on Redis before checking for a lost client or a stopping process."""
 
 PAUSE_SECONDS = 0.5
-"""How long to wait before Redis is tried again."""
+"""How long to wait before retrying Redis."""
 
 
 class CallWaits:
-    """Waits for the ends of calls, at most so many at once. Made once, shared by all threads."""
+    """Waits for calls to end, in a limited number of requests. Shared by all threads."""
 
     def __init__(self, calls: CallStore, settings: Settings) -> None:
         self._calls = calls
         self._max_seconds = settings.max_wait_seconds
-        self._places = Places("wait for the end of a call", settings.wait_threads)
+        self._limit = ConcurrencyLimit("wait for the end of a call", settings.wait_threads)
 
-    def place(self) -> AbstractContextManager[None]:
-        """Hold a place among those who wait; raises TooManyWaits."""
-        return self._places.taken()
+    def limited(self) -> AbstractContextManager[None]:
+        """Count as a request that waits. Raises TooManyWaits if the limit is reached."""
+        return self._limit.held()
 
     def wait_for_end(self, call: CallState, client: ClientConnection) -> CallState:
-        """Return a call as it has ended.
+        """Wait for a call to end, and return it.
 
-        Returns it as it is when the wait is cut short: the process stops, the client is gone, or
-        the longest wait is over. Raises what get_call does, but Redis may go and come back.
+        It is returned without having ended if the process stops, the client leaves, or the longest
+        wait is over. Raises what `get_call` does, but retries while Redis can't be used.
         """
         end = time.monotonic() + self._max_seconds
         while not call.status.has_ended:
@@ -47,9 +47,9 @@ class CallWaits:
         return call
 
     def _look(self, call: CallState, seconds: float) -> CallState:
-        """Wait a while for the end; where Redis is gone, the call is as it was."""
+        """Wait a while for the end. Returns the call unchanged if Redis can't be used."""
         try:
-            self._calls.wait_for_call(call.id, seconds)
+            self._calls.wait_for_end(call.id, seconds)
             return self._calls.get_call(call.func_name, call.id)
         except StoreUnavailable:
             STOPPING.wait(PAUSE_SECONDS)

@@ -1,4 +1,4 @@
-"""What gunicorn needs of us: access lines and errors in JSON, and no thread held for ever."""
+"""gunicorn's hooks, worker and logger: a deadline per request, and JSON for logs and errors."""
 
 from funcsvc.web.gunicorn.hooks import check_address_is_free, keep_early_signals, say_ready
 

@@ -14,18 +14,18 @@ from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn
 
 WRITE_TIMEOUT_SECONDS = 30
-"""How long one write to a client may stand still."""
+"""How long one write to a client may make no progress."""
 
 
 LINGER_SECONDS = 1
-"""How long what a client still sends is read off, after an answer that ends the connection."""
+"""How long to discard what a client still sends, after an answer that ends the connection."""
 
 
 class DeadlineUnreader(SocketUnreader):
-    """Where gunicorn reads requests from: each has one deadline, from its first byte to its last.
+    """The source of gunicorn's requests, each with one deadline from its first byte to its last.
 
-    gunicorn's own reads have none, so that a client that stands still, or sends a byte now and
-    then, would hold its thread for ever.
+    gunicorn's own reads have no deadline: a client that stalls, or sends a byte now and then,
+    would hold its thread for ever.
     """
 
     def __init__(self, conn: Connection) -> None:
@@ -36,7 +36,7 @@ class DeadlineUnreader(SocketUnreader):
         seconds = self._conn.request_end - time.monotonic()
         if seconds <= 0:
             raise TimeoutError("a request did not arrive in time")
-        shorter = self.sock.gettimeout()  # gunicorn's own, while it drains a body
+        shorter = self.sock.gettimeout()  # set by gunicorn while it drains a body
         self.sock.settimeout(seconds if shorter is None else min(seconds, shorter))
         try:
             return super().chunk(size_hint)
@@ -45,7 +45,7 @@ class DeadlineUnreader(SocketUnreader):
 
 
 class Connection(TConn):
-    """A client's connection; `request_end` is when its current request must have arrived."""
+    """A client's connection. `request_end` is the deadline of its current request."""
 
     request_end = 0.0
 
@@ -56,9 +56,9 @@ class Connection(TConn):
             self.parser.unreader = DeadlineUnreader(self)
 
     def linger(self) -> None:
-        """End the answer, and for a moment read off what of the request is still coming.
+        """End the answer, and for a moment discard what is still coming of the request.
 
-        Closing on unread data would reset the connection, and could take the answer with it.
+        Closing with unread data would reset the connection, and the answer could be lost.
         """
         with contextlib.suppress(OSError, ParseException):
             self.sock.shutdown(socket.SHUT_WR)
@@ -71,10 +71,10 @@ class Connection(TConn):
                     return
 
     def close(self, graceful: bool = False) -> None:
-        """Close at once: gunicorn would linger on the loop that all connections wait for."""
+        """Close at once: gunicorn would linger in the loop that serves all connections."""
         super().close(graceful=False)
 
     def _is_read_whole(self) -> bool:
         if self.parser is None or self.parser.mesg is None:
-            return False  # it was no request
+            return False  # it never was a request
         return bool(self.parser.finish_body(deadline=time.monotonic() + 0.01))

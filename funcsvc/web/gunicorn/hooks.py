@@ -1,4 +1,4 @@
-"""What gunicorn calls as it starts: is the address free, are signals kept, is Redis usable."""
+"""What gunicorn calls as it starts: check the address, keep signals, check Redis."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import socket
 import sys
 from typing import Any
 
-from funcsvc.config import load_settings
 from funcsvc.model.errors import StoreUnavailable
-from funcsvc.web.app import make_client
-from funcsvc.web.gunicorn.worker import Worker
+from funcsvc.process import read_settings
+from funcsvc.store import open_stores
+from funcsvc.web.gunicorn.worker import DeadlineWorker
 
 
 def check_address_is_free(server: Any) -> None:
-    """End with a sentence when somebody listens there already (gunicorn's on_starting hook).
+    """Exit with a message if the address is already in use (gunicorn's on_starting hook).
 
     With reuse_port, a second service on the same port would share it with the first.
     """
-    if "GUNICORN_PID" in os.environ:  # an upgrade in place: the first one is this one's parent
+    if "GUNICORN_PID" in os.environ:  # an upgrade in place: the parent has the address
         return
     for address in server.cfg.address:
         if not isinstance(address, str):  # a unix socket, which gunicorn itself looks after
@@ -37,20 +37,20 @@ def exit_if_taken(host: str, port: int) -> None:
             sys.exit(f"funcsvc can't listen at {host}:{port}: {error.strerror}.")
 
 
-def keep_early_signals(server: Any, worker: Worker) -> None:
-    """Let a worker find the signals that come before its handlers (gunicorn's post_fork hook)."""
+def keep_early_signals(server: Any, worker: DeadlineWorker) -> None:
+    """Keep signals that come before a worker's handlers are set (gunicorn's post_fork hook)."""
     worker.early_signals = server.SIG_QUEUE
 
 
 def say_ready(server: Any) -> None:
-    """Say where the service listens, and what is wrong with Redis (gunicorn's when_ready hook).
+    """Log where the service listens, and what is wrong with Redis (gunicorn's when_ready hook).
 
-    gunicorn itself doesn't know the address: with reuse_port its workers bind it. A Redis that
-    can't be used is no reason to stop, for it may come back.
+    gunicorn itself can't log the address, because with reuse_port its workers bind it. An unusable
+    Redis doesn't stop the start, because it might come back.
     """
     log = logging.getLogger("gunicorn.error")
     log.info("funcsvc listens at %s", ", ".join(server.cfg.settings["bind"].get()))
     try:
-        make_client(load_settings(os.environ)).check()
+        open_stores(read_settings()).funcs.check()
     except StoreUnavailable as error:
         log.warning("%s", error.message)

@@ -18,10 +18,10 @@ _SECRET_PATH = re.compile(r"^(/(?:v\d+\.\d+/)?(?:call|output|status|logs)/[^/]*/
 
 
 class Logger(GunicornLogger):
-    """gunicorn's logger, with one JSON object a line for each request."""
+    """gunicorn's logger, with one line of JSON for each request."""
 
     def setup(self, cfg: Any) -> None:
-        """Set up, and let this package's own loggers write where gunicorn's error log goes."""
+        """Set up, and send funcsvc's own logs to gunicorn's error log."""
         super().setup(cfg)
         ours = logging.getLogger("funcsvc")
         ours.handlers = self.error_log.handlers
@@ -45,13 +45,13 @@ class Logger(GunicornLogger):
         self.access_log.info(json.dumps(line))
 
     def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
-        """Log what gunicorn failed at; a client that stood still is no failure."""
+        """Log an error that gunicorn met. A client that stalled is not an error."""
         if isinstance(sys.exc_info()[1], TimeoutError):
-            self.debug("A client stood still, or sent its request too slowly.")
+            self.debug("A client stalled, or sent its request too slowly.")
         else:
             super().exception(msg, *args, **kwargs)
 
 
 def without_secrets(path: str) -> str:
-    """Return a path without the UUID that is the key of a call address."""
+    """Return a path without the secret UUID of a call address."""
     return _UUID.sub("-", _SECRET_PATH.sub(r"\1-", path))

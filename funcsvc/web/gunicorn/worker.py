@@ -1,9 +1,8 @@
-"""gunicorn's thread worker, which gives up on clients that stand still and answers in JSON."""
+"""gunicorn's thread worker, with deadlines for clients and errors in JSON."""
 
 from __future__ import annotations
 
 import errno
-import os
 import selectors
 import signal
 import threading
@@ -19,29 +18,28 @@ from gunicorn.http.errors import (
 )
 from gunicorn.workers.gthread import ThreadWorker
 
-from funcsvc.config import load_settings
-from funcsvc.process import STOPPING, set_from_handler
+from funcsvc.process import STOPPING, read_settings, set_from_handler
 from funcsvc.web.gunicorn.connection import Connection
 from funcsvc.web.http_status import error_body
 
 STOP_DELAY_SECONDS = 0.5
-"""How long a worker that is told to stop goes on as if nothing was.
+"""How long a worker carries on as usual after it is told to stop.
 
-With reuse_port there is no listener that outlives it: its successor must have one of its own first.
+With reuse_port no listener outlives its worker, so the successor must open its own first.
 """
 
 
-class Worker(ThreadWorker):
-    """gunicorn's thread worker, which gives up on clients that stand still and answers in JSON."""
+class DeadlineWorker(ThreadWorker):
+    """gunicorn's thread worker, which gives up on stalled clients and answers errors in JSON."""
 
     early_signals: SimpleQueue[int] | None = None
 
     def init_signals(self) -> None:
-        """Take over the signals, and obey one that has come before.
+        """Set the signal handlers, and obey signals that came before.
 
-        Until now it went to the handler that a fork inherits, which puts it into this process's
-        copy of the master's queue, where nobody looks: the stop would wait for a worker that goes
-        on.
+        Until now, the handlers inherited from the master have put signals into this process's copy
+        of the master's queue, which gunicorn never reads here. Without this, the worker would go
+        on, and the master would wait for it to stop.
         """
         super().init_signals()
         while self.early_signals and not self.early_signals.empty():
@@ -53,13 +51,13 @@ class Worker(ThreadWorker):
 
     def init_process(self) -> None:
         """Read how long a request may take to arrive, in the worker's own process."""
-        self.request_seconds = load_settings(os.environ).body_timeout_seconds
+        self.request_seconds = read_settings().body_timeout_seconds
         super().init_process()
 
     def accept(self, listener: Any) -> bool:
         """Accept a connection, and wait for its first byte without a thread.
 
-        Returns False when there was none.
+        Returns False if there was no connection.
         """
         try:
             sock, address = listener.accept()
@@ -76,7 +74,7 @@ class Worker(ThreadWorker):
         return True
 
     def handle(self, conn: Connection) -> Any:
-        """Serve one request, which has begun to arrive."""
+        """Serve one request, whose first byte has arrived."""
         conn.request_end = time.monotonic() + self.request_seconds
         stays_open = super().handle(conn)
         if not stays_open:
@@ -84,34 +82,35 @@ class Worker(ThreadWorker):
         return stays_open
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """Begin to stop on SIGTERM, a moment later: at a reload, the successor only starts."""
+        """Begin to stop a moment after SIGTERM: on a reload, the successor is still starting."""
         threading.Timer(STOP_DELAY_SECONDS, self._begin_to_stop, (sig, frame)).start()
 
     def _begin_to_stop(self, sig: int, frame: Any) -> None:
-        STOPPING.set()  # who waits for a call, or follows a log, is answered now
+        STOPPING.set()  # answers requests that wait for a call or follow a log
         super().handle_exit(sig, frame)
 
     def handle_quit(self, sig: int, frame: Any) -> None:
-        """Stop at once on SIGINT and SIGQUIT; who waits is answered first.
+        """Stop at once on SIGINT and SIGQUIT, and have waiting requests answered first.
 
-        Past gunicorn's thread worker, which would shut its pool here: where the signal comes while
-        this thread gives the pool a request, the pool is locked, and that would wait for ever.
+        This bypasses gunicorn's thread worker, which would shut down its pool here. If the signal
+        comes while this thread gives the pool a request, the pool is locked, and that would
+        deadlock.
         """
         set_from_handler(STOPPING)
         super(ThreadWorker, self).handle_quit(sig, frame)
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Begin or end accepting; a worker that stops closes its listeners at once.
+        """Start or stop accepting. A worker that is stopping closes its listeners at once.
 
-        With reuse_port each worker has listeners of its own, and the kernel goes on giving them
-        connections for as long as they are open. What it has given by now is still accepted.
+        With reuse_port each worker has its own listeners, and the kernel gives them connections
+        for as long as they are open. Connections that it has already given are still accepted.
         """
         super().set_accept_enabled(enabled)
         if enabled or self.alive:
             return
         for listener in self.sockets:
             if listener.sock is None:
-                continue  # closed before: a signal can come between any two lines of gunicorn's
+                continue  # already closed: a signal can come between any two lines of gunicorn
             listener.setblocking(False)
             for _ in range(self.cfg.backlog):
                 if not self.accept(listener):
@@ -119,13 +118,13 @@ class Worker(ThreadWorker):
             listener.close()
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """Give connections that wait for a request until the deadline; these two kinds do."""
+        """Give idle connections, and those that never sent a byte, only until the deadline."""
         super()._cap_keepalive(deadline)
         for conn in self.pending_conns:
             conn.timeout = min(conn.timeout, deadline)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer what never became a request: gunicorn's own answer is a page of HTML."""
+        """Answer in JSON what failed outside of the application; gunicorn's answer is HTML."""
         status, message = _parse_failure(exc)
         self.log.warning("A client at %s got %s: %s", (addr or ("",))[0], status, message)
         if status == 500:
@@ -144,7 +143,7 @@ def _parse_failure(exc: BaseException) -> tuple[int, str]:
     if isinstance(exc, LimitRequestHeaders):
         return 431, "The request's header fields are too many or too long."
     if isinstance(exc, UnsupportedTransferCoding):
-        return 501, "The request's Transfer-Encoding is not known here."
+        return 501, "The request's Transfer-Encoding is not supported."
     if type(exc).__module__.startswith("gunicorn.http"):
         return 400, "The request is not valid HTTP."
-    return 500, "The service failed in a way it did not expect; its log says more."
+    return 500, "The service failed unexpectedly; its log says more."

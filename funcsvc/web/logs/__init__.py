@@ -1,1 +1,1 @@
-"""The logs of funcs, which may be followed."""
+"""The logs of funcs, to read or to follow."""

@@ -1,4 +1,4 @@
-"""The lines of a func's log for one request: those that are there, then those that come."""
+"""The lines of a func's log for one request: first the stored ones, then new ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from funcsvc.model import CallStatus, Event
 from funcsvc.model.errors import CallNotFound, FuncNotFound, OutputRotated, StoreUnavailable
 from funcsvc.process import STOPPING
 from funcsvc.schemas import LogQuery, event_line
-from funcsvc.store import CallStore, EventLog, FuncStore
+from funcsvc.store import Stores
 from funcsvc.web.call_addresses import find_func
 from funcsvc.web.calls.waits import LOOK_SECONDS, PAUSE_SECONDS
 from funcsvc.web.clients import ClientConnection
@@ -24,11 +24,9 @@ _ENDS = frozenset({CallStatus.FINISHED.upper(), CallStatus.FAILED.upper()})
 
 @dataclass
 class LogStream:
-    """What one request reads of a log; `position` is where it goes on."""
+    """What one request reads of a log. `position` is where it continues."""
 
-    funcs: FuncStore
-    calls: CallStore
-    events: EventLog
+    stores: Stores
     name: str
     uuid: str
     query: LogQuery
@@ -36,13 +34,13 @@ class LogStream:
     position: str = "0-0"
 
     def lines(self) -> Iterator[bytes]:
-        """Yield lines, none of them lost or doubled between what is there and what comes.
+        """Yield stored lines, then new ones; none is lost or repeated in between.
 
-        The first piece is empty: with it the answer begins. Raises StoreUnavailable.
+        The first piece is empty, and starts the answer. Raises StoreUnavailable.
         """
-        # asked before the log's end is: a call that had ended by then is in what is there
+        # checked before the log's end is: if the call has ended, that is in the stored lines
         follows = self.query.follow and not self._has_call_ended()
-        until = self.events.get_last_position(self.name)
+        until = self.stores.events.get_last_position(self.name)
         yield b""
         try:
             yield from joined(self._lines_until(until))
@@ -54,13 +52,16 @@ class LogStream:
 
     def _lines_until(self, until: str) -> Iterator[bytes]:
         query = self.query
-        for event in self.events.list_events(self.name, query.call_id, query.tail, until):
+        for event in self.stores.events.list_events(self.name, query.call_id, query.tail, until):
             self.position = event.position
             yield event_line(event)
         self.position = until
 
     def _lines_to_come(self) -> Iterator[bytes]:
-        """Yield lines as they come, until the client, the func, the call or the process ends."""
+        """Yield new lines as they come.
+
+        Returns when the client leaves, the func is gone, the call has ended or the process stops.
+        """
         given_up = time.monotonic() + PATIENCE_SECONDS
         while not (STOPPING.is_set() or self.client.is_gone()):
             try:
@@ -79,24 +80,25 @@ class LogStream:
                 return
 
     def _next_events(self) -> Sequence[Event]:
-        """Wait a while for events; raises FuncNotFound when the func has gone meanwhile."""
-        events = self.events.wait_for_events(self.name, self.position, LOOK_SECONDS)
-        find_func(self.funcs, self.name, self.uuid)  # another of its name is none of this client's
+        """Wait a while for events. Raises FuncNotFound if the func was removed in the meantime."""
+        events = self.stores.events.wait_for_events(self.name, self.position, LOOK_SECONDS)
+        # the client has no right to a new func of the same name
+        find_func(self.stores.funcs, self.name, self.uuid)
         if events:
             self.position = events[-1].position
         return [event for event in events if self.query.call_id in ("", event.call_id)]
 
     def _is_over(self, events: Sequence[Event]) -> bool:
-        """Tell whether no more events will come, as they are asked for."""
+        """Tell whether no more events will come for this request."""
         if any(event.name in _ENDS for event in events):
             return bool(self.query.call_id)
         return not events and self._has_call_ended()
 
     def _has_call_ended(self) -> bool:
-        """Tell whether one call is asked for, and it has ended, or isn't there."""
+        """Tell whether the request is for one call, which has ended or doesn't exist."""
         if not self.query.call_id:
             return False
         try:
-            return self.calls.get_call(self.name, self.query.call_id).status.has_ended
+            return self.stores.calls.get_call(self.name, self.query.call_id).status.has_ended
         except (CallNotFound, OutputRotated):
             return True

@@ -1,4 +1,4 @@
-"""The logs of funcs, which may be followed, over HTTP or over the bare connection."""
+"""The view of logs, which can be followed, over HTTP or over the raw connection."""
 
 from __future__ import annotations
 
@@ -11,46 +11,55 @@ from flask import Blueprint, Response, request
 from werkzeug.wsgi import ClosingIterator
 
 from funcsvc.config import Settings
-from funcsvc.schemas import load_log_query
-from funcsvc.store import CallStore, EventLog, FuncStore
+from funcsvc.model.errors import TooManyWaits
+from funcsvc.schemas import FLAG_VALUES, TAIL_PATTERN, load_log_query, matching
+from funcsvc.store import Stores
 from funcsvc.web.answers import Answer
 from funcsvc.web.call_addresses import find_func
 from funcsvc.web.clients import ClientConnection
-from funcsvc.web.concurrency import Places
+from funcsvc.web.concurrency import ConcurrencyLimit
 from funcsvc.web.logs.stream import LogStream
+from funcsvc.web.openapi import Errors, answer, operation, query
+from funcsvc.web.openapi.answers import NO_FUNC, NO_REDIS
+from funcsvc.web.openapi.examples import CALL_ID
 from funcsvc.web.streaming import streamed
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 
-def make_blueprint(
-    settings: Settings, funcs: FuncStore, calls: CallStore, events: EventLog
-) -> Blueprint:
-    """Return the blueprint of logs over its parts; it needs no access key and has no version."""
+def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
+    """Return the blueprint of logs, which needs no access key and has no version prefix."""
     blueprint = Blueprint("logs", __name__)
-    places = Places("follow logs", settings.follow_threads)
+    limit = ConcurrencyLimit("follow logs", settings.follow_threads)
 
     @blueprint.get("/logs/<name>/<uuid>")
+    @operation(
+        "Read a function's events, or follow them.",
+        query=[_CALL_ID, _TAIL, _FOLLOW],
+        answers={101: _UPGRADED, 200: _EVENTS},
+        errors=NO_FUNC | NO_REDIS | _LIMIT_REACHED,
+    )
     def get_logs(name: str, uuid: str) -> Response:
-        find_func(funcs, name, uuid)
+        find_func(stores.funcs, name, uuid)
         query, client = load_log_query(request.args), ClientConnection(request.environ)
-        stream = LogStream(funcs, calls, events, name, uuid, query, client)
+        stream = LogStream(stores, name, uuid, query, client)
         with ExitStack() as held:
             if query.follow:
-                held.enter_context(places.taken())
+                held.enter_context(limit.held())
             lines = streamed(stream.lines())
-            answer = _upgraded(lines, client) if _wants_upgrade(client) else _answer(lines)
-            answer.call_on_close(held.pop_all().close)
-        return answer
+            response = _upgraded(lines, client) if _wants_upgrade(client) else _answer(lines)
+            response.call_on_close(held.pop_all().close)
+        return response
 
     return blueprint
 
 
 class UpgradedAnswer(Answer):
-    """101 UPGRADED, and then whatever is to be sent over the bare connection, as docker does.
+    """101 UPGRADED, followed by pieces over the raw connection, as in Docker's API.
 
-    It writes itself: gunicorn leaves `Upgrade: tcp` out, and HTTP allows no body behind a 101.
+    It writes to the connection itself: gunicorn drops `Upgrade: tcp`, and HTTP allows no body
+    after a 101.
     """
 
     def __init__(self, pieces: Iterable[bytes], client: ClientConnection) -> None:
@@ -66,7 +75,7 @@ class UpgradedAnswer(Answer):
         self._client = client
 
     def get_app_iter(self, environ: WSGIEnvironment) -> Iterable[bytes]:
-        """Return nothing for the server to send; on the way there, everything is sent."""
+        """Return an iterator that sends everything itself, and yields nothing to the server."""
         return ClosingIterator(self._send(), self.close)
 
     def _send(self) -> Iterable[bytes]:
@@ -74,7 +83,7 @@ class UpgradedAnswer(Answer):
         self._client.send(f"HTTP/1.1 {self.status}\r\n{fields}\r\n".encode("latin-1"))
         for piece in self._pieces:
             self._client.send(piece)
-        self._client.end_sending()  # or gunicorn would send the head of an answer of its own
+        self._client.end_sending()  # otherwise gunicorn would send a head of its own
         yield from ()
 
 
@@ -87,7 +96,7 @@ def _upgraded(lines: Iterable[bytes], client: ClientConnection) -> Response:
 
 
 def _wants_upgrade(client: ClientConnection) -> bool:
-    """Tell whether a request asks for the bare connection, and it can be had."""
+    """Tell whether a request asks for the raw connection, and can have it."""
     return (
         client.is_raw
         and request.method == "GET"
@@ -99,3 +108,28 @@ def _wants_upgrade(client: ClientConnection) -> bool:
 
 def _words(header: str) -> list[str]:
     return [word.strip().lower() for word in request.headers.get(header, "").split(",")]
+
+
+_UPGRADED = answer(
+    "To `Connection: Upgrade` and `Upgrade: tcp`. The lines follow over the raw connection."
+)
+_EVENTS = answer(
+    "Events, one JSON object per line, oldest first.",
+    {
+        "application/x-ndjson": {
+            "schema": {"type": "string"},
+            "example": '{"Time": "2017-03-16T07:05:24.473Z", "Event": "FINISHED", '
+            f'"CallId": "{CALL_ID}", "ShortStdout": "HelloWorld\\n"}}\n',
+        }
+    },
+)
+_LIMIT_REACHED: Errors = {
+    TooManyWaits("follow logs", 3): "The limit on requests that follow logs is reached."
+}
+_CALL_ID = query("callid", {"type": "string"}, "Only the events of this call.")
+_TAIL = query("tail", matching(TAIL_PATTERN), "Only the last N of these events, or `all`.")
+_FOLLOW = query(
+    "follow",
+    {"type": "string", "enum": [*FLAG_VALUES]},
+    "Whether to go on with events as they come. With `callid`, only until the call has ended.",
+)

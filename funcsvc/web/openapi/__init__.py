@@ -1,5 +1,33 @@
-"""The service's description of itself, OpenAPI 3.1, made from the schemas."""
+"""The OpenAPI 3.1 description of the service, made from the decorators of its views."""
 
+from funcsvc.web.openapi.description import operation
 from funcsvc.web.openapi.document import make_document
+from funcsvc.web.openapi.parts import (
+    Errors,
+    Json,
+    answer,
+    closed_object,
+    error_answer,
+    header,
+    json_answer,
+    json_body,
+    json_content,
+    named_schema,
+    query,
+)
 
-__all__ = ["make_document"]
+__all__ = [
+    "Errors",
+    "Json",
+    "answer",
+    "closed_object",
+    "error_answer",
+    "header",
+    "json_answer",
+    "json_body",
+    "json_content",
+    "make_document",
+    "named_schema",
+    "operation",
+    "query",
+]

@@ -1,36 +1,49 @@
-"""The document as a whole."""
+"""The whole OpenAPI document."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from flask import Flask
+
 from funcsvc import __version__
-from funcsvc.web.openapi import components
-from funcsvc.web.openapi.call_operations import call_paths
-from funcsvc.web.openapi.operations import paths
+from funcsvc.web.openapi.func_schemas import func_schemas
+from funcsvc.web.openapi.parts import Component, Json
+from funcsvc.web.openapi.paths import TAGS, make_paths
+from funcsvc.web.openapi.security import SECURITY_SCHEMES
 
 _DESCRIPTION = """\
 A self-hosted function service: any Docker image is a function.
 
-Every path with the tag `funcs` or `images`, and `/_ping` and `/version`, is served with and without
-a version prefix: `/funcs`, `/v1.23/funcs`, any `/v<major>.<minor>`. GET paths answer HEAD, too.
+Paths with the tag `funcs` or `images`, `/_ping` and `/version` are served with and without a
+version prefix: `/funcs`, `/v1.23/funcs`, or any other `/v<major>.<minor>`. GET paths also answer
+HEAD, except those that call a function.
 
-Paths with the tag `calls` have no version prefix, and take a body of any type. All others want
-`Content-Type: application/json` for a body. It is one JSON object in UTF-8: repeated keys, NaN,
-numbers beyond 64 bits, NUL characters, lone surrogates and more than 32 levels of nesting are
-refused. In a request null means absent, everywhere; in an answer, absent and empty options are left
-out. Times are UTC, with milliseconds.
+Paths with the tag `calls` have no version prefix, and accept a body of any type. On all other paths
+a body needs `Content-Type: application/json`, and must be one JSON object in UTF-8. Repeated keys,
+NaN, numbers beyond 64 bits, NUL characters, lone surrogates and more than 32 levels of nesting are
+rejected. In a request, null always means absent. In an answer, absent and empty options are left
+out. Times are in UTC, with milliseconds.
 
-What no schema can say is refused, too: an image that can't be had, a size that the engine can't
-hold, a definition without a command whose image has none, a port that is given twice, a range of
-ports that ends before it begins, an image name of more than 255 characters, and whatever the
-operator forbids.
+Some rules can't be expressed in the schemas. Also rejected are an image that can't be obtained, a
+size that the engine can't hold, a definition without a command if the image has none either, a port
+that is given twice, a port range that ends before it begins, an image name of more than 255
+characters, and whatever the operator forbids.
 """
 
 
-def make_document(*, needs_keys: bool) -> dict[str, Any]:
-    """Return the OpenAPI document; `needs_keys` is whether access keys are configured."""
-    either: list[dict[str, list[str]]] = [{name: []} for name in components.SECURITY_SCHEMES]
+class NameTaken(Exception):
+    """Raised when views give two different parts of the document the same name."""
+
+
+def make_document(app: Flask, *, needs_keys: bool) -> Json:
+    """Return the OpenAPI document. `needs_keys` says whether access keys are configured.
+
+    Raises Undescribed if a view of the application has no description, and NameTaken.
+    """
+    paths = make_paths(app)
+    either: list[dict[str, list[str]]] = [{name: []} for name in SECURITY_SCHEMES]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -40,18 +53,31 @@ def make_document(*, needs_keys: bool) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/", "description": "This service, without a version prefix."}],
-        "tags": [
-            {"name": "funcs", "description": "Functions."},
-            {"name": "calls", "description": "Calls. The UUID in their path is the key."},
-            {"name": "images", "description": "Images, as the engine itself speaks of them."},
-            {"name": "system", "description": "The service itself."},
-        ],
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         **({"security": either} if needs_keys else {}),
-        "paths": {**paths(), **call_paths()},
-        "components": {
-            "schemas": components.schemas(),
-            "responses": components.ANSWERS,
-            "headers": components.HEADERS,
-            "securitySchemes": components.SECURITY_SCHEMES,
-        },
+        "paths": paths,
+        "components": _components(paths),
     }
+
+
+def _components(paths: Json) -> Json:
+    """Return what the paths refer to, by kind and name. Raises NameTaken."""
+    components: Json = {"schemas": func_schemas(), "securitySchemes": SECURITY_SCHEMES}
+    for component in _referred(paths):
+        alike = components.setdefault(component.kind, {})
+        if alike.setdefault(component.name, component.content) != component.content:
+            raise NameTaken(f"Two {component.kind} are named {component.name}.")
+    return components
+
+
+def _referred(part: Any) -> Iterator[Component]:
+    """Yield every component in a part, at any depth."""
+    if isinstance(part, Component):
+        yield part
+        yield from _referred(part.content)
+    elif isinstance(part, dict):
+        for below in part.values():
+            yield from _referred(below)
+    elif isinstance(part, list):
+        for below in part:
+            yield from _referred(below)

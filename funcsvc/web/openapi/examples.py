@@ -1,10 +1,8 @@
-"""The examples of the contract; a test sends each request and holds each answer to its schema."""
+"""The examples of the contract. Tests send the requests and check the answers' schemas."""
 
 from __future__ import annotations
 
 from typing import Any
-
-from funcsvc.model.errors import CallNotFound, ExitedBadly, FuncExists, FuncNotFound, ImageMissing
 
 NEW_FUNC: dict[str, Any] = {
     "Name": "helloworld",
@@ -59,37 +57,5 @@ CHANGES: dict[str, Any] = {
     "NetworkingConfig": {"EndpointsConfig": None},
 }
 CLEARED_ENV: dict[str, Any] = {"Config": {"Env": []}}
-FILTERS_OBJECT: dict[str, Any] = {"name": {"helloworld": True}}
-FILTERS_LIST: dict[str, Any] = {"name": ["helloworld"], "label": ["team", "team=images"]}
 
 CALL_ID = "218b7b10-7f3f-4c02-9d4e-2f1c8a5e6b90"
-ENV_ERROR = 'Config.Env.1 is "=x", but must be VAR=value, with VAR not empty.'
-BAD_REQUEST: dict[str, Any] = {"message": ENV_ERROR, "errors": {"Config.Env.1": [ENV_ERROR]}}
-FUNC_NOT_FOUND = {"message": FuncNotFound("helloworld").message}
-CALL_NOT_FOUND = {"message": CallNotFound(CALL_ID).message}
-IMAGE_NOT_FOUND = {"message": ImageMissing("ubuntu").message}
-FUNC_EXISTS = {"message": FuncExists("helloworld").message}
-NEW_CALL = {"CallId": CALL_ID}
-CALL_PLACE = {"CallId": CALL_ID, "Status": "Running"}
-FUNC_STATUS: dict[str, Any] = {
-    "Total": 2,
-    "Pending": 0,
-    "Running": 0,
-    "Finished": 1,
-    "Failed": 1,
-    "List": [
-        {
-            "CallId": CALL_ID,
-            "Created": "2017-03-16T07:05:24.473Z",
-            "Status": "Failed",
-            "Message": ExitedBadly(7).message,
-        }
-    ],
-}
-LOG = (
-    '{"Time": "2017-03-16T07:05:24.473Z", "Event": "FINISHED", '
-    f'"CallId": "{CALL_ID}", "ShortStdout": "HelloWorld\\n"}}\n'
-)
-PROGRESS = (
-    '{"status":"Pulling from library/ubuntu","id":"latest"}\r\n{"status":"Pull complete"}\r\n'
-)

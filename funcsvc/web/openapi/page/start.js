@@ -1,4 +1,4 @@
-// Shows openapi.json. validatorUrl: nothing is asked of any other host.
+// Shows openapi.json. validatorUrl is null so that the page asks no other host.
 SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#docs",

@@ -1,8 +1,4 @@
-"""Stand-ins for the store of calls and for their events, held to the real ones by tests/contract.
-
-They keep everything in memory, and may be used by many threads. A test plays the worker with `run`
-and `end`. `fail_with` makes the next and all later uses raise an error.
-"""
+"""A fake store of calls. A test plays the worker with `run` and `end`."""
 
 from __future__ import annotations
 
@@ -12,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from threading import Condition
+from typing import Any
 
 from funcsvc.model import (
     MEGABYTE,
@@ -19,78 +16,19 @@ from funcsvc.model import (
     CallCounts,
     CallState,
     CallStatus,
-    Event,
     NewCall,
     Outcome,
 )
 from funcsvc.model.errors import CallNotFound, FuncNotFound, OutputRotated, TooManyPending
-from tests.fakes import FakeFuncStore
+from tests.fakes.events import FakeEventLog
+from tests.fakes.funcs import FakeFuncStore
 
 CALL_OVERHEAD_BYTES = 1024
 
 
-class FakeEventLog:
-    """An EventLog in a list for each func; `add` is what the store does with each change."""
-
-    def __init__(self) -> None:
-        self.events: dict[str, list[Event]] = defaultdict(list)
-        self._added = 0
-        self._changed = Condition()
-        self._error: Exception | None = None
-
-    def fail_with(self, error: Exception | None) -> None:
-        """Raise the error from now on; None ends that."""
-        self._error = error
-
-    def add(self, func_name: str, name: str, call_id: str, **texts) -> None:
-        """Append an event; the texts are `short_stdin` and its like."""
-        with self._changed:
-            self._added += 1
-            event = Event(f"{self._added}-0", _now_ms(), name, call_id, **texts)
-            self.events[func_name].append(event)
-            self._changed.notify_all()
-
-    def remove(self, func_name: str) -> None:
-        """Forget the events of a func."""
-        with self._changed:
-            self.events.pop(func_name, None)
-
-    def get_last_position(self, func_name: str) -> str:
-        """Return the position of the newest event, `0-0` where there is none."""
-        events = self._events_of(func_name)
-        return events[-1].position if events else "0-0"
-
-    def list_events(
-        self, func_name: str, call_id: str = "", tail: int | None = None, until: str = "+"
-    ) -> Iterator[Event]:
-        """Yield events, the oldest first: those of one call or of all, the last `tail` or all."""
-        found = [
-            event
-            for event in self._events_of(func_name)
-            if call_id in ("", event.call_id)
-            and (until == "+" or _order(event.position) <= _order(until))
-        ]
-        yield from found if tail is None else found[len(found) - min(tail, len(found)) :]
-
-    def wait_for_events(self, func_name: str, after: str, seconds: float) -> list[Event]:
-        """Return the events after a position, waiting for one for `seconds` at the most."""
-
-        def found() -> list[Event]:
-            events = self._events_of(func_name)
-            return [event for event in events if _order(event.position) > _order(after)]
-
-        with self._changed:
-            return self._changed.wait_for(found, seconds)
-
-    def _events_of(self, func_name: str) -> list[Event]:
-        if self._error:
-            raise self._error
-        return list(self.events.get(func_name, ()))
-
-
 @dataclass
 class _Call:
-    """A call as the fake keeps it."""
+    """A call as the fake stores it."""
 
     request: NewCall
     state: CallState
@@ -101,9 +39,9 @@ class _Call:
 
 
 class FakeCallStore:
-    """A CallStore over the definitions of a FakeFuncStore, which may not remove a busy func.
+    """A CallStore over the definitions of a FakeFuncStore, which refuses to delete a busy func.
 
-    `accepted` has every request, in the order in which they came.
+    `accepted` has every accepted call, in order.
     """
 
     def __init__(
@@ -128,11 +66,11 @@ class FakeCallStore:
         funcs.calls = self
 
     def fail_with(self, error: Exception | None) -> None:
-        """Raise the error from now on; None ends that. What plays the worker never fails."""
+        """Raise the error from now on, or stop with None. Playing the worker never raises it."""
         self._error = error
 
     def create_call(self, call: NewCall) -> None:
-        """Accept a call; raises FuncNotFound, also for another UUID, or TooManyPending."""
+        """Accept a call. Raises FuncNotFound, also for a wrong UUID, and TooManyPending."""
         self._check()
         with self._funcs.lock, self._changed:
             if call.id in self._calls:
@@ -145,7 +83,7 @@ class FakeCallStore:
             self._accept(call)
 
     def get_call(self, func_name: str, call_id: str) -> CallState:
-        """Return a func's call; raises CallNotFound or OutputRotated."""
+        """Return a call of a func. Raises CallNotFound and OutputRotated."""
         self._check()
         with self._changed:
             call = self._calls.get(call_id)
@@ -156,19 +94,19 @@ class FakeCallStore:
             raise CallNotFound(call_id)
 
     def get_func_name(self, call_id: str) -> str:
-        """Return the name of the func that a call belongs to; raises CallNotFound."""
+        """Return the name of the func that a call belongs to. Raises CallNotFound."""
         self._check()
         with self._changed:
             return self._get(call_id).state.func_name
 
-    def wait_for_call(self, call_id: str, seconds: float) -> None:
-        """Return when a call has ended or is gone, or after `seconds` at the latest."""
+    def wait_for_end(self, call_id: str, seconds: float) -> None:
+        """Return when a call has ended or is gone, or after at most `seconds`."""
         self._check()
         with self._changed:
             self._changed.wait_for(lambda: not self._is_alive(call_id), seconds)
 
     def delete_call(self, call_id: str) -> None:
-        """Remove a call that has ended; one that isn't there, or hasn't, is no error."""
+        """Delete a call that has ended. Does nothing to any other call."""
         self._check()
         with self._changed:
             if call_id in self._calls and not self._is_alive(call_id):
@@ -183,7 +121,7 @@ class FakeCallStore:
             return CallCounts(total=sum(counts.values()), **counts)
 
     def list_calls(self, func_name: str) -> Iterator[CallState]:
-        """Yield the calls of a func that are stored, the oldest first, without their outputs."""
+        """Yield the stored calls of a func, oldest first, without their outputs."""
         self._check()
         with self._changed:
             states = [call.state for call in self._calls.values()]
@@ -192,20 +130,20 @@ class FakeCallStore:
                 yield replace(state, output=b"", failure=None)
 
     def run(self, call_id: str) -> None:
-        """Have a pending call run, as when a worker took it."""
+        """Let a pending call run, as when a worker takes it."""
         with self._changed:
             self._get(call_id)
             self._move(call_id, CallStatus.PENDING, CallStatus.RUNNING)
             self._log(call_id, "RUNNING")
 
     def release(self, call_id: str) -> None:
-        """Put a running call back to where it was, as when a worker can't begin it."""
+        """Put a running call back in its place, as when a worker can't begin it."""
         with self._changed:
             self._move(call_id, CallStatus.RUNNING, CallStatus.PENDING)
             self._log(call_id, "PENDING")
 
     def end(self, call_id: str, outcome: Outcome) -> None:
-        """End a call as a worker does; one that is pending runs first."""
+        """End a call as a worker does. A pending one runs first."""
         if self._get(call_id).state.status is CallStatus.PENDING:
             self.run(call_id)
         with self._changed:
@@ -229,7 +167,7 @@ class FakeCallStore:
             self._changed.notify_all()
 
     def remove_func(self, func_name: str) -> bool:
-        """Forget all calls and events of a func, for its removal; False while any is to end."""
+        """Forget the calls and events of a func. Return False if one is pending or running."""
         with self._changed:
             calls = [
                 call_id
@@ -268,7 +206,7 @@ class FakeCallStore:
             del self._calls[oldest]
             self._rotated[func_name].add(oldest)
 
-    def _log(self, call_id: str, name: str, **texts) -> None:
+    def _log(self, call_id: str, name: str, **texts: Any) -> None:
         self.events.add(self._get(call_id).state.func_name, name, call_id, **texts)
 
     def _is_alive(self, call_id: str) -> bool:
@@ -290,7 +228,3 @@ def _no_calls() -> dict[str, int]:
 
 def _now_ms() -> int:
     return int(time.time() * 1000)
-
-
-def _order(position: str) -> int:
-    return int(position.partition("-")[0])

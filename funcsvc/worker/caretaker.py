@@ -1,0 +1,167 @@
+"""Looks after calls and containers: renews leases, takes over calls, sweeps containers."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from dataclasses import dataclass
+
+from funcsvc.engine import WorkerEngine
+from funcsvc.model import BegunCall
+from funcsvc.model.errors import FuncsvcError, StoreUnavailable
+from funcsvc.store import CallQueue
+from funcsvc.worker.clock import Clock
+from funcsvc.worker.holds import Holds
+from funcsvc.worker.instances import InstancePool
+from funcsvc.worker.runner import Runner
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CareLimits:
+    """How often the caretaker works, and how much it takes over. Times are in seconds."""
+
+    lease_seconds: float
+    max_taken_over: int
+    """How many calls of dead workers are followed at once, in addition to the slots."""
+    retry_seconds: float = 0.5
+    log_seconds: float = 60
+    """How long to wait between log lines about waiting instances."""
+
+    @property
+    def look_seconds(self) -> float:
+        """How often to renew leases, and to look for what dead workers have left."""
+        return self.lease_seconds / 3
+
+
+class Caretaker:
+    """Renews one worker's leases, takes over calls of dead workers, and sweeps containers."""
+
+    def __init__(  # noqa: PLR0913  # each is a part of the worker
+        self,
+        queue: CallQueue,
+        engine: WorkerEngine,
+        pool: InstancePool,
+        runner: Runner,
+        holds: Holds,
+        *,
+        limits: CareLimits,
+        stopping: threading.Event,
+        clock: Clock = time,
+    ) -> None:
+        self._queue = queue
+        self._engine = engine
+        self._pool = pool
+        self._runner = runner
+        self._holds = holds
+        self._limits = limits
+        self._stopping = stopping
+        self._clock = clock
+        self._free_follows = threading.BoundedSemaphore(limits.max_taken_over)
+        self._has_left = threading.Event()
+        self._store_failed_at = self._logged_at = -math.inf
+        self._logged = pool.counts()
+
+    def start(self) -> None:
+        """Start two threads: one renews leases, the other takes over and sweeps."""
+        for work in (self._keep_leases, self._look_after):
+            threading.Thread(target=work, daemon=True).start()
+
+    def leave(self) -> int:
+        """Stop renewing leases, so that others take over. Return how many calls are left."""
+        self._has_left.set()
+        tokens = self._holds.tokens()
+        try:
+            self._queue.leave(tokens)
+        except StoreUnavailable as error:
+            _log.warning(
+                "%s The remaining calls are taken over when their leases expire.", error.message
+            )
+        return len(tokens)
+
+    def note_failed_store(self, error: StoreUnavailable) -> None:
+        """Pause, and put off taking over, so that other workers can renew their leases first."""
+        _log.warning("%s", error.message)
+        self._store_failed_at = self._clock.monotonic()
+        self._clock.sleep(self._limits.retry_seconds)
+
+    def take_over(self) -> None:
+        """Take over the calls of dead workers.
+
+        Does nothing soon after Redis has failed, when every lease looks expired.
+        """
+        if self._clock.monotonic() < self._store_failed_at + self._limits.lease_seconds:
+            return
+        while not self._stopping.is_set() and self._free_follows.acquire(blocking=False):
+            call = self._adopt()
+            if call is None:
+                self._free_follows.release()
+                return
+            threading.Thread(target=self._follow, args=(call,), daemon=True).start()
+
+    def sweep(self) -> None:
+        """Remove the containers of dead workers, and those that this worker has lost track of.
+
+        Containers are listed first, so that one made in the meantime isn't mistaken for unused.
+        """
+        found = self._engine.list_containers()
+        in_use = self._queue.get_containers_in_use([name for name, _ in found])
+        live = self._queue.get_live_workers() - {self._queue.worker}
+        for name, worker in found:
+            if name not in in_use and worker not in live and not self._pool.has(name):
+                _log.info("container %s is not in use: it is removed", name)
+                self._pool.remove(name)
+
+    def _keep_leases(self) -> None:
+        while not self._has_left.is_set():
+            try:
+                self._queue.renew_leases(self._holds.tokens())
+                self._has_left.wait(self._limits.look_seconds)
+            except StoreUnavailable as error:
+                self.note_failed_store(error)
+
+    def _look_after(self) -> None:
+        while True:
+            try:
+                self.take_over()
+                self.sweep()
+                self._log_counts()
+            except StoreUnavailable as error:
+                self.note_failed_store(error)
+            except FuncsvcError as error:
+                _log.warning("taking over or sweeping failed: %s", error.message)
+            except Exception:  # noqa: BLE001  # logged in full; the next look follows
+                _log.exception("taking over or sweeping failed unexpectedly")
+            self._clock.sleep(self._limits.look_seconds)
+
+    def _adopt(self) -> BegunCall | None:
+        token, call = self._queue.new_token(), None
+        self._holds.add(token)
+        try:
+            call = self._queue.adopt_call(token)
+        finally:
+            if call is None:
+                self._holds.discard(token)
+        return call
+
+    def _follow(self, call: BegunCall) -> None:
+        with self._holds.guarded(call):
+            self._runner.take_over(call)
+        self._free_follows.release()
+
+    def _log_counts(self) -> None:
+        """Log how many instances wait and how many calls met one, if that has changed."""
+        counts, now = self._pool.counts(), self._clock.monotonic()
+        if counts != self._logged and now > self._logged_at + self._limits.log_seconds:
+            self._logged, self._logged_at = counts, now
+            _log.info(
+                "%s instances are waiting; %s calls met one, %s did not; %s were made, %s retired",
+                counts.waiting,
+                counts.met,
+                counts.missed,
+                counts.made,
+                counts.retired,
+            )

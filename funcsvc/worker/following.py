@@ -1,0 +1,148 @@
+"""Follows a call to its end, live or through the output that the engine has kept."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from funcsvc.engine import OutputReader, OutputSource, StreamBroken, WorkerEngine
+from funcsvc.model import MAX_OUTPUT_BYTES, Func, Outcome
+from funcsvc.model.errors import (
+    CallFailed,
+    CallTimedOut,
+    EngineUnavailable,
+    OutOfMemory,
+    OutputTooLarge,
+    ResultLost,
+)
+from funcsvc.worker.clock import Clock
+from funcsvc.worker.outcomes import failed, outcome_of
+
+
+class NeverBegan(Exception):
+    """Raised when a call's command certainly did not run, and never will."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A call whose frame was sent to a container, or was about to be.
+
+    `end` is when its Timeout expires, on the monotonic clock.
+    """
+
+    container: str
+    nonce: str
+    func: Func
+    end: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowLimits:
+    """How long a call may take to begin, its engine may be gone, and each step may last."""
+
+    begin_seconds: float
+    engine_gone_seconds: float
+    kill_seconds: float = 1.5
+    """How long the engine may take to kill a container before the end is recorded anyway."""
+    look_seconds: float = 1.0
+    """How long one read waits before the clock is checked again."""
+    retry_seconds: float = 0.5
+
+
+class Follower:
+    """Follows calls to their ends. Safe to share between threads."""
+
+    def __init__(self, engine: WorkerEngine, limits: FollowLimits, clock: Clock = time) -> None:
+        self._engine = engine
+        self._limits = limits
+        self._clock = clock
+
+    def follow(self, source: OutputSource, run: Run) -> Outcome:
+        """Return how a call ended, as read from its instance, or by `recover` if that breaks.
+
+        Raises NeverBegan.
+        """
+        try:
+            return self._read_to_end(source, run, run.end)
+        except StreamBroken:
+            return self.recover(run)
+
+    def recover(self, run: Run) -> Outcome:
+        """Return how a call ended, from the output that the engine keeps. Raises NeverBegan.
+
+        If the call is already past its Timeout, the engine gets `engine_gone_seconds` to tell how
+        it ended.
+        """
+        heard_at = self._clock.monotonic()
+        end = run.end if heard_at < run.end else heard_at + self._gone_seconds
+        while True:
+            try:
+                state = self._engine.get_state(run.container)
+                if state is None:
+                    return failed(ResultLost("its container is gone"))
+                with self._engine.replay(run.container) as replay:
+                    heard_at = self._clock.monotonic()
+                    return self._read_to_end(replay, run, self._end_of(run, state.is_running))
+            except EngineUnavailable:
+                now = self._clock.monotonic()
+                if now >= end:
+                    return failed(CallTimedOut(run.func.timeout_seconds))
+                if now >= heard_at + self._gone_seconds:
+                    return failed(ResultLost("the engine is gone"))
+                self._clock.sleep(self._limits.retry_seconds)
+
+    @property
+    def _gone_seconds(self) -> float:
+        return self._limits.engine_gone_seconds
+
+    def _end_of(self, run: Run, is_running: bool) -> float:
+        """Return when to stop reading. A container that has ended is read even past the Timeout."""
+        if is_running:
+            return run.end
+        return max(run.end, self._clock.monotonic() + self._gone_seconds)
+
+    def _read_to_end(self, source: OutputSource, run: Run, end: float) -> Outcome:
+        """Read until the final mark or an exceeded limit. Raises StreamBroken and NeverBegan."""
+        reader = OutputReader(run.nonce, MAX_OUTPUT_BYTES)
+        begun_by = self._clock.monotonic() + self._limits.begin_seconds
+        while not reader.ending:
+            now = self._clock.monotonic()
+            failure = _excess(reader, run, now >= end)
+            if failure or (now >= begun_by and not _has_begun(reader)):  # it won't begin
+                self._engine.kill(run.container, self._limits.kill_seconds)
+            if failure:
+                return failed(failure, reader)
+            has_more = source.read_into(reader, min(self._limits.look_seconds, end - now))
+            if not has_more and not reader.ending:
+                return failed(self._cause_of_death(reader, run), reader)
+        return outcome_of(reader, run.func)
+
+    def _cause_of_death(self, reader: OutputReader, run: Run) -> CallFailed:
+        """Return why an output ended without its final mark.
+
+        Raises NeverBegan, and EngineUnavailable if the container is still running.
+        """
+        state = self._engine.get_state(run.container)
+        if state is None:
+            return ResultLost("its container was removed")
+        if state.is_running:
+            raise EngineUnavailable("it broke off a stream")
+        if not _has_begun(reader):
+            raise NeverBegan
+        if state.out_of_memory:
+            return OutOfMemory(run.func.size.name, state.exit_code)
+        if self._clock.monotonic() >= run.end:  # killed by a worker that couldn't record it
+            return CallTimedOut(run.func.timeout_seconds)
+        return ResultLost(f"its container was ended from outside (exit code {state.exit_code})")
+
+
+def _excess(reader: OutputReader, run: Run, is_late: bool) -> CallFailed | None:
+    """Return why a running call must be killed, or None if it can go on."""
+    if reader.is_too_large:
+        return OutputTooLarge(MAX_OUTPUT_BYTES)
+    return CallTimedOut(run.func.timeout_seconds) if is_late else None
+
+
+def _has_begun(reader: OutputReader) -> bool:
+    """Tell whether the command has begun: its first mark was read, or lost with other output."""
+    return reader.begun or reader.is_garbled
