@@ -74,6 +74,17 @@ class Engine:
     def list_running(self, service: str) -> set[str]:
         return {one for one, state in self.states(service).items() if state == RUNNING}
 
+    def one_waits(self, service: str) -> bool:
+        """Tell whether instances wait and no other is made or removed.
+
+        A waiting one has printed nothing; one that was used runs on until it is removed.
+        """
+        states = self.states(service)
+        with suppress(docker.errors.APIError):  # it is just removed
+            used = [one for one in states if self.client.logs(one, tail=1)]
+            return set(states.values()) == {RUNNING} and not used
+        return False
+
     def wait_until_quiet(self, service: str, left: Collection[str] = ()) -> None:
         """Return when a service has no container but in the states that may be `left`.
 

@@ -30,8 +30,7 @@ class Insides:
         stores = open_stores(settings)
         stack.callback(stores.close)
         self._engine = DockerWorkerEngine(settings)
-        self._calls = stores.calls
-        self._queue = stores.open_queue(self._engine.find_id())
+        self._calls, self._queue = stores.calls, stores.open_queue(self._engine.find_id())
         self._engine.prepare(self._queue.get_service(), self._queue.worker)
 
     def accept(self, times: Times) -> None:

@@ -4,11 +4,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bench.engine import IMAGE, RUNNING, SERVICE_LABEL, Engine, stays
+from bench.engine import IMAGE, SERVICE_LABEL, Engine, stays
 from bench.load import PAYLOAD, TIMEOUT_SECONDS, call
 from bench.redis_data import RedisData
 from dev.machine.waiting import NotInTime, wait_until
@@ -18,7 +19,7 @@ from dev.servers.process import running
 _REST_SECONDS = 1
 """What went before a run of load, the removal of containers or a fill, ends its disk work."""
 
-_REFILL_SECONDS = 2
+_REFILL_SECONDS = 5
 _LOG_SECONDS = 0.1
 _T = TypeVar("_T")
 
@@ -50,29 +51,19 @@ class Worker:
     connection: HTTPConnection
     path: str
     has_waiting: bool
-    _waited: frozenset[str] = frozenset()
-    _has_called: bool = False
 
     def call(self, payload: bytes = PAYLOAD) -> float:
         """Call `cat` and wait for the output; return the milliseconds it took."""
-        self._has_called = True
         return call(self.connection, self.path, payload)
 
     def settle(self) -> None:
-        """Wait until no container of what went before is left, but for one that waits."""
+        """Wait until no container of what went before is left, but for those that wait."""
         if not self.has_waiting:
             self.engine.wait_until_quiet(self.service)
             return
         with suppress(NotInTime):  # a call then meets no instance, which is told
-            wait_until(lambda: stays(self._one_waits), "an instance waits", _REFILL_SECONDS)
-        self._waited = frozenset(self.engine.list_running(self.service))
-        self._has_called = False
-
-    def _one_waits(self) -> bool:
-        """Tell so by what runs: an instance that was used runs until it ends and is removed."""
-        states = self.engine.states(self.service)
-        used_is_gone = not self._has_called or not self._waited or self._waited - states.keys()
-        return bool(used_is_gone) and set(states.values()) == {RUNNING}
+            one_waits = partial(self.engine.one_waits, self.service)
+            wait_until(lambda: stays(one_waits), "an instance waits", _REFILL_SECONDS)
 
     def count_met(self) -> int:
         """Return how many calls met a waiting instance so far, by the worker's own log."""
