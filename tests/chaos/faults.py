@@ -58,7 +58,8 @@ class Faults:
         if worker is None:
             return "nothing"
         worker.kill()
-        seconds = self._break(worker, 0, 3, worker.start)
+        # it isn't waited for: its engine may be away, too, and it waits for that by itself
+        seconds = self._break(worker, 0, 3, lambda: worker.start(lambda: True))
         return f"worker {number} killed, back in {seconds:.1f} s"
 
     def pause_worker(self) -> str:
