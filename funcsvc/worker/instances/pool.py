@@ -46,7 +46,7 @@ class InstancePool:
         self._not_before = 0.0
         self._is_closed = False
         self._lock = threading.Lock()
-        self._may_make = threading.Condition(self._lock)
+        self._may_make = threading.Event()
         self._may_remove = threading.Condition(self._lock)
 
     @contextmanager
@@ -108,7 +108,7 @@ class InstancePool:
         with self._changing() as now:
             self._is_closed = True
             self._waiting.close(now)
-            self._may_make.notify()
+        self._may_make.set()
 
     def wait_until_idle(self, seconds: float) -> None:
         """Wait until nothing is being made ahead of calls or removed, for at most `seconds`."""
@@ -244,11 +244,10 @@ class InstancePool:
     # making ahead of calls
 
     def _wait_to_make(self) -> None:
+        """Wait for a moment, or until something has happened since the last look."""
         limits = self._limits
-        seconds = limits.tick_seconds if self.has_room() else limits.yield_seconds
-        with self._lock:
-            if not self._is_closed:
-                self._may_make.wait(seconds)
+        self._may_make.wait(limits.tick_seconds if self.has_room() else limits.yield_seconds)
+        self._may_make.clear()
 
     def _give_up(self, entry: Entry, error: Exception) -> None:
         """Have remains of a failed instance removed, and pause making instances of its func."""
@@ -295,7 +294,7 @@ class InstancePool:
         finally:
             with self._lock:
                 self._table.entries.pop(entry.name, None)
-                self._may_make.notify()  # a good time to make the next instance
+            self._may_make.set()  # a good time to make the next instance
 
     def _try_to_remove(self, name: str, tries: int) -> None:
         for attempt in range(tries):
