@@ -86,7 +86,7 @@ class Engine:
         return False
 
     def wait_until_quiet(self, service: str, left: Collection[str] = ()) -> None:
-        """Return when a service has no container but in the states that may be `left`.
+        """Return when a service only has containers in the states that `left` allows.
 
         What docker-py or the docker command made is gone by then too.
         """

@@ -15,7 +15,7 @@ class NotInTime(AssertionError):
 def wait_until(condition: Callable[[], Answer], what: str, seconds: float = 30) -> Answer:
     """Return the first true answer of `condition`.
 
-    Raises NotInTime with `what` when there is none within the seconds.
+    Raises NotInTime, with `what`, after so many seconds without one.
     """
     end = time.monotonic() + seconds
     while not (answer := condition()):

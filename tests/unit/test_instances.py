@@ -197,7 +197,7 @@ def test_container_is_the_pools_from_before_it_is_made_until_it_is_removed(stage
 def test_container_that_could_not_be_started_is_removed(stage) -> None:
     stage.engine.error = NotStarted("no.")
     with pytest.raises(NotStarted), stage.pool.lend(stage.func("a")):
-        pytest.fail("there is none")
+        pytest.fail("no instance was started")
     assert len(stage.remove()) == 1
 
 
