@@ -151,6 +151,12 @@ class Settings:
         "How many requests in one web worker process may follow logs at once; further ones get "
         "503. 0 means an eighth of the threads not set aside for pulls.",
     )
+    func_share_percent: int = setting(
+        integer(50, 1, 100),
+        "How large a part of the places one function may take, in percent: of each web worker "
+        "process's places for requests that wait and for requests that follow logs, always; and "
+        "of a worker's slots, while calls of other functions want them. At least one of each.",
+    )
     max_wait_seconds: float = setting(
         seconds(90000, 1, 604800),
         "How long a request may wait for a call to end; after that, it is told that the call is "
@@ -158,6 +164,15 @@ class Settings:
     )
     max_pending: int = setting(
         integer(200_000, 1, 10_000_000), "How many calls of one function may be pending at once."
+    )
+    max_pending_bytes: int = setting(
+        integer(256 * MEGABYTE, 2 * MEGABYTE, 1024 * 1024 * MEGABYTE),
+        "How many bytes one function's calls may take in Redis before they end: payload and "
+        "environment, and 1 KiB for each call. At least 2 MB, so that any call has room.",
+    )
+    max_all_pending_bytes: int = setting(
+        integer(1024 * MEGABYTE, 2 * MEGABYTE, 1024 * 1024 * MEGABYTE),
+        "How many bytes the calls of all functions together may take before they end.",
     )
     max_running: int = setting(
         integer(0, 0, 10_000),

@@ -63,6 +63,7 @@ class ReservedCall:
     """A call held by a worker. Changing it takes the `token`; `attempt` counts from 1."""
 
     id: str
+    func_name: str
     token: str
     definition: str
     attempt: int

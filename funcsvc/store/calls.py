@@ -15,7 +15,14 @@ from funcsvc.model import (
     InstanceKind,
     NewCall,
 )
-from funcsvc.model.errors import CallNotFound, FuncNotFound, OutputRotated, TooManyPending
+from funcsvc.model.errors import (
+    CallNotFound,
+    CallRemoved,
+    FuncNotFound,
+    OutputRotated,
+    TooManyPending,
+    TooManyPendingBytes,
+)
 from funcsvc.store.client import RedisClient
 from funcsvc.store.keys import RedisKeys
 from funcsvc.store.scripts import Argument, get_script
@@ -44,13 +51,17 @@ class RedisCallStore:
             raise FuncNotFound(call.func_name)
         if verdict == "full":
             raise TooManyPending(self._settings.max_pending)
+        if verdict == "func bytes":
+            raise TooManyPendingBytes("this function", self._settings.max_pending_bytes)
+        if verdict == "all bytes":
+            raise TooManyPendingBytes("all functions", self._settings.max_all_pending_bytes)
 
     def get_call(self, func_name: str, call_id: str) -> CallState:
         fields = ("func", "created_ms", "status", "output", "failure", "message")
         key = self._keys.call(call_id)
         found = self._client.read(lambda client: client.hmget(key, *fields))
         if found[0] is None or str(found[0], "utf-8") != func_name:
-            self._raise_if_rotated(func_name, call_id)
+            self._raise_if_gone(func_name, call_id)
             raise CallNotFound(call_id)
         return CallState(
             id=call_id,
@@ -100,10 +111,12 @@ class RedisCallStore:
         key = self._keys.call(call_id)
         return bool(self._client.read(lambda client: client.exists(key)))
 
-    def _raise_if_rotated(self, func_name: str, call_id: str) -> None:
-        key = self._keys.rotated(func_name)
-        if self._client.read(lambda client: client.zscore(key, call_id)) is not None:
+    def _raise_if_gone(self, func_name: str, call_id: str) -> None:
+        if self._client.score(self._keys.rotated(func_name), call_id) is not None:
             raise OutputRotated(call_id)
+        key = self._keys.done(call_id)
+        if self._client.read(lambda client: client.lindex(key, 0)) == b"removed":
+            raise CallRemoved(call_id)
 
     def _create(self, call: NewCall) -> str:
         arguments: list[Argument] = [
@@ -115,6 +128,8 @@ class RedisCallStore:
             call.payload[:SHORT_BYTES],
             call.max_running,
             self._settings.max_pending,
+            self._settings.max_pending_bytes,
+            self._settings.max_all_pending_bytes,
             self._settings.max_log_bytes,
         ]
         return self._client.write(get_script("create_call", self._keys), arguments)

@@ -93,7 +93,7 @@ class RedisClient:
         """Return the string at a key, which is set to `value` first if it doesn't exist."""
         found = self.get(key)  # when its memory is full, Redis refuses every SET, even with NX
         if found is None:
-            self._repeatable(lambda client: client.set(key, value, nx=True))
+            self.repeat(lambda client: client.set(key, value, nx=True))
             found = self.get(key)
         return str(found)
 
@@ -124,7 +124,16 @@ class RedisClient:
 
     def read(self, command: Callable[[redis.Redis], Any]) -> Any:
         """Run a command that only reads, and return its result, with strings as bytes."""
-        return self._repeatable(command)
+        return self.repeat(command)
+
+    def repeat(self, command: Callable[[redis.Redis], Any]) -> Any:
+        """Run a command that is safe to repeat, once more if its first connection broke."""
+        try:
+            return self._call(command)
+        except AnswerLost as error:
+            if error.timed_out:
+                raise
+            return self._call(command)
 
     def wait(self, command: Callable[[redis.Redis, float], Any], seconds: float) -> Any:
         """Run a read that blocks, and return its result. `command` gets the seconds to block."""
@@ -136,7 +145,7 @@ class RedisClient:
 
     def run(self, script: Script, args: Sequence[Argument]) -> Any:
         """Run a script that is safe to repeat, and return its result."""
-        return self._repeatable(lambda client: script.run(client, args))
+        return self.repeat(lambda client: script.run(client, args))
 
     def write(self, script: Script, args: Sequence[Argument]) -> str:
         """Run a script that must not be repeated, and return its verdict.
@@ -183,15 +192,6 @@ class RedisClient:
             )
         )
         return [(_text(member), at) for member, at in page]
-
-    def _repeatable(self, command: Callable[[redis.Redis], Any]) -> Any:
-        """Run a command, once more on a new connection if the first one was broken."""
-        try:
-            return self._call(command)
-        except AnswerLost as error:
-            if error.timed_out:
-                raise
-            return self._call(command)
 
     def _call(self, command: Callable[[redis.Redis], Any]) -> Any:
         with translated():

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from funcsvc.model import Func
-from funcsvc.model.errors import FuncBusy, FuncExists, FuncNotFound, StoreUnavailable
+from funcsvc.model.errors import (
+    FuncBeingRemoved,
+    FuncBusy,
+    FuncExists,
+    FuncNotFound,
+    StoreUnavailable,
+)
 from funcsvc.store.client import RedisClient, Scored
 from funcsvc.store.keys import RedisKeys
+from funcsvc.store.removals import Removals
 from funcsvc.store.scripts import Argument, get_script
 from funcsvc.store.settle import settle
 
 MAX_UPDATE_ATTEMPTS = 200
 """How many times an update is tried while other updates of the same func come first."""
+
+_log = logging.getLogger(__name__)
 
 
 class RedisFuncStore:
@@ -24,6 +34,7 @@ class RedisFuncStore:
     def __init__(self, client: RedisClient, keys: RedisKeys) -> None:
         self._client = client
         self._keys = keys
+        self._removals = Removals(client, keys)
 
     def create_func(self, func: Func, definition: str) -> None:
         created_ms = int(func.created.timestamp() * 1000)
@@ -33,6 +44,8 @@ class RedisFuncStore:
         )
         if verdict == "exists":
             raise FuncExists(func.name)
+        if verdict == "removing":
+            raise FuncBeingRemoved(func.name)
 
     def get_func(self, name: str) -> str:
         stored = self._client.get(self._keys.func(name))
@@ -62,17 +75,26 @@ class RedisFuncStore:
             time.sleep(random.uniform(0, 0.01))  # noqa: S311  # only to let other updates through
         raise StoreUnavailable(f"others changed the func {MAX_UPDATE_ATTEMPTS} times in a row")
 
-    def delete_func(self, name: str) -> None:
-        self.get_func(name)
+    def delete_func(self, name: str, *, force: bool = False) -> None:
+        self._get_or_find_removed(name)
         verdict = settle(
-            lambda: self._write("delete_func", name),
+            lambda: self._write("delete_func", name, int(force)),
             lambda: "deleted" if self._client.get(self._keys.func(name)) is None else None,
         )
         if verdict == "busy":
             raise FuncBusy(name)
+        try:
+            self._removals.finish(name)
+        except StoreUnavailable as error:  # the func is gone; a worker removes what it has left
+            _log.warning("the calls of a deleted function aren't removed yet: %s", error.message)
 
     def check(self) -> None:
         self._client.check()
+
+    def _get_or_find_removed(self, name: str) -> None:
+        """Raise FuncNotFound if there is neither such a func nor a removal of one."""
+        if self._client.score(self._keys.removing, name) is None:
+            self.get_func(name)
 
     def _write(self, script: str, *arguments: Argument) -> str:
         return self._client.write(get_script(script, self._keys), arguments)

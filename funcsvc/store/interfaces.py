@@ -29,7 +29,7 @@ class FuncStore(Protocol):
     """
 
     def create_func(self, func: Func, definition: str) -> None:
-        """Store a new func. Raises FuncExists."""
+        """Store a new func. Raises FuncExists and FuncBeingRemoved."""
 
     def get_func(self, name: str) -> str:
         """Return the definition of a func. Raises FuncNotFound."""
@@ -50,8 +50,12 @@ class FuncStore(Protocol):
         FuncNotFound and whatever `change` raises.
         """
 
-    def delete_func(self, name: str) -> None:
-        """Delete a func with its calls, outputs and events. Raises FuncNotFound and FuncBusy."""
+    def delete_func(self, name: str, *, force: bool = False) -> None:
+        """Delete a func with its calls, outputs and events. Raises FuncNotFound and FuncBusy.
+
+        With `force`, pending calls never run, and running ones are killed. If Redis fails on the
+        way, a worker removes the rest.
+        """
 
     def check(self) -> None:
         """Raise StoreUnavailable unless Redis answers, is new enough and never evicts."""
@@ -63,11 +67,15 @@ class CallStore(Protocol):
     def create_call(self, call: NewCall) -> None:
         """Accept a call, which is never lost from then on.
 
-        Raises FuncNotFound if the func is gone or has another UUID, and TooManyPending.
+        Raises FuncNotFound if the func is gone or has another UUID, TooManyPending, and
+        TooManyPendingBytes.
         """
 
     def get_call(self, func_name: str, call_id: str) -> CallState:
-        """Return a call of a func. Raises CallNotFound and OutputRotated."""
+        """Return a call of a func. Raises CallNotFound and OutputRotated.
+
+        Raises CallRemoved for a few seconds after a call was removed before its end.
+        """
 
     def get_func_name(self, call_id: str) -> str:
         """Return the name of the func that a call belongs to. Raises CallNotFound."""
@@ -132,10 +140,11 @@ class CallQueue(Protocol):
     def new_token(self) -> str:
         """Return a new, unique token."""
 
-    def reserve_call(self, token: str) -> ReservedCall | None:
+    def reserve_call(self, token: str, with_share: Sequence[str] = ()) -> ReservedCall | None:
         """Take the oldest pending call of the funcs below their limit, if there is one.
 
-        A token that already holds a call gets that call again.
+        Funcs `with_share`, which have their share of the worker's slots, come after all others. A
+        token that already holds a call gets that call again.
         """
 
     def wait_for_pending(self, seconds: float) -> None:
@@ -152,9 +161,9 @@ class CallQueue(Protocol):
         """Record how a call ended. Returns False if the token no longer holds it."""
 
     def release_call(self, token: str) -> bool:
-        """Put a call that can't have begun back in its place in the queue.
+        """Put a call that can't have begun back, behind what else is ready and after a delay.
 
-        Returns False if the token no longer holds it.
+        The delay doubles with each attempt. Returns False if the token no longer holds the call.
         """
 
     def renew_leases(self, tokens: Sequence[str]) -> set[str]:
@@ -166,9 +175,21 @@ class CallQueue(Protocol):
     def adopt_call(self, token: str) -> BegunCall | None:
         """Take over a call of this engine whose lease has expired, if there is one.
 
-        Expired calls that can't have begun go back to the queue. Those that began on an engine
-        that has had no worker for too long end as failed.
+        Expired calls that can't have begun are put back. Those that began on an engine that has
+        had no worker for too long end as failed.
         """
+
+    def wait_for_kill(self, seconds: float) -> str | None:
+        """Return a container of this engine whose call was removed while it ran.
+
+        Waits for one, for at most `seconds`. It is returned again until it is forgotten.
+        """
+
+    def forget_kill(self, container: str) -> None:
+        """Return a container no longer, because it has been killed."""
+
+    def finish_removals(self) -> None:
+        """Remove what deleted funcs have left, if the processes that deleted them have died."""
 
     def get_definitions(self, names: Sequence[str]) -> dict[str, str]:
         """Return the definitions, by name, of those of these funcs that exist."""
@@ -176,8 +197,8 @@ class CallQueue(Protocol):
     def get_service(self) -> str:
         """Return the random name that labels all containers of this service."""
 
-    def get_live_workers(self) -> set[str]:
-        """Return the names of the workers whose lease hasn't expired."""
+    def get_live_workers(self) -> dict[str, str]:
+        """Return the engines of the workers whose lease hasn't expired, by worker."""
 
     def get_containers_in_use(self, names: Sequence[str]) -> set[str]:
         """Return those of these containers in which a call might be running."""

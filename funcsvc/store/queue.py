@@ -15,7 +15,11 @@ from funcsvc.model import BegunCall, Outcome, ReservedCall
 from funcsvc.store.calls import ENVIRONMENT_SEPARATOR
 from funcsvc.store.client import RedisClient
 from funcsvc.store.keys import RedisKeys
+from funcsvc.store.removals import Removals
 from funcsvc.store.scripts import Argument, get_script
+
+FIRST_DELAY_MS = 1000
+"""How long a call that was put back after its first attempt is delayed."""
 
 ENGINE_GONE = "The engine that ran the function is gone, so it isn't known how the function ended."
 
@@ -23,10 +27,18 @@ ENGINE_GONE = "The engine that ran the function is gone, so it isn't known how t
 class RedisCallQueue:
     """A CallQueue over Redis."""
 
-    def __init__(self, client: RedisClient, settings: Settings, engine: str) -> None:
+    def __init__(
+        self,
+        client: RedisClient,
+        settings: Settings,
+        engine: str,
+        first_delay_ms: int = FIRST_DELAY_MS,
+    ) -> None:
         self._client = client
         self._settings = settings
         self._keys = RedisKeys(settings.redis_prefix)
+        self._removals = Removals(client, self._keys)
+        self._first_delay_ms = first_delay_ms
         self._lease_ms = int(settings.lease_seconds * 1000)
         self.engine = engine
         self._numbers = itertools.count(1)
@@ -39,13 +51,15 @@ class RedisCallQueue:
     def new_token(self) -> str:
         return f"{self.worker}-{next(self._numbers)}"
 
-    def reserve_call(self, token: str) -> ReservedCall | None:
-        found = self._run("reserve_call", token, self._lease_ms, self._settings.max_log_bytes)
+    def reserve_call(self, token: str, with_share: Sequence[str] = ()) -> ReservedCall | None:
+        max_log_bytes = self._settings.max_log_bytes
+        found = self._run("reserve_call", token, self._lease_ms, max_log_bytes, *with_share)
         if found is None:
             return None
-        call_id, definition, attempt, environment, payload = found
+        call_id, func_name, definition, attempt, environment, payload = found
         return ReservedCall(
             id=str(call_id, "utf-8"),
+            func_name=str(func_name, "utf-8"),
             token=token,
             definition=str(definition, "utf-8"),
             attempt=attempt,
@@ -75,7 +89,8 @@ class RedisCallQueue:
         return bool(verdict == b"ended")
 
     def release_call(self, token: str) -> bool:
-        verdict = self._run("release_call", token, self._settings.max_log_bytes)
+        max_log_bytes = self._settings.max_log_bytes
+        verdict = self._run("release_call", token, self._first_delay_ms, max_log_bytes)
         return bool(verdict == b"released")
 
     def renew_leases(self, tokens: Sequence[str]) -> set[str]:
@@ -95,6 +110,7 @@ class RedisCallQueue:
             ENGINE_GONE,
             self._settings.max_outputs_bytes,
             self._settings.max_log_bytes,
+            self._first_delay_ms,
         )
         if found is None:
             return None
@@ -109,6 +125,23 @@ class RedisCallQueue:
             running_ms=running_ms,
         )
 
+    def wait_for_kill(self, seconds: float) -> str | None:
+        """Wait for the list's newest element, which stays until it is forgotten."""
+        key = self._keys.kills(self.engine)
+        found = self._client.wait(
+            lambda client, block: client.blmove(key, key, block),  # type: ignore[arg-type]  # redis-py's gap
+            seconds,
+        )
+        return None if found is None else str(found, "utf-8")
+
+    def forget_kill(self, container: str) -> None:
+        key = self._keys.kills(self.engine)
+        self._client.repeat(lambda client: client.lrem(key, 0, container))
+
+    def finish_removals(self) -> None:
+        for name in self._removals.list_left_behind():
+            self._removals.finish(name)
+
     def get_definitions(self, names: Sequence[str]) -> dict[str, str]:
         found = self._client.get_many([self._keys.func(name) for name in names])
         return {name: text for name, text in zip(names, found, strict=True) if text is not None}
@@ -116,10 +149,11 @@ class RedisCallQueue:
     def get_service(self) -> str:
         return self._client.get_or_set(self._keys.service, uuid4().hex)
 
-    def get_live_workers(self) -> set[str]:
+    def get_live_workers(self) -> dict[str, str]:
         key, now_ms = self._keys.workers, self._client.time_ms()
         found = self._client.read(lambda client: client.zrangebyscore(key, now_ms, "+inf"))
-        return {str(member, "utf-8").partition("@")[0] for member in found}
+        pairs = (str(member, "utf-8").partition("@") for member in found)
+        return {worker: engine for worker, _, engine in pairs}
 
     def get_containers_in_use(self, names: Sequence[str]) -> set[str]:
         if not names:

@@ -9,14 +9,22 @@ from flask import Blueprint, Response, request
 
 from funcsvc.engine import WebEngine
 from funcsvc.model import Policy
-from funcsvc.model.errors import FuncBusy, FuncExists, FuncNotFound, InvalidQuery
+from funcsvc.model.errors import (
+    FuncBeingRemoved,
+    FuncBusy,
+    FuncExists,
+    FuncNotFound,
+    InvalidQuery,
+)
 from funcsvc.schemas import (
     FILTERS_JSON_SCHEMA,
+    FLAG_VALUES,
     MAX_LIMIT,
     ChangesSchema,
     FuncSchema,
     Listing,
     func_text,
+    load_flag,
     load_listing,
     newest_first,
     reference,
@@ -94,11 +102,13 @@ def make_blueprint(policy: Policy, engine: WebEngine, stores: Stores) -> Bluepri
     @blueprint.delete("/funcs/<name>")
     @operation(
         "Remove a function, with its calls, outputs and logs.",
+        description=_WHAT_FORCE_DOES,
+        query=[_FORCE],
         answers={204: answer("It was removed.")},
         errors=NO_FUNC | _HAS_CALLS,
     )
     def delete_func(name: str) -> Response:
-        store.delete_func(name)
+        store.delete_func(name, force=load_flag(request.args, "force"))
         return Answer(status=204)
 
     @blueprint.get("/funcs/call/<call_id>")
@@ -148,7 +158,10 @@ _LOCATION = header(
     {"type": "string", "pattern": "^/funcs/[-a-z0-9]+$"},
     description="The path of the new function.",
 )
-_NAME_IS_TAKEN: Errors = {FuncExists("helloworld"): "A function of that name already exists."}
+_NAME_IS_TAKEN: Errors = {
+    FuncExists("helloworld"): "A function of that name already exists.",
+    FuncBeingRemoved("helloworld"): "The calls of a removed function of that name are going.",
+}
 _HAS_CALLS: Errors = {FuncBusy("helloworld"): "A call of the function is pending or running."}
 
 _FILTERS = {
@@ -161,6 +174,11 @@ _FILTERS = {
         list={"name": ["helloworld"], "label": ["team", "team=images"]},
     ),
 }
+_FORCE = query(
+    "force",
+    {"type": "string", "enum": list(FLAG_VALUES)},
+    "Also remove a function that has pending or running calls.",
+)
 _LIMIT = query("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}, "List at most N.")
 _BEFORE = query(
     "before",
@@ -171,6 +189,10 @@ _BEFORE = query(
 _HOW_IT_IS_CREATED = (
     "The image is looked up on the engine, and pulled if it is missing, unless the operator has "
     "turned pulls off. If several clients create the same name at once, exactly one gets 201."
+)
+_WHAT_FORCE_DOES = (
+    "With `force=1`, pending calls never run, running ones are killed, and requests that wait for "
+    "them get 410."
 )
 _WHAT_CAN_CHANGE = (
     "ContainerSize, Timeout and Config.Env can be changed. A list replaces Config.Env; absent or "

@@ -1,4 +1,4 @@
-"""Looks after calls and containers: renews leases, takes over calls, sweeps containers."""
+"""Looks after calls and containers: renews leases, takes over, kills removed calls, sweeps."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ class CareLimits:
     max_taken_over: int
     """How many calls of dead workers are followed at once, in addition to the slots."""
     retry_seconds: float = 0.5
+    kill_wait_seconds: float = 2
+    """How long one wait for a call to kill lasts."""
     log_seconds: float = 60
     """How long to wait between log lines about waiting instances."""
 
@@ -38,7 +40,7 @@ class CareLimits:
 
 
 class Caretaker:
-    """Renews one worker's leases, takes over calls of dead workers, and sweeps containers."""
+    """Renews one worker's leases, takes over calls of dead workers, and removes containers."""
 
     def __init__(  # noqa: PLR0913  # each is a part of the worker
         self,
@@ -64,10 +66,11 @@ class Caretaker:
         self._has_left = threading.Event()
         self._store_failed_at = self._logged_at = -math.inf
         self._logged = pool.counts()
+        self._known_engines: set[str] = set()
 
     def start(self) -> None:
-        """Start two threads: one renews leases, the other takes over and sweeps."""
-        for work in (self._keep_leases, self._look_after):
+        """Start three threads: to renew leases, to take over and sweep, and to kill calls."""
+        for work in (self._keep_leases, self._look_after, self._kill_removed):
             threading.Thread(target=work, daemon=True).start()
 
     def leave(self) -> int:
@@ -109,11 +112,46 @@ class Caretaker:
         """
         found = self._engine.list_containers()
         in_use = self._queue.get_containers_in_use([name for name, _ in found])
-        live = self._queue.get_live_workers() - {self._queue.worker}
+        others = self._queue.get_live_workers()
+        others.pop(self._queue.worker, None)
         for name, worker in found:
-            if name not in in_use and worker not in live and not self._pool.has(name):
+            if name not in in_use and worker not in others and not self._pool.has(name):
                 _log.info("container %s is not in use: it is removed", name)
                 self._pool.remove(name)
+        self._tell_engines(set(others.values()))
+
+    def kill_next(self) -> None:
+        """Remove the container of a call that was removed while it ran. Wait a while for one."""
+        name = self._queue.wait_for_kill(self._limits.kill_wait_seconds)
+        if name is not None:
+            _log.info("container %s is removed with its call, which was running", name)
+            self._engine.remove(name)
+            self._queue.forget_kill(name)
+
+    def _kill_removed(self) -> None:
+        while not self._has_left.is_set():
+            try:
+                self.kill_next()
+            except StoreUnavailable as error:
+                self.note_failed_store(error)
+            except FuncsvcError as error:
+                _log.warning("a removed call can't be killed yet: %s", error.message)
+                self._clock.sleep(self._limits.retry_seconds)
+            except Exception:  # noqa: BLE001  # logged in full; the next one follows
+                _log.exception("killing a removed call failed unexpectedly")
+                self._clock.sleep(self._limits.retry_seconds)
+
+    def _tell_engines(self, engines: set[str]) -> None:
+        """Say once for each other engine that this service's calls also run there."""
+        own = self._queue.member.partition("@")[2]
+        for engine in engines - {own} - self._known_engines:
+            _log.warning(
+                "this service also has workers on another engine (%s): each call runs on either, "
+                "so both need every function's image. If that isn't wanted, two services share "
+                "one Redis: give each its own, or its own FUNCSVC_REDIS_PREFIX.",
+                engine,
+            )
+        self._known_engines |= engines
 
     def _keep_leases(self) -> None:
         while not self._has_left.is_set():
@@ -128,6 +166,7 @@ class Caretaker:
             try:
                 self.take_over()
                 self.sweep()
+                self._queue.finish_removals()
                 self._log_counts()
             except StoreUnavailable as error:
                 self.note_failed_store(error)

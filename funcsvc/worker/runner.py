@@ -181,7 +181,7 @@ class Runner:
         recorded = self._until_stored(lambda: self._queue.end_call(token, outcome))
         if not recorded:
             _log.warning(
-                "the end of a call was not recorded: another worker holds it or has ended it"
+                "the end of a call was not recorded: it was removed, or another worker holds it"
             )
         return recorded
 

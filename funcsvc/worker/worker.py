@@ -1,8 +1,8 @@
 """`funcsvc worker`: takes calls off the queue and runs them in its slots.
 
 All its threads are daemons: one per slot runs calls, one renews leases, one takes over calls and
-sweeps containers, one makes instances, and two remove containers. When a worker is killed, another
-takes over its calls.
+sweeps containers, one kills removed calls, one makes instances, and two remove containers. When a
+worker is killed, another takes over its calls.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from funcsvc.worker.following import Follower, FollowLimits
 from funcsvc.worker.holds import Holds
 from funcsvc.worker.instances import DemandLimits, InstancePool, PoolLimits
 from funcsvc.worker.runner import Runner
+from funcsvc.worker.slots import Slots
 
 WAIT_SECONDS = 2
 """How long one wait for a call lasts. A lost wake-up delays a call by no more than this."""
@@ -30,6 +31,9 @@ WAIT_SECONDS = 2
 MAX_TAKEN_OVER = 64
 
 OTHER_THREADS = 8
+BLOCKED_THREADS = 2
+"""At most this many threads wait in Redis: one for calls, one for calls to kill."""
+
 """At most this many threads use Redis besides those of slots and take-overs."""
 
 RETRY_SECONDS = 0.5
@@ -47,7 +51,8 @@ def make_worker(settings: Settings, stopping: threading.Event) -> Worker | None:
     Waits until both Redis and the engine can be used.
     """
     threads = settings.slots + MAX_TAKEN_OVER + OTHER_THREADS
-    stores, engine = open_stores(settings, max_threads=threads), DockerWorkerEngine(settings)
+    stores = open_stores(settings, max_threads=threads, max_blocked=BLOCKED_THREADS)
+    engine = DockerWorkerEngine(settings)
     while not stopping.is_set():
         try:
             stores.funcs.check()
@@ -70,7 +75,7 @@ class Worker:
         self._queue = queue
         self._settings = settings
         self._stopping = stopping
-        self._free_slots = threading.Semaphore(settings.slots)
+        self._slots = Slots(settings.slots, settings.func_share_percent)
         self._calls: SimpleQueue[ReservedCall] = SimpleQueue()
         self._holds = Holds(engine)
         self._pool = InstancePool(
@@ -103,21 +108,22 @@ class Worker:
         if not self._holds.engine_is_well():
             self._stopping.wait(RETRY_SECONDS)
             return
-        if not self._free_slots.acquire(timeout=WAIT_SECONDS):
+        if not self._slots.acquire(WAIT_SECONDS):
             return
         token = self._queue.new_token()
         self._holds.add(token)
         call = self._next_call(token)
         if call is None:
             self._holds.discard(token)
-            self._free_slots.release()
+            self._slots.release()
         else:
+            self._slots.begin(call.func_name)
             self._calls.put(call)
 
     def _next_call(self, token: str) -> ReservedCall | None:
         while not self._stopping.is_set():
             try:
-                call = self._queue.reserve_call(token)
+                call = self._queue.reserve_call(token, self._slots.with_share())
                 if call is not None:
                     return call
                 self._queue.wait_for_pending(WAIT_SECONDS)
@@ -132,7 +138,7 @@ class Worker:
             call = self._calls.get()
             with self._holds.guarded(call):
                 self._runner.run(call)
-            self._free_slots.release()
+            self._slots.end(call.func_name)
 
     def _finish_within_grace(self) -> None:
         end = time.monotonic() + self._settings.worker_grace_seconds

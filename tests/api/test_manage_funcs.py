@@ -9,7 +9,7 @@ import pytest
 
 from funcsvc.model import errors
 from tests.api.conftest import make_client
-from tests.fakes import FakeEngine
+from tests.fakes import FakeCallStore, FakeEngine
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 PREFIXES = ["", "/v1.23", "/v9.99"]
@@ -309,6 +309,25 @@ def test_deleted_func_is_gone(client, store, prefix):
     assert store.definitions == {"other": other}
     assert client.get("/funcs/hello").status_code == 404
     create(client)
+
+
+def test_func_with_calls_is_removed_by_force_alone(store, engine):
+    calls = FakeCallStore(store)
+    client = make_client(store, engine, calls)
+    uuid = json.loads(create(client))["UUID"]
+    call_id = client.post(f"/call/hello/{uuid}").get_json()["CallId"]
+    busy = {
+        "message": 'The function "hello" can\'t be removed while it has pending or running calls.'
+    }
+    for path in ("/funcs/hello", "/funcs/hello?force=0", "/funcs/hello?force="):
+        assert refused(client.delete(path), 409) == busy
+    assert refused(client.delete("/funcs/hello?force=yes"), 400) == {
+        "message": 'force is "yes", but must be 1, true, 0 or false.'
+    }
+    answer = client.delete("/v1.23/funcs/hello?force=1")
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert client.get(f"/output/hello/{uuid}/{call_id}").status_code == 404
+    assert refused(client.delete("/funcs/hello?force=1"), 404)
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)

@@ -240,6 +240,21 @@ def test_call_that_goes_while_it_is_waited_for_is_not_found(func, calls):
     assert func.client.post(func.path("call", "sync")).status_code == 404
 
 
+@pytest.mark.parametrize("runs", [False, True])
+def test_who_waits_is_told_that_the_func_was_removed_by_force(func, calls, store, runs):
+    call_id = func.call()
+    if runs:
+        calls.run(call_id)
+    timer = threading.Timer(0.2, store.delete_func, ("hello",), {"force": True})
+    timer.start()
+    answer = func.client.get(func.path("output", call_id, "wait"))
+    assert (answer.status_code, answer.get_json()) == (
+        410,
+        {"message": f'The call "{call_id}" was removed with its function.'},
+    )
+    timer.join()
+
+
 def test_more_waits_than_may_be_are_busy_and_store_nothing(store, engine):
     calls = FakeCallStore(store)
     client = make_client(store, engine, calls, FUNCSVC_MAX_WAITS="1")

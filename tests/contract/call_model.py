@@ -18,11 +18,13 @@ class ModelCall:
     id: str
     func: str
     number: int
+    place: int
     status: CallStatus = CallStatus.PENDING
     attempt: int = 0
     token: str = ""
     engine: str = ""
     lease_age: int | None = None
+    is_delayed: bool = False
     output: bytes = b""
 
     def drop_hold(self) -> None:
@@ -41,7 +43,10 @@ class ModelFunc:
 
 
 class CallModel:
-    """All calls. `dropped` has the tokens that no longer hold a call."""
+    """All calls.
+
+    `dropped` has the tokens that no longer hold a call, `removed` the calls that never ended.
+    """
 
     def __init__(self, max_outputs_bytes: int) -> None:
         self.max_outputs_bytes = max_outputs_bytes
@@ -49,6 +54,7 @@ class CallModel:
         self.calls: dict[str, ModelCall] = {}
         self.worker_ages: dict[str, int] = {}
         self.dropped: list[str] = []
+        self.removed: set[str] = set()
         self.arrivals = 0
 
     def of(self, func_name: str, *statuses: CallStatus) -> list[ModelCall]:
@@ -64,7 +70,7 @@ class CallModel:
     def create(self, call_id: str, func_name: str, limit: int) -> None:
         """Accept a call."""
         self.arrivals += 1
-        self.calls[call_id] = ModelCall(call_id, func_name, self.arrivals)
+        self.calls[call_id] = ModelCall(call_id, func_name, self.arrivals, self.arrivals)
         self.funcs[func_name].limit = limit
         self.funcs[func_name].events.append(("CALL", call_id))
         self._move(self.calls[call_id], CallStatus.PENDING)
@@ -77,10 +83,17 @@ class CallModel:
                 for name, func in self.funcs.items()
                 if not func.limit or len(self.of(name, CallStatus.RUNNING)) < func.limit
                 for call in self.of(name, CallStatus.PENDING)
+                if not call.is_delayed
             ),
-            key=lambda call: call.number,
+            key=lambda call: call.place,
             default=None,
         )
+
+    def queue_due(self, order: list[str]) -> None:
+        """Queue the calls that were put back, in this order, behind all others."""
+        for call_id in order:
+            self.arrivals += 1
+            self.calls[call_id].place, self.calls[call_id].is_delayed = self.arrivals, False
 
     def reserve(self, call: ModelCall, token: str) -> None:
         """Let a worker hold a call."""
@@ -89,8 +102,9 @@ class CallModel:
         self._move(call, CallStatus.RUNNING)
 
     def release(self, call: ModelCall) -> None:
-        """Put a call back in its place in the queue."""
+        """Put a call back, to be queued again by the next reservation."""
         self._drop(call)
+        call.is_delayed = True
         self._move(call, CallStatus.PENDING)
 
     def end(self, call: ModelCall, outcome: Outcome) -> None:
@@ -117,10 +131,15 @@ class CallModel:
             self.funcs[call.func].ended.remove(call_id)
             del self.calls[call_id]
 
-    def delete_func(self, func_name: str) -> bool:
+    def delete_func(self, func_name: str, *, force: bool) -> bool:
         """Delete a func, unless it has pending or running calls. Return whether it was deleted."""
-        if self.of(func_name, CallStatus.PENDING, CallStatus.RUNNING):
+        unended = self.of(func_name, CallStatus.PENDING, CallStatus.RUNNING)
+        if unended and not force:
             return False
+        for call in unended:
+            self.removed.add(call.id)
+            if call.token:
+                self._drop(call)
         del self.funcs[func_name]
         self.calls = {key: call for key, call in self.calls.items() if call.func != func_name}
         return True

@@ -91,7 +91,13 @@ class RealService(Service):
     """The stores over the real Redis, and a worker on the engine `here`. Options are settings."""
 
     def __init__(
-        self, url: str, prefix: str, seconds: float = 10, limits: dict | None = None, **options
+        self,
+        url: str,
+        prefix: str,
+        seconds: float = 10,
+        limits: dict | None = None,
+        first_delay_ms: int = 0,
+        **options,
     ) -> None:
         self.settings = make_settings(url, prefix, redis_timeout_seconds=seconds, **options)
         self.keys = RedisKeys(prefix)
@@ -99,12 +105,14 @@ class RealService(Service):
         self.funcs = RedisFuncStore(self.client, self.keys)
         self.calls = RedisCallStore(self.client, self.settings)
         self.events = RedisEventLog(self.client, self.keys)
+        self.first_delay_ms = first_delay_ms
         self.queue = self.new_queue()
         self._tokens: dict[str, str] = {}
 
     def new_queue(self, engine: str = "here", **options) -> RedisCallQueue:
         """Return the queue of another worker. Options are settings."""
-        return RedisCallQueue(self.client, replace(self.settings, **options), engine)
+        settings = replace(self.settings, **options)
+        return RedisCallQueue(self.client, settings, engine, self.first_delay_ms)
 
     def reserve(self, queue: RedisCallQueue | None = None) -> ReservedCall:
         """Reserve the next call, which must exist."""

@@ -12,6 +12,7 @@ from tests.contract.calls import (
     ENDED,
     EVERY_BYTE,
     LATE,
+    counts,
     reserve_all,
     status_of,
 )
@@ -103,7 +104,9 @@ def test_reserve_asked_again_with_its_token_gives_the_same_call(real, func, whol
     assert real.queue.reserve_call("token") is None
 
 
-def test_released_call_is_the_next_again_and_its_attempts_are_counted(real, func, whole_state):
+def test_released_call_comes_after_what_is_ready_and_its_attempts_are_counted(
+    real, func, whole_state
+):
     made = [real.call(func) for _ in range(3)]
     number = whole_state().below("call")[made[0]]["number"]
     for attempt in (1, 2, 3):
@@ -113,11 +116,78 @@ def test_released_call_is_the_next_again_and_its_attempts_are_counted(real, func
         assert not real.queue.release_call(call.token)
         assert status_of(real, made[0]) is CallStatus.PENDING
         assert whole_state().below("call")[made[0]]["number"] == number
+        others = [real.reserve() for _ in range(2)]
+        assert [other.id for other in others] == made[1:]
+        for other in others:
+            real.queue.release_call(other.token)
+            time.sleep(0.002)  # so that they are put back in different milliseconds
     assert reserve_all(real) == made
     assert real.event_names(func, made[0]) == [
         *("CALL", "PENDING", "RUNNING"),
         *("PENDING", "RUNNING") * 3,
     ]
+
+
+def test_call_that_can_never_begin_takes_no_slot_from_others_while_it_is_delayed(
+    make_real, redis_client
+):
+    real = make_real(first_delay_ms=3_600_000)
+    bad, good = real.add_func("bad"), real.add_func("good")
+    stuck = [real.call(bad) for _ in range(3)]
+    for _ in stuck:
+        real.queue.release_call(real.reserve().token)
+    later = [real.call(good), real.call(bad)]
+    assert reserve_all(real) == later
+    assert real.calls.get_counts("bad") == counts(pending=3, running=1)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "seconds"), [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (40, 60), (5000, 60)]
+)
+def test_delay_of_a_call_that_is_put_back_doubles_up_to_a_minute(
+    make_real, redis_client, whole_state, attempts, seconds
+):
+    real = make_real(first_delay_ms=1000)
+    call_id = real.call(real.add_func())
+    redis_client.hset(real.keys.call(call_id), "attempt", attempts - 1)
+    call = real.reserve()
+    before = real.client.time_ms()
+    real.queue.release_call(call.token)
+    due = whole_state().get("delayed")[call_id]
+    assert before <= due - seconds * 1000 <= real.client.time_ms()
+
+
+def test_call_whose_delay_is_over_goes_behind_what_is_ready(make_real, redis_client, whole_state):
+    real = make_real(first_delay_ms=3_600_000)
+    func, other = real.add_func(), real.add_func("other")
+    first = real.call(func)
+    real.queue.release_call(real.reserve().token)
+    ready = [real.call(other), real.call(func)]
+    redis_client.zadd(f"{real.keys.prefix}delayed", {first: 1})
+    assert reserve_all(real) == [*ready, first]
+    assert whole_state().get("delayed") == {}
+
+
+def test_many_calls_whose_delay_is_over_come_back_in_bounded_steps(real, func, redis_client):
+    made = [real.call(func) for _ in range(250)]
+    held = [real.reserve() for _ in made]
+    for call in held:
+        real.queue.release_call(call.token)
+    real.reserve()
+    assert redis_client.zcard(f"{real.keys.prefix}delayed") == 150
+    assert len(reserve_all(real)) == 249
+
+
+def test_func_with_its_share_of_slots_comes_after_the_others(real, func):
+    other, third = real.add_func("other"), real.add_func("third")
+    mine = [real.call(func) for _ in range(3)]
+    theirs = [real.call(other), real.call(third)]
+    reserve = real.queue.reserve_call
+    assert reserve("1").id == mine[0]
+    assert reserve("2", ["hello"]).id == theirs[0]
+    assert reserve("3", ["hello", "other"]).id == theirs[1]
+    assert reserve("4", ["hello", "other", "third"]).id == mine[1]
+    assert reserve("5", ["gone", "hello"]).id == mine[2]
 
 
 def test_released_call_that_was_begun_holds_no_container(real, func, whole_state):

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 )
 
 from funcsvc.model import CallCounts, CallStatus, Failure, Func, NewCall, Outcome
-from funcsvc.model.errors import CallNotFound, FuncBusy, OutputRotated
+from funcsvc.model.errors import CallNotFound, CallRemoved, FuncBusy, OutputRotated
 from funcsvc.store.queue import ENGINE_GONE
 from tests.contract.call_model import CallModel, ModelFunc
 from tests.contract.calls import RealService, new_call
@@ -52,6 +52,7 @@ class CallMachine(RuleBasedStateMachine):
         self.requests: dict[str, NewCall] = {}
         self.instances, self.leases_ended = itertools.count(), itertools.count()
         self.owners: dict[str, str] = {}
+        self.kills: dict[str, set[str]] = {engine: set() for engine in ENGINES}
 
     def teardown(self) -> None:
         self.service.close()
@@ -83,6 +84,7 @@ class CallMachine(RuleBasedStateMachine):
     def reserve_call(self, engine) -> None:
         queue = self.queues[engine]
         token = queue.new_token()
+        self.model.queue_due(list(self.state().get("delayed")))
         expected = self.model.next_call()
         found = queue.reserve_call(token)
         assert (found and found.id) == (expected and expected.id)
@@ -186,15 +188,27 @@ class CallMachine(RuleBasedStateMachine):
         self.model.delete_call(call_id)
 
     @precondition(lambda self: self.funcs)
-    @rule(data=st.data())
-    def delete_func(self, data) -> None:
+    @rule(data=st.data(), force=st.booleans())
+    def delete_func(self, data, force) -> None:
         name = self.pick(data, self.funcs)
-        if self.model.delete_func(name):
-            self.service.funcs.delete_func(name)
+        begun = {call.id: call for call in self.model.of(name, CallStatus.RUNNING) if call.engine}
+        for instance, call_id in self.state().get("instances").items():
+            if force and call_id.decode() in begun:
+                self.kills[begun[call_id.decode()].engine].add(instance)
+        if self.model.delete_func(name, force=force):
+            self.service.funcs.delete_func(name, force=force)
             del self.funcs[name]
         else:
             with pytest.raises(FuncBusy):
                 self.service.funcs.delete_func(name)
+
+    @rule(engine=engines)
+    def kill_next(self, engine) -> None:
+        container = self.queues[engine].wait_for_kill(0.001)
+        assert (container is None) == (not self.kills[engine])
+        if container is not None:
+            self.kills[engine].remove(container)
+            self.queues[engine].forget_kill(container)
 
     @precondition(lambda self: self.requests)
     @rule(data=st.data())
@@ -206,8 +220,9 @@ class CallMachine(RuleBasedStateMachine):
             assert (found.status, found.output) == (call.status, call.output)
             return
         is_rotated = name in self.model.funcs and call_id in self.model.funcs[name].rotated
-        with pytest.raises(OutputRotated if is_rotated else CallNotFound):
+        with pytest.raises(OutputRotated if is_rotated else (CallNotFound, CallRemoved)) as caught:
             self.service.calls.get_call(name, call_id)
+        assert caught.type is not CallRemoved or call_id in self.model.removed
 
     @rule(name=func_names)
     def look_at_counts_and_list(self, name) -> None:

@@ -46,17 +46,18 @@ def test_redis_holds_nothing_but_what_a_call_needs(real, whole_state):
     assert state.get("counts:hello")["limit"] == b"7"
     assert state.kinds == {
         *("func", "funcs", "call", "calls", "counts", "logs", "arrivals"),
-        *("queue", "ready", "wake"),
+        *("queue", "ready", "wake", "stored_bytes"),
     }
     real.end(call_id)
     real.calls.delete_call(call_id)
     real.queue.wait_for_pending(1)
     state = whole_state()
-    assert state.kinds == {"func", "funcs", "counts", "logs", "arrivals"}
+    assert state.kinds == {"func", "funcs", "counts", "logs", "arrivals", "stored_bytes"}
+    assert state.get("stored_bytes") == b"0"
     assert state.get("counts:hello")["output_bytes"] == b"0"
     real.funcs.delete_func("hello")
     assert set(only_func.keys) == {"func:hello", "funcs"}
-    assert set(whole_state().keys) == {"arrivals"}
+    assert set(whole_state().keys) == {"arrivals", "stored_bytes"}
 
 
 def test_removed_func_leaves_no_key_of_its_own(make_real, whole_state):
@@ -68,7 +69,7 @@ def test_removed_func_leaves_no_key_of_its_own(make_real, whole_state):
     kept = [call.id for call in real.calls.list_calls("hello")]
     real.funcs.delete_func("hello")
     state = whole_state()
-    assert state.kinds <= {"arrivals", "wake", "done"}
+    assert state.kinds <= {"arrivals", "stored_bytes", "wake", "done"}
     assert not set(state.below("done")) & set(kept)
 
 
@@ -82,7 +83,7 @@ def test_ended_call_keeps_no_payload(real, whole_state):
     }
     assert state.kinds == {
         *("func", "funcs", "call", "calls", "counts", "logs", "arrivals"),
-        *("outputs", "done", "wake"),
+        *("outputs", "done", "wake", "stored_bytes"),
     }
 
 
@@ -273,7 +274,7 @@ def test_calls_run_and_end_and_go_also_while_the_memory_is_full(redis_prefix):
         real.calls.delete_call(ids[0])
         assert_not_found(real, "hello", ids[0])
         assert real.queue.renew_leases([begun.token, reserved.token]) == set()
-        assert real.queue.get_live_workers() == {real.queue.worker}
+        assert real.queue.get_live_workers() == {real.queue.worker: "here"}
         assert real.queue.reserve_call(reserved.token) == reserved
         assert real.queue.begin_call(reserved.token, "instance", "nonce")
         assert real.queue.end_call(reserved.token, Outcome(output=b"out"))

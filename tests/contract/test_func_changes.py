@@ -194,7 +194,7 @@ def run_script(
 def test_script_that_comes_late_writes_nothing(redis_client, redis_prefix, real_store, name):
     func, definition = new_func()
     real_store.create_func(func, definition)
-    args = [definition, "new"] if name == "update_func" else []
+    args = [definition, "new"] if name == "update_func" else ["0"]
     late = run_script(redis_client, name, redis_prefix, *args, deadline_ms_from_now=-1000)
     assert (late, real_store.get_func("hello")) == (b"late", definition)
     assert keys_below(redis_client, redis_prefix) == {"func:hello", "funcs"}

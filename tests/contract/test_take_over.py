@@ -34,9 +34,9 @@ def test_lease_ends_after_its_time(make_real, func):
     real.queue.renew_leases([call.token])
     heir = real.new_queue()
     assert heir.adopt_call("heir") is None
-    assert heir.get_live_workers() == {real.queue.worker}
+    assert heir.get_live_workers() == {real.queue.worker: "here"}
     time.sleep(0.35)
-    assert heir.get_live_workers() == set()
+    assert heir.get_live_workers() == {}
     assert heir.adopt_call("heir").container == instance
 
 
@@ -88,7 +88,7 @@ def test_call_that_did_not_begin_is_pending_again_from_any_engine(real, func, wh
     assert not real.queue.begin_call(call.token, "late", "late")
     assert not real.queue.end_call(call.token, LATE)
     whole_state()
-    assert reserve_all(real) == made
+    assert reserve_all(real) == [made[1], made[0]]
     assert real.event_names(func, made[0]) == ["CALL", "PENDING", "RUNNING", "PENDING", "RUNNING"]
 
 
@@ -166,13 +166,13 @@ def test_calls_of_a_worker_that_leaves_are_taken_over_at_once(real, func, whole_
     begun, instance = real.begin()
     unbegun = real.reserve()
     real.queue.renew_leases([begun.token, unbegun.token])
-    assert real.queue.get_live_workers() == {real.queue.worker}
+    assert real.queue.get_live_workers() == {real.queue.worker: "here"}
     real.queue.leave([begun.token, unbegun.token, "nothing"])
     heir = real.new_queue()
-    assert heir.get_live_workers() == set()
+    assert heir.get_live_workers() == {}
     assert heir.adopt_call("heir").container == instance
     assert heir.adopt_call("next") is None
-    assert reserve_all(real, heir) == made[1:]
+    assert reserve_all(real, heir) == [made[2], made[1]]
     whole_state()
 
 
@@ -180,9 +180,9 @@ def test_workers_are_known_while_they_live(real, whole_state):
     here, there = real.new_queue(), real.new_queue("there@all")
     for queue in (here, there):
         queue.renew_leases([])
-    assert real.queue.get_live_workers() == {here.worker, there.worker}
+    assert real.queue.get_live_workers() == {here.worker: "here", there.worker: "there@all"}
     here.leave([])
-    assert real.queue.get_live_workers() == {there.worker}
+    assert real.queue.get_live_workers() == {there.worker: "there@all"}
     there.leave([])
     assert whole_state().keys == {}
 

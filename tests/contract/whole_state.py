@@ -14,6 +14,7 @@ EVENT_OVERHEAD_BYTES = 96
 MAX_ROTATED = 10_000
 MAX_WAKES = 64
 DONE_MS = 10_000
+KILLS_MS = 24 * 3600 * 1000
 
 READERS = {
     "string": lambda pipe, key: pipe.get(key),
@@ -35,6 +36,10 @@ TYPES = {
     "funcs": "zset",
     "arrivals": "string",
     "ready": "zset",
+    "delayed": "zset",
+    "removing": "zset",
+    "stored_bytes": "string",
+    "kills": "list",
     "running": "zset",
     "owners": "hash",
     "instances": "hash",
@@ -43,7 +48,7 @@ TYPES = {
     "service": "string",
 }
 ACCEPTED = {"func", "number", "created_ms", "status", "attempt"}
-WAITING = {*ACCEPTED, "payload", "environment"}
+WAITING = {*ACCEPTED, "payload", "environment", "stored_bytes"}
 BEGUN = {*WAITING, "token", "engine", "instance", "nonce", "begun_ms"}
 BEGUN_ONCE = {
     status: set() if status is CallStatus.PENDING else {"waited"} for status in CallStatus
@@ -118,6 +123,7 @@ def check_whole_state(state: WholeState) -> None:
         _check_counts(state, name)
         _check_outputs(state, name)
     _check_ready(state)
+    _check_stored_bytes(state)
     _check_holds(state)
     _check_lifetimes(state)
     assert len(state.get("wake")) <= MAX_WAKES
@@ -139,7 +145,10 @@ def _check_calls(state: WholeState, name: str) -> None:
     assert len(set(numbers.values())) == len(numbers)
     assert max(numbers.values(), default=0) <= int(state.get("arrivals") or 0)
     pending = {one for one, status in statuses.items() if status is CallStatus.PENDING}
-    assert state.get(f"queue:{name}") == {one: numbers[one] for one in pending}
+    queue = state.get(f"queue:{name}")
+    assert set(queue) | set(state.get("delayed")) & set(statuses) == pending
+    assert not set(queue) & set(state.get("delayed"))
+    assert all(score >= numbers[one] for one, score in queue.items())
     for call_id, status in statuses.items():
         fields = set(calls[call_id]) - BEGUN_ONCE[status]
         assert fields in FIELDS[status], (status, sorted(calls[call_id]))
@@ -184,6 +193,18 @@ def _check_ready(state: WholeState) -> None:
     assert state.get("ready") == expected
 
 
+def _check_stored_bytes(state: WholeState) -> None:
+    by_func: dict[str, int] = dict.fromkeys(state.below("counts"), 0)
+    for call in state.below("call").values():
+        if "payload" in call:
+            bytes_of_call = len(call["payload"]) + len(call["environment"]) + CALL_OVERHEAD_BYTES
+            assert int(call["stored_bytes"]) == bytes_of_call
+            by_func[call["func"].decode()] += bytes_of_call
+    for name, stored_bytes in by_func.items():
+        assert int(state.get(f"counts:{name}").get("stored_bytes", 0)) == stored_bytes
+    assert int(state.get("stored_bytes") or 0) == sum(by_func.values())
+
+
 def _check_holds(state: WholeState) -> None:
     calls = state.below("call")
     running = {
@@ -207,6 +228,8 @@ def _check_lifetimes(state: WholeState) -> None:
     for key, lifetime_ms in state.lifetimes_ms.items():
         if key.startswith("done:"):
             assert 0 <= lifetime_ms <= DONE_MS
-            assert state.keys[key] == [b"1"]
+            assert state.keys[key] in ([b"ended"], [b"removed"])
+        elif key.startswith("kills:"):
+            assert 0 <= lifetime_ms <= KILLS_MS
         else:
             assert lifetime_ms == -1, f"{key} expires"

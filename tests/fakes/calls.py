@@ -19,7 +19,14 @@ from funcsvc.model import (
     NewCall,
     Outcome,
 )
-from funcsvc.model.errors import CallNotFound, FuncNotFound, OutputRotated, TooManyPending
+from funcsvc.model.errors import (
+    CallNotFound,
+    CallRemoved,
+    FuncNotFound,
+    OutputRotated,
+    TooManyPending,
+    TooManyPendingBytes,
+)
 from tests.fakes.events import FakeEventLog
 from tests.fakes.funcs import FakeFuncStore
 
@@ -50,16 +57,21 @@ class FakeCallStore:
         events: FakeEventLog | None = None,
         *,
         max_pending: int = 200_000,
+        max_pending_bytes: int = 256 * MEGABYTE,
+        max_all_pending_bytes: int = 1024 * MEGABYTE,
         max_outputs_bytes: int = 50 * MEGABYTE,
     ) -> None:
         self.events = FakeEventLog() if events is None else events
         self.accepted: list[NewCall] = []
         self._funcs = funcs
         self._max_pending = max_pending
+        self._max_pending_bytes = max_pending_bytes
+        self._max_all_pending_bytes = max_all_pending_bytes
         self._max_outputs_bytes = max_outputs_bytes
         self._calls: dict[str, _Call] = {}
         self._ended: dict[str, list[str]] = defaultdict(list)
         self._rotated: dict[str, set[str]] = defaultdict(set)
+        self._removed: set[str] = set()
         self._counts: dict[str, dict[str, int]] = defaultdict(_no_calls)
         self._changed = Condition()
         self._error: Exception | None = None
@@ -80,6 +92,7 @@ class FakeCallStore:
                 raise FuncNotFound(call.func_name)
             if self._counts[call.func_name]["pending"] >= self._max_pending:
                 raise TooManyPending(self._max_pending)
+            self._check_bytes(call)
             self._accept(call)
 
     def get_call(self, func_name: str, call_id: str) -> CallState:
@@ -91,6 +104,8 @@ class FakeCallStore:
                 return call.state
             if call_id in self._rotated.get(func_name, ()):
                 raise OutputRotated(call_id)
+            if call_id in self._removed:
+                raise CallRemoved(call_id)
             raise CallNotFound(call_id)
 
     def get_func_name(self, call_id: str) -> str:
@@ -166,7 +181,7 @@ class FakeCallStore:
             self._rotate(call.state.func_name)
             self._changed.notify_all()
 
-    def remove_func(self, func_name: str) -> bool:
+    def remove_func(self, func_name: str, *, force: bool) -> bool:
         """Forget the calls and events of a func. Return False if one is pending or running."""
         with self._changed:
             calls = [
@@ -174,14 +189,27 @@ class FakeCallStore:
                 for call_id, call in self._calls.items()
                 if call.state.func_name == func_name
             ]
-            if any(self._is_alive(call_id) for call_id in calls):
+            alive = {call_id for call_id in calls if self._is_alive(call_id)}
+            if alive and not force:
                 return False
+            self._removed |= alive
             for call_id in calls:
                 del self._calls[call_id]
+            self._changed.notify_all()
             for each in (self._ended, self._rotated, self._counts):
                 each.pop(func_name, None)
             self.events.remove(func_name)
             return True
+
+    def _check_bytes(self, call: NewCall) -> None:
+        unended = [one.request for key, one in self._calls.items() if self._is_alive(key)] + [call]
+        mine = [one for one in unended if one.func_name == call.func_name]
+        for whose, calls, most in (
+            ("this function", mine, self._max_pending_bytes),
+            ("all functions", unended, self._max_all_pending_bytes),
+        ):
+            if sum(map(_payload_bytes, calls)) > most:
+                raise TooManyPendingBytes(whose, most)
 
     def _accept(self, call: NewCall) -> None:
         state = CallState(call.id, call.func_name, _now_ms(), CallStatus.PENDING)
@@ -220,6 +248,10 @@ class FakeCallStore:
     def _check(self) -> None:
         if self._error:
             raise self._error
+
+
+def _payload_bytes(call: NewCall) -> int:
+    return len(call.payload) + len(b"\0".join(call.environment)) + CALL_OVERHEAD_BYTES
 
 
 def _no_calls() -> dict[str, int]:

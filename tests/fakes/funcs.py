@@ -64,11 +64,11 @@ class FakeFuncStore:
             self.definitions[name] = change(self.get_func(name))
             return self.definitions[name]
 
-    def delete_func(self, name: str) -> None:
+    def delete_func(self, name: str, *, force: bool = False) -> None:
         """Delete a func and its calls. Raises FuncNotFound, and FuncBusy if it has calls to run."""
         with self.lock:
             self.get_func(name)
-            if self.calls and not self.calls.remove_func(name):
+            if self.calls and not self.calls.remove_func(name, force=force):
                 raise FuncBusy(name)
             del self.definitions[name]
 

@@ -128,7 +128,7 @@ class Stage:
     def run(self, attempt: int = 1) -> Outcome | None:
         """Run a call and return its outcome, if there is one."""
         text = func_text(self.func)
-        self.runner.run(ReservedCall("c", "token", text, attempt, [], b""))
+        self.runner.run(ReservedCall("c", "hello", "token", text, attempt, [], b""))
         return self.outcomes[-1] if self.outcomes else None
 
     def take_over(self, running_ms: int = 0, attempt: int = 1) -> Outcome | None:

@@ -29,8 +29,10 @@ class Stage:
     adoptable: list[BegunCall | Exception] = field(default_factory=list)
     followed: list[str] = field(default_factory=list)
     left: list[list[str]] = field(default_factory=list)
+    kills: list[str] = field(default_factory=list)
     error: Exception | None = None
     worker: str = ME
+    other_engine: str = "engine"
     tokens: int = 0
 
     def __post_init__(self) -> None:
@@ -49,6 +51,12 @@ class Stage:
             clock=self.clock,
         )
 
+    def wait_for_kill(self, seconds: float) -> str | None:
+        return self.kills[0] if self.kills else None
+
+    def forget_kill(self, name: str) -> None:
+        self.kills.remove(name)
+
     # the engine
 
     def list_containers(self) -> list[tuple[str, str]]:
@@ -63,8 +71,12 @@ class Stage:
     def get_containers_in_use(self, names: list[str]) -> set[str]:
         return self.in_use & set(names)
 
-    def get_live_workers(self) -> set[str]:
-        return {ME, ALIVE}
+    def get_live_workers(self) -> dict[str, str]:
+        return {ME: "engine", ALIVE: self.other_engine}
+
+    @property
+    def member(self) -> str:
+        return f"{ME}@engine"
 
     def new_token(self) -> str:
         self.tokens += 1
@@ -87,6 +99,8 @@ class Stage:
         return name in self.owned
 
     def remove(self, name: str) -> None:
+        if self.error:
+            raise self.error
         self.removed.append(name)
 
     def counts(self) -> Counts:
@@ -186,6 +200,32 @@ def test_failed_take_over_ends_its_hold(stage, error) -> None:
     stage.caretaker.take_over()
     assert followed(stage, 1) == ["a"]
     assert stage.holds.tokens() == []
+
+
+def test_container_of_a_removed_call_is_removed_and_then_forgotten(stage) -> None:
+    stage.kills = ["a", "b"]
+    for left in (["b"], [], []):
+        stage.caretaker.kill_next()
+        assert stage.kills == left
+    assert stage.removed == ["a", "b"]
+
+
+def test_container_that_can_not_be_removed_is_not_forgotten(stage) -> None:
+    stage.kills, stage.error = ["a"], EngineUnavailable("it is a fake")
+    with pytest.raises(EngineUnavailable):
+        stage.caretaker.kill_next()
+    assert stage.kills == ["a"]
+
+
+def test_workers_on_another_engine_are_told_once(stage, caplog) -> None:
+    for engine in ("engine", "other", "other", "third", "other"):
+        stage.other_engine = engine
+        stage.caretaker.sweep()
+    told = [record.getMessage() for record in caplog.records if "another engine" in record.message]
+    assert [("(other)" in line, "(third)" in line) for line in told] == [
+        (True, False),
+        (False, True),
+    ]
 
 
 def test_engine_that_failed_a_call_is_asked_before_the_next_is_taken(stage) -> None:

@@ -6,9 +6,11 @@ never reveals internals.
 
 from funcsvc.model.errors.calls import (
     CallNotFound,
+    CallRemoved,
     EnvironmentTooLarge,
     OutputRotated,
     TooManyPending,
+    TooManyPendingBytes,
     TooManyWaits,
 )
 from funcsvc.model.errors.failures import (
@@ -24,6 +26,7 @@ from funcsvc.model.errors.failures import (
     ResultLost,
 )
 from funcsvc.model.errors.funcs import (
+    FuncBeingRemoved,
     FuncBusy,
     FuncExists,
     FuncNotFound,
@@ -71,6 +74,7 @@ __all__ = [
     "Busy",
     "CallFailed",
     "CallNotFound",
+    "CallRemoved",
     "CallTimedOut",
     "CommandNotRun",
     "Conflict",
@@ -78,6 +82,7 @@ __all__ = [
     "EnvironmentTooLarge",
     "ExitedBadly",
     "FieldErrors",
+    "FuncBeingRemoved",
     "FuncBusy",
     "FuncExists",
     "FuncNotFound",
@@ -106,6 +111,7 @@ __all__ = [
     "TooLarge",
     "TooManyAttempts",
     "TooManyPending",
+    "TooManyPendingBytes",
     "TooManyPulls",
     "TooManyWaits",
     "Unauthorized",

@@ -20,6 +20,13 @@ class OutputRotated(Gone):
         super().__init__(f"The output of the call {show(call_id)} was rotated away by newer ones.")
 
 
+class CallRemoved(Gone):
+    """Raised when a call was removed before its end, together with its func."""
+
+    def __init__(self, call_id: str) -> None:
+        super().__init__(f"The call {show(call_id)} was removed with its function.")
+
+
 class EnvironmentTooLarge(TooLarge):
     """Raised when a request's query and headers don't fit in the function's environment."""
 
@@ -37,6 +44,16 @@ class TooManyPending(Busy):
         super().__init__(
             f"This function already has {max_pending} pending calls, the maximum: "
             "try again in a few seconds."
+        )
+
+
+class TooManyPendingBytes(Busy):
+    """Raised when the payloads of the calls that haven't ended take too many bytes."""
+
+    def __init__(self, whose: str, max_bytes: int) -> None:
+        super().__init__(
+            f"The pending calls of {whose} can take {max_bytes} bytes at most, and have no room "
+            "for this one: try again in a few seconds."
         )
 
 

@@ -22,6 +22,16 @@ class FuncExists(Conflict):
         super().__init__(f'Name is "{name}", but a function with that name already exists.')
 
 
+class FuncBeingRemoved(Conflict):
+    """Raised when the name of a new func is that of one whose calls are still being removed."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f'Name is "{name}", but the last function with that name is still being removed: '
+            "try again in a few seconds."
+        )
+
+
 class FuncNotFound(NotFound):
     """Raised when no func has the given name."""
 

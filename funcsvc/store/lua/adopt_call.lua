@@ -1,6 +1,6 @@
--- Deal with calls whose lease has expired: those that can't have begun go back to the queue, those that
--- began on an engine that has had no worker for too long fail, and one that began on this engine is
--- taken over.
+-- Deal with calls whose lease has expired: those that can't have begun are put back, those that began on
+-- an engine that has had no worker for too long fail, and one that began on this engine is taken over.
+-- Calls of a func that is being removed are left to its removal.
 --
 -- ARGV[1]  the new token; if it already holds a call, that call is returned again
 -- ARGV[2]  the engine of the worker that asks
@@ -8,6 +8,7 @@
 -- ARGV[4]  how long an engine can be without a worker, in ms
 -- ARGV[5]  the message for a call whose engine is gone
 -- ARGV[6]  the limit of a func's outputs in bytes, ARGV[7] of its log
+-- ARGV[8]  the delay of a call that is put back after its first attempt, in ms
 -- Returns  nil, or {id, definition, attempt, container, nonce, ms since it began}
 
 local MAX_CHANGED = 1000
@@ -23,11 +24,14 @@ local function has_worker(wanted)
   return false
 end
 
+local function definition_of(id)
+  return redis.call("GET", FUNC .. redis.call("HGET", CALL .. id, "func"))
+end
+
 local function describe(id)
-  local name, attempt, instance, nonce, begun_ms =
-    unpack(redis.call("HMGET", CALL .. id, "func", "attempt", "instance", "nonce", "begun_ms"))
-  return {id, redis.call("GET", FUNC .. name), tonumber(attempt), instance, nonce,
-    NOW - tonumber(begun_ms)}
+  local attempt, instance, nonce, begun_ms =
+    unpack(redis.call("HMGET", CALL .. id, "attempt", "instance", "nonce", "begun_ms"))
+  return {id, definition_of(id), tonumber(attempt), instance, nonce, NOW - tonumber(begun_ms)}
 end
 
 local function take(id)
@@ -41,7 +45,7 @@ end
 
 local held = held_by(token)
 if held then
-  return describe(held)
+  return definition_of(held) and describe(held)
 end
 redis.call("ZREMRANGEBYSCORE", WORKERS, "-inf", NOW - math.max(gone_ms, 60000) * 10)
 local expired = redis.call("ZRANGEBYSCORE", RUNNING, "-inf", NOW, "WITHSCORES")
@@ -49,8 +53,10 @@ local changed = 0
 for index = 1, #expired, 2 do
   local id, lease_end = expired[index], tonumber(expired[index + 1])
   local its_engine = redis.call("HGET", CALL .. id, "engine")
-  if not its_engine then
-    back_to_pending(id, max_log_bytes)
+  if not definition_of(id) then
+    changed = changed + 1
+  elseif not its_engine then
+    put_back(id, tonumber(ARGV[8]), max_log_bytes)
     changed = changed + 1
   elseif its_engine == engine then
     return take(id)

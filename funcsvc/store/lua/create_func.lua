@@ -5,12 +5,15 @@
 -- ARGV[3]  its creation time, ms since the epoch
 -- ARGV[4]  the deadline by this server's clock, ms since the epoch; after it, the client has given up
 --          and answered with an error, so nothing must be stored
--- Returns  {"created" | "exists" | "late", this server's time in ms since the epoch}
+-- Returns  {"created" | "exists" | "removing" | "late", this server's time in ms since the epoch}
 
 local name = ARGV[2]
 
 if NOW > tonumber(ARGV[4]) then
   return {"late", NOW}
+end
+if redis.call("ZSCORE", REMOVING, name) then
+  return {"removing", NOW}
 end
 if not redis.call("SET", FUNC .. name, ARGV[1], "NX") then
   return {"exists", NOW}

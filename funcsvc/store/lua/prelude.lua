@@ -1,15 +1,19 @@
 -- The beginning of every script: the clock, and the changes that several scripts make.
 --
 -- store/scripts.py puts a line for each key before it, from RedisKeys.for_scripts: FUNC, CALL, QUEUE,
--- COUNTS, CALLS, OUTPUTS, ROTATED, LOGS and DONE are followed by a func's name or a call's id; ARRIVALS,
--- READY, RUNNING, OWNERS, INSTANCES, WORKERS, WAKE and FUNCS are whole keys.
+-- COUNTS, CALLS, OUTPUTS, ROTATED, LOGS, DONE and KILLS are followed by a func's name, a call's id or an
+-- engine; ARRIVALS, READY, DELAYED, RUNNING, OWNERS, INSTANCES, WORKERS, WAKE, FUNCS, REMOVING and
+-- STORED_BYTES are whole keys.
 
 local MAX_WAKES = 64
 local MAX_ROTATED = 10000
+local MAX_ROTATED_AT_ONCE = 100   -- so that a lowered limit doesn't make one script long
 local DONE_MS = 10000
-local CALL_OVERHEAD_BYTES = 1024  -- memory that an ended call takes besides its output
+local CALL_OVERHEAD_BYTES = 1024  -- memory that a call takes besides its payload or its output
 local EVENT_OVERHEAD_BYTES = 96
 local MAX_TRIMMED = 64            -- per new event
+local MAX_DUE = 100               -- delayed calls that one reservation makes pending again
+local MAX_DELAY_MS = 60000
 
 local time = redis.call("TIME")
 local NOW = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -22,6 +26,14 @@ end
 
 local function count(name, field, by)
   return redis.call("HINCRBY", COUNTS .. name, field, by)
+end
+
+-- Count what the payload and the environment of a call that hasn't ended take: of its func, and in all.
+local function count_stored(name, by)
+  if by ~= 0 then  -- Lua writes a negative zero as -0, which Redis doesn't take for a number
+    count(name, "stored_bytes", by)
+    redis.call("INCRBY", STORED_BYTES, by)
+  end
 end
 
 local function size_of(fields)
@@ -67,6 +79,12 @@ local function wake_a_worker()
   end
 end
 
+-- Wake the requests that wait for a call: it has "ended", or was "removed" before its end.
+local function tell_waiters(id, what)
+  redis.call("RPUSH", DONE .. id, what)
+  redis.call("PEXPIRE", DONE .. id, DONE_MS)
+end
+
 -- Make a func ready if it has a pending call and is below its limit; otherwise make it not ready.
 local function settle_ready(name)
   local oldest = redis.call("ZRANGE", QUEUE .. name, 0, 0, "WITHSCORES")
@@ -93,16 +111,19 @@ local function drop_hold(id)
   redis.call("HDEL", CALL .. id, "token", "instance", "nonce", "engine", "begun_ms")
 end
 
-local function back_to_pending(id, max_log_bytes)
-  local name, number = unpack(redis.call("HMGET", CALL .. id, "func", "number"))
+-- Put a running call back: it is pending again, but isn't ready before a delay that doubles with each
+-- attempt, so that one that can never begin takes no slot from others.
+local function put_back(id, first_delay_ms, max_log_bytes)
+  local name, attempt = unpack(redis.call("HMGET", CALL .. id, "func", "attempt"))
+  local delay_ms = math.min(first_delay_ms * 2 ^ (attempt - 1), MAX_DELAY_MS)
   drop_hold(id)
   redis.call("HDEL", CALL .. id, "waited")
   redis.call("HSET", CALL .. id, "status", "Pending")
-  redis.call("ZADD", QUEUE .. name, number, id)
+  redis.call("ZADD", DELAYED, NOW + delay_ms, id)
   count(name, "running", -1)
   count(name, "pending", 1)
   log_event(name, max_log_bytes, {"event", "PENDING", "call", id})
-  if settle_ready(name) then
+  if settle_ready(name) then  -- its func might have been at its limit
     wake_a_worker()
   end
 end
@@ -110,7 +131,10 @@ end
 -- Remove a func's oldest ended calls until the rest is within the limit.
 local function rotate_outputs(name, max_output_bytes)
   local kept = tonumber(redis.call("HGET", COUNTS .. name, "output_bytes") or 0)
-  while kept > max_output_bytes do
+  for _ = 1, MAX_ROTATED_AT_ONCE do
+    if kept <= max_output_bytes then
+      break
+    end
     local oldest = redis.call("ZPOPMIN", OUTPUTS .. name)
     if not oldest[1] then
       break
@@ -127,10 +151,11 @@ end
 -- End a running call: outcome = {output, short_stdout, short_stderr, failure, message}.
 local function end_call(id, outcome, max_output_bytes, max_log_bytes)
   local output, short_stdout, short_stderr, failure, message = unpack(outcome)
-  local name = redis.call("HGET", CALL .. id, "func")
+  local name, stored_bytes = unpack(redis.call("HMGET", CALL .. id, "func", "stored_bytes"))
   local status = failure == "" and "Finished" or "Failed"
   drop_hold(id)
-  redis.call("HDEL", CALL .. id, "payload", "environment")
+  count_stored(name, -(stored_bytes or 0))
+  redis.call("HDEL", CALL .. id, "payload", "environment", "stored_bytes")
   redis.call("HSET", CALL .. id, "status", status, "output", output, "failure", failure,
     "message", message)
   count(name, "running", -1)
@@ -141,8 +166,7 @@ local function end_call(id, outcome, max_output_bytes, max_log_bytes)
   log_event(name, max_log_bytes, {"event", string.upper(status), "call", id,
     "stdout", short_stdout, "stderr", short_stderr, "message", message})
   rotate_outputs(name, max_output_bytes)
-  redis.call("RPUSH", DONE .. id, "1")
-  redis.call("PEXPIRE", DONE .. id, DONE_MS)
+  tell_waiters(id, "ended")
   if settle_ready(name) then
     wake_a_worker()
   end

@@ -11,12 +11,14 @@ from funcsvc.config import Settings
 from funcsvc.model import (
     MAX_OUTPUT_BYTES,
     MAX_PAYLOAD_BYTES,
+    MEGABYTE,
     CallState,
     CallStatus,
     NewCall,
 )
 from funcsvc.model.errors import (
     BodyTooLarge,
+    CallRemoved,
     CallTimedOut,
     EnvironmentTooLarge,
     ExitedBadly,
@@ -24,6 +26,7 @@ from funcsvc.model.errors import (
     OutputTooLarge,
     StoreUnavailable,
     TooManyPending,
+    TooManyPendingBytes,
     TooManyWaits,
 )
 from funcsvc.schemas import (
@@ -208,6 +211,7 @@ _ANSWERS_OF_A_CALL = {
 }
 _FAILURES: Errors = {
     OutputRotated(CALL_ID): "The output was rotated away by newer ones.",
+    CallRemoved(CALL_ID): "The call was removed with its function before its end.",
     ExitedBadly(
         7
     ): "The call failed. The message names the exit code, the signal, an out-of-memory "
@@ -223,6 +227,8 @@ _REFUSALS: Errors = {
     EnvironmentTooLarge(MAX_ENVIRONMENT_BYTES): "Query and header fields are over "
     f"{MAX_ENVIRONMENT_BYTES} bytes in all.",
     TooManyPending(200_000): "The limit of the function's pending calls is reached.",
+    TooManyPendingBytes("this function", 256 * MEGABYTE): "The limit of the bytes that pending "
+    "calls may take is reached.",
 }
 _LIMIT_REACHED: Errors = {
     TooManyWaits("wait for the end of a call", 3): "The limit of requests that wait for the end of "

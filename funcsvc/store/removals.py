@@ -1,0 +1,47 @@
+"""Removes the calls of deleted funcs, in steps that each hold Redis for milliseconds only."""
+
+from __future__ import annotations
+
+from funcsvc.store.client import RedisClient
+from funcsvc.store.keys import RedisKeys
+from funcsvc.store.scripts import get_script
+
+STEP_CALLS = 200
+"""How many calls one step removes."""
+
+MAX_STEPS = 2000
+"""How many steps one process takes for a func. The rest is left to the next look of a worker."""
+
+LEFT_BEHIND_MS = 30_000
+"""How old a removal is before workers take it for one whose process has died."""
+
+
+class Removals:
+    """The deleted funcs whose calls, outputs and events are still to be removed.
+
+    A removal can be done by several processes at once, and continued by any of them.
+    """
+
+    def __init__(self, client: RedisClient, keys: RedisKeys, step_calls: int = STEP_CALLS) -> None:
+        self._client = client
+        self._keys = keys
+        self._step_calls = step_calls
+
+    def finish(self, name: str) -> None:
+        """Remove what a deleted func has left, up to a bound."""
+        for _ in range(MAX_STEPS):
+            if self.step(name):
+                return
+
+    def step(self, name: str) -> bool:
+        """Remove some of the calls. Return whether nothing is left."""
+        script = get_script("remove_calls", self._keys)
+        return bool(self._client.run(script, [name, self._step_calls]) == b"done")
+
+    def list_left_behind(self) -> list[str]:
+        """Return the names of at most 10 deleted funcs that should have been removed by now."""
+        key, until_ms = self._keys.removing, self._client.time_ms() - LEFT_BEHIND_MS
+        found = self._client.read(
+            lambda client: client.zrangebyscore(key, "-inf", until_ms, start=0, num=10)
+        )
+        return [str(name, "utf-8") for name in found]
