@@ -6,10 +6,10 @@ from funcsvc.store.client import RedisClient
 from funcsvc.store.keys import RedisKeys
 from funcsvc.store.scripts import get_script
 
-STEP_CALLS = 200
+STEP_CALLS = 100
 """How many calls one step removes."""
 
-MAX_STEPS = 2000
+MAX_STEPS = 4000
 """How many steps one process takes for a func. The rest is left to the next look of a worker."""
 
 LEFT_BEHIND_MS = 30_000
