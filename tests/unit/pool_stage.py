@@ -34,11 +34,15 @@ class FakeInstance:
 
 @dataclass
 class FakeEngine:
-    """An engine that starts instances at once, or raises `error`."""
+    """An engine that starts instances at once, or raises `error`.
+
+    Those of the funcs in `dying` end as soon as they are started.
+    """
 
     started: list[FakeInstance] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     error: Exception | None = None
+    dying: set[str] = field(default_factory=set)
     removal_errors: list[Exception] = field(default_factory=list)
     image: Image = IMAGE
 
@@ -51,7 +55,7 @@ class FakeEngine:
     def start_instance(self, name: str, func: Func, image: Image) -> FakeInstance:
         if self.error:
             raise self.error
-        self.started.append(FakeInstance(name, func))
+        self.started.append(FakeInstance(name, func, ended=func.name in self.dying))
         return self.started[-1]
 
     def remove(self, name: str) -> None:
@@ -91,6 +95,18 @@ class Stage:
             if not self.pool.make_one():
                 break
         return self.waiting
+
+    def made(self, name: str) -> int:
+        """Return how many instances of a func were started, for calls or ahead of them."""
+        return sum(one.func.name == name for one in self.engine.started)
+
+    def go_on(self, seconds: float) -> None:
+        """Let the pool make instances and look after them for a while, every half second."""
+        end = self.clock.now + seconds
+        while self.clock.now < end:
+            self.make()
+            self.clock.now += 0.5
+            self.look()
 
     def look(self) -> int:
         """Retire stale instances. Return how many wait."""

@@ -45,7 +45,6 @@ class _Calls:
 
     arrivals: deque[float]
     last_call: float = 0.0
-    not_before: float = 0.0
 
 
 @dataclass
@@ -76,11 +75,6 @@ class Demand:
         """Learn how long it took to make an instance."""
         self._ready_seconds += (seconds - self._ready_seconds) / 4
 
-    def pause(self, name: str, until: float) -> None:
-        """Leave a func out of `lacking` until a time; 0 ends the pause."""
-        if name in self._of_func:
-            self._of_func[name].not_before = until
-
     def forget(self, name: str) -> None:
         """Forget a func and its calls."""
         self._of_func.pop(name, None)
@@ -102,7 +96,7 @@ class Demand:
         order = []
         for name, calls in self._of_func.items():
             target, count = self.target(name, now), waiting.get(name, 0)
-            if calls.not_before <= now and count < target:
+            if count < target:
                 order.append((count / target, -calls.last_call, name))
         return [name for _, _, name in sorted(order)]
 

@@ -20,7 +20,11 @@ class PoolLimits:
     yield_seconds: float = 0.05
     """How long to wait before checking again whether calls leave room to make an instance."""
     pause_seconds: float = 5.0
-    """How long to make no waiting instance of a func after one failed, or after the engine did."""
+    """How long to make no waiting instance after the engine failed, or of a func after one did."""
+    max_pause_seconds: float = 300.0
+    """The pause doubles with each failure of a func. Beyond this, only a call has another made."""
+    proof_seconds: float = 1.0
+    """An instance that has waited for this long was made well."""
     settle_seconds: float = 0.02
     """How long a removal waits, so that the call's answer is sent first."""
     removing_threads: int = 2

@@ -60,6 +60,8 @@ class InstancePool:
             entry = self._take(Version(func, self._engine.get_image(func)))
             try:
                 yield entry.instance or self._start(entry)
+                with self._lock:
+                    self._waiting.serve(entry)
             finally:
                 self._take_back(entry)
 
@@ -225,6 +227,10 @@ class InstancePool:
         except EngineUnavailable:
             self._pause()
             raise
+        except CallFailed as error:
+            with self._changing() as now:
+                self._waiting.fail(entry, error, now)
+            raise
         with self._lock:
             entry.instance, entry.state = instance, State.RUNNING
         return instance
@@ -250,12 +256,11 @@ class InstancePool:
         self._may_make.clear()
 
     def _give_up(self, entry: Entry, error: Exception) -> None:
-        """Have remains of a failed instance removed, and pause making instances of its func."""
-        _log.warning("no waiting instance of %s could be made: %s", entry.func_name, error)
+        """Have remains of a failed instance removed, and put off making others of its func."""
         if isinstance(error, EngineUnavailable):
             self._pause()
         with self._changing() as now:
-            self._demand.pause(entry.func_name, now + self._limits.pause_seconds)
+            self._waiting.fail(entry, error, now)
             self._table.discard(entry, now)
 
     def _pause(self) -> None:

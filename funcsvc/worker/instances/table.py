@@ -37,7 +37,8 @@ class Version:
 class Entry:
     """A container, from before it is made until it is removed.
 
-    `version` is None for a container that another worker made. `due` is when to remove it: 0 if
+    `version` is None for a container that another worker made. `has_lasted` tells that it was seen
+    alive some time after `waits_since`, when it began to wait. `due` is when to remove it: 0 if
     it isn't scheduled for removal, or if a thread is already removing it.
     """
 
@@ -46,6 +47,8 @@ class Entry:
     version: Version | None = None
     instance: Instance | None = None
     is_lent: bool = False
+    has_lasted: bool = False
+    waits_since: float = 0.0
     due: float = 0.0
 
     @property
