@@ -16,11 +16,8 @@ from funcsvc.model.errors import (
     ResultLost,
 )
 from funcsvc.worker.clock import Clock
+from funcsvc.worker.deaths import NeverBegan, death_of
 from funcsvc.worker.outcomes import failed, outcome_of
-
-
-class NeverBegan(Exception):
-    """Raised when a call's command certainly did not run, and never will."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +88,20 @@ class Follower:
                     return failed(ResultLost("the engine is gone"))
                 self._clock.sleep(self._limits.retry_seconds)
 
+    def explain_unsent(self, container: str, nonce: str) -> NeverBegan:
+        """Return how a container ended that didn't take its frame. Raises EngineUnavailable."""
+        reader = OutputReader(nonce, MAX_OUTPUT_BYTES)
+        if self._engine.get_state(container) is not None:
+            with self._engine.replay(container) as replay:
+                end = self._clock.monotonic() + self._limits.kill_seconds
+                while (left := end - self._clock.monotonic()) > 0:
+                    if not replay.read_into(reader, left):
+                        break
+        state = self._engine.get_state(container)
+        if state is None or state.is_running:
+            return NeverBegan()
+        return death_of(state, reader.short_stderr, nonce)
+
     @property
     def _gone_seconds(self) -> float:
         return self._limits.engine_gone_seconds
@@ -128,7 +139,7 @@ class Follower:
         if state.is_running:
             raise EngineUnavailable("it broke off a stream")
         if not _has_begun(reader):
-            raise NeverBegan
+            raise death_of(state, reader.short_stderr, run.nonce)
         if state.out_of_memory:
             return OutOfMemory(run.func.size.name, state.exit_code)
         if self._clock.monotonic() >= run.end:  # killed by a worker that couldn't record it

@@ -21,6 +21,7 @@ from funcsvc.model import BegunCall, Func, InstanceKind, Outcome, ReservedCall
 from funcsvc.model.errors import (
     CallFailed,
     FuncsvcError,
+    InvalidDefinition,
     NotStarted,
     ResultLost,
     StoreUnavailable,
@@ -28,11 +29,11 @@ from funcsvc.model.errors import (
 from funcsvc.schemas import load_func
 from funcsvc.store import CallQueue
 from funcsvc.worker.clock import Clock
-from funcsvc.worker.following import Follower, NeverBegan, Run
+from funcsvc.worker.deaths import Deaths, NeverBegan
+from funcsvc.worker.following import Follower, Run
 from funcsvc.worker.instances import InstancePool
 from funcsvc.worker.outcomes import failed
 
-NEVER_BEGAN = "its containers ended before it could begin."
 UNEXPECTED = "this service failed unexpectedly"
 
 _log = logging.getLogger(__name__)
@@ -54,6 +55,8 @@ class RunnerLimits:
     """How often a call is reserved before it fails because its command could not begin."""
     max_instances: int = 3
     """How many instances are tried in a row before a call goes back to the queue."""
+    max_deaths: int = 2
+    """How many containers, made for one call, may end by themselves before it could begin."""
     send_seconds: float = 30
     retry_seconds: float = 0.5
 
@@ -77,6 +80,7 @@ class Runner:
         self._follower = follower
         self._limits = limits or RunnerLimits()
         self._clock = clock
+        self._deaths = Deaths(self._limits.max_deaths)
 
     def run(self, call: ReservedCall) -> None:
         """Run a call and record its end, or put it back if it could not begin.
@@ -87,8 +91,8 @@ class Runner:
             self._run(call)
         except CallFailed as error:  # from the engine, before the call began
             self._record(call.token, failed(error))
-        except NeverBegan:
-            self._put_back(call, NEVER_BEGAN)
+        except NeverBegan as error:
+            self._put_back(call, error.reason)
         except FuncsvcError as error:
             self._put_back(call, error.message)
             raise
@@ -110,8 +114,8 @@ class Runner:
             outcome = self._follower.recover(Run(call.container, call.nonce, func, end))
             self._free_ports(call.container, func)
             is_done = self._record(call.token, outcome)
-        except NeverBegan:
-            self._put_back(call, NEVER_BEGAN)
+        except NeverBegan as error:
+            self._put_back(call, error.reason)
             is_done = True
         except Exception:
             self._record(call.token, failed(ResultLost(UNEXPECTED)))
@@ -123,12 +127,18 @@ class Runner:
         """Run a call in the first instance in which it begins; a waiting one might have ended."""
         if call.attempt > self._limits.max_attempts:
             raise NotStarted("it was tried too often.")
-        func = load_func(call.definition)
+        func, last = _load(call.definition), NeverBegan()
         for _ in range(self._limits.max_instances):
-            with suppress(NeverBegan, InstanceVanished):
-                self._run_in_one(call, func)
-                return
-        raise NeverBegan
+            try:
+                with suppress(InstanceVanished):
+                    self._run_in_one(call, func)
+                    return
+            except NeverBegan as error:
+                last = error
+                _log.warning("call %s of %s: %s", call.id, func.name, error.reason)
+                if error.is_death and self._deaths.add(call.id):
+                    raise NotStarted(error.reason) from None
+        raise last
 
     def _run_in_one(self, call: ReservedCall, func: Func) -> None:
         """Run a call in one instance, which is removed only after the result is recorded."""
@@ -156,15 +166,22 @@ class Runner:
             raise NotHeld
         try:
             instance.send(frame, self._limits.send_seconds)
-        except StreamBroken:
-            raise NeverBegan from None  # a starter never begins on an incomplete frame
+        except StreamBroken:  # a starter never begins on an incomplete frame
+            raise self._unsent(instance, nonce) from None
         end = self._clock.monotonic() + instance.func.timeout_seconds
         try:
             return self._follower.follow(instance, Run(instance.name, nonce, instance.func, end))
-        except NeverBegan:
+        except NeverBegan as error:
+            error.is_death = error.is_death and not waited  # another one doesn't have to wait
             raise
         except Exception as error:
             raise FailedAfterSend from error
+
+    def _unsent(self, instance: Instance, nonce: str) -> NeverBegan:
+        """Return why an instance didn't take its frame; a waiting one had ended before."""
+        if instance.kind is InstanceKind.WAITING:
+            return NeverBegan()
+        return self._follower.explain_unsent(instance.name, nonce)
 
     def _free_ports(self, container: str, func: Func, instance: Instance | None = None) -> None:
         """Wait until a container has freed its host ports, so that the next one can bind them."""
@@ -202,13 +219,25 @@ class Runner:
 
 
 def _frame(nonce: str, instance: Instance, call: ReservedCall) -> bytes:
-    """Return the frame of a call. Raises NotStarted if there is no longer a command to run."""
+    """Return the frame of a call. Raises NotStarted if no frame can hold its command."""
     words = command_of(instance.func, instance.image)
     if not words:
         raise NotStarted("neither the function nor its image says what to run any more.")
     terminal = instance.func.config.tty
     environment = _environment(instance.func, call)
-    return make_frame(nonce, words, environment, call.payload, terminal=terminal)
+    try:
+        return make_frame(nonce, words, environment, call.payload, terminal=terminal)
+    except ValueError as error:
+        raise NotStarted(f"its command or environment can't be passed on: {error}.") from error
+
+
+def _load(definition: str) -> Func:
+    """Return the func of a stored definition. Raises NotStarted if it breaks a rule by now."""
+    try:
+        return load_func(definition)
+    except InvalidDefinition as error:
+        fields = ", ".join(error.field_errors)  # without their values, which callers may not see
+        raise NotStarted(f"its definition breaks a rule by now, in {fields}.") from error
 
 
 def _environment(func: Func, call: ReservedCall) -> list[bytes]:

@@ -32,13 +32,14 @@ MAX_ATTEMPTS, MAX_INSTANCES = RunnerLimits().max_attempts, RunnerLimits().max_in
 TIMEOUT = 60
 LIVES = ContainerState(is_running=True, exit_code=0, out_of_memory=False)
 ENDED = ContainerState(is_running=False, exit_code=137, out_of_memory=False)
+DIED = ContainerState(is_running=False, exit_code=1, out_of_memory=False)
 WANTED_MEMORY = ContainerState(is_running=False, exit_code=137, out_of_memory=True)
 NONCE = "0123456789abcdef" * 2
 
 Step = bytes | str | float | BaseException | tuple[bytes, str]
 """What a source does next: output, a mark (`B`, `X 0`) or both, seconds of silence, or an error.
 
-An empty output is the end.
+An empty output is the end; `stderr: …` is printed on standard error.
 """
 
 
@@ -69,6 +70,8 @@ class Played:
                 self.steps.insert(0, step - seconds)
         elif isinstance(step, bytes):
             reader.feed(1, step)
+        elif isinstance(step, str) and step.startswith("stderr: "):
+            reader.feed(2, step.removeprefix("stderr: ").encode())
         elif isinstance(step, tuple):
             reader.feed(1, step[0])
             self._mark(reader, *step[1].split())
@@ -114,6 +117,7 @@ class Stage:
         self.replays: list[list[Step] | BaseException] = []
         self.begins: list[bool | BaseException] = []
         self.ends: list[bool | BaseException] = []
+        self.kinds: list[InstanceKind] = []
         self.nonce = NONCE
         self.outcomes: list[Outcome] = []
         self.released: list[str] = []
@@ -125,9 +129,9 @@ class Stage:
         follower = Follower(self, limits, self.clock)
         self.runner = Runner(self, self, self, follower, clock=self.clock)
 
-    def run(self, attempt: int = 1) -> Outcome | None:
+    def run(self, attempt: int = 1, definition: str = "") -> Outcome | None:
         """Run a call and return its outcome, if there is one."""
-        text = func_text(self.func)
+        text = definition or func_text(self.func)
         self.runner.run(ReservedCall("c", "hello", "token", text, attempt, [], b""))
         return self.outcomes[-1] if self.outcomes else None
 
@@ -172,6 +176,7 @@ class Stage:
                 name=name,
                 func=func,
                 image=self.image,
+                kind=_next(self.kinds, otherwise=InstanceKind.NEW),
                 refuses=refuses,
                 frames=self.frames,
             )

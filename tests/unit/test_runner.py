@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from funcsvc.engine import (
@@ -9,13 +11,29 @@ from funcsvc.engine import (
     StreamBroken,
     make_frame,
 )
+from funcsvc.engine.containers.protocol import MAX_FRAME_BYTES
 from funcsvc.model import (
     Failure,
     Image,
+    InstanceKind,
 )
 from funcsvc.model.errors import EngineUnavailable, ImageGone, NotStarted, StoreUnavailable
+from funcsvc.schemas import func_text
+from funcsvc.worker.deaths import MAX_CALLS, Deaths, death_of
 from funcsvc.worker.runner import FailedAfterSend
-from tests.unit.call_stage import ENDED, MAX_ATTEMPTS, MAX_INSTANCES, Stage, engine_away
+from tests.unit.call_stage import (
+    DIED,
+    ENDED,
+    LIVES,
+    MAX_ATTEMPTS,
+    MAX_INSTANCES,
+    NONCE,
+    WANTED_MEMORY,
+    Stage,
+    engine_away,
+)
+
+TOO_LONG = "stderr: exec /.funcsvc/starter: argument list too long\n"
 
 
 @pytest.fixture
@@ -25,7 +43,7 @@ def stage() -> Stage:
 
 def test_call_begins_in_another_instance_where_one_has_ended(stage):
     stage.instances = [["B"], InstanceVanished(), ["B", b"output", "X 0"]]
-    stage.refusals = {"i0": StreamBroken()}
+    stage.refusals, stage.kinds = {"i0": StreamBroken()}, [InstanceKind.WAITING]
     assert stage.run().output == b"output"
     assert stage.removed == ["i0", "", "i2"]
 
@@ -57,6 +75,116 @@ def test_call_that_never_began_has_failed_at_its_last_attempt(stage):
     outcome = stage.run(attempt=MAX_ATTEMPTS)
     assert (outcome.failure, stage.released) == (Failure.FAILED, [])
     assert outcome.message.endswith("its containers ended before it could begin.")
+
+
+def die(stage, times: int, *said: str, state=DIED) -> None:
+    """Let this many instances end before the call begins in them, after these words."""
+    stage.instances += [[StreamBroken()] for _ in range(times)]
+    stage.replays += [[*said, b""] for _ in range(times)]
+    stage.states += [state] * 2 * times
+
+
+def test_second_container_that_ends_by_itself_ends_the_call_with_its_last_words(stage):
+    die(stage, 2, TOO_LONG)
+    outcome = stage.run()
+    assert (stage.released, stage.removed) == ([], ["i0", "i1"])
+    assert outcome.message == (
+        "The function's container could not be started: its containers ended before it could "
+        "begin (exit code 1): exec /.funcsvc/starter: argument list too long."
+    )
+
+
+def test_deaths_of_a_call_are_counted_across_its_attempts(stage):
+    for attempt in (1, 2):
+        die(stage, 1, TOO_LONG)
+        stage.instances += [InstanceVanished() for _ in range(MAX_INSTANCES - 1)]
+        stage.run(attempt)
+    assert (stage.released, len(stage.outcomes)) == (["token"], 1)
+    assert "argument list too long" in stage.outcomes[0].message
+
+
+@pytest.mark.parametrize("code", [125, 130, 137, 143])
+def test_containers_ended_from_outside_or_without_input_leave_the_call_to_another_attempt(
+    stage, code
+):
+    die(stage, MAX_INSTANCES, state=replace(DIED, exit_code=code))
+    assert stage.run() is None
+    assert stage.released == ["token"]
+
+
+def test_container_that_lacks_memory_to_begin_has_died(stage):
+    die(stage, 2, state=WANTED_MEMORY)
+    assert stage.run().message.endswith("ended before it could begin (out of memory).")
+
+
+def test_engine_that_does_not_answer_is_not_a_death(stage):
+    for attempt in range(1, MAX_ATTEMPTS):
+        stage.instances = [engine_away()]
+        with pytest.raises(EngineUnavailable):
+            stage.run(attempt)
+    assert (len(stage.released), stage.outcomes) == (MAX_ATTEMPTS - 1, [])
+
+
+def test_instances_that_died_while_they_waited_are_not_counted(stage):
+    die(stage, MAX_INSTANCES)
+    stage.kinds = [InstanceKind.WAITING] * MAX_INSTANCES
+    assert stage.run() is None
+    assert stage.released == ["token"]
+
+
+def test_container_that_ends_before_its_frame_is_sent_has_last_words_too(stage):
+    stage.instances = [[], []]
+    stage.refusals = {"i0": StreamBroken(), "i1": StreamBroken()}
+    stage.replays = [[TOO_LONG, b""] for _ in range(2)]
+    stage.states = [LIVES, DIED, LIVES, DIED]
+    assert "(exit code 1): exec /.funcsvc/starter: argument list too long." in stage.run().message
+
+
+def test_engine_that_is_away_when_it_is_asked_for_last_words_puts_the_call_back(stage):
+    stage.instances = [[]]
+    stage.refusals = {"i0": StreamBroken()}
+    stage.states = [engine_away()]
+    with pytest.raises(EngineUnavailable):
+        stage.run()
+    assert (stage.released, stage.outcomes) == (["token"], [])
+
+
+def test_container_that_takes_no_frame_and_goes_on_is_not_waited_for(stage):
+    stage.instances = [[] for _ in range(MAX_INSTANCES)]
+    stage.refusals = {f"i{number}": StreamBroken() for number in range(MAX_INSTANCES)}
+    stage.replays = [[] for _ in range(MAX_INSTANCES)]
+    assert stage.run() is None
+    assert (stage.released, stage.clock.now) == (["token"], pytest.approx(1000 + 1.5 * 3))
+
+
+def test_last_words_are_bounded_and_without_the_nonce():
+    said = f"line\r\n\n {NONCE} F 00000028\n".encode() + b"\xff" * 255
+    words = death_of(DIED, said[:255], NONCE).last_words
+    assert words.startswith(" (exit code 1): line … F 00000028 ")
+    assert (NONCE in words, "\n" in words, len(words) < 300) == (False, False, True)
+
+
+def test_deaths_are_remembered_for_a_bounded_number_of_calls():
+    deaths = Deaths(max_deaths=2)
+    for number in range(MAX_CALLS + 1):
+        assert not deaths.add(str(number))
+    assert deaths.add(str(MAX_CALLS))
+    assert not deaths.add("0")
+
+
+def test_definition_that_breaks_a_rule_by_now_ends_its_calls(stage):
+    definition = func_text(stage.func).replace('"Timeout": 60', '"Timeout": 0')
+    outcome = stage.run(definition=definition)
+    assert outcome.message.endswith("its definition breaks a rule by now, in Timeout.")
+    assert stage.released == []
+
+
+def test_command_that_no_frame_can_hold_ends_the_call(stage):
+    stage.image = Image("sha256:1", ["run", "x" * MAX_FRAME_BYTES], [])
+    stage.func = replace(stage.func, config=replace(stage.func.config, cmd=()))
+    stage.instances = [["B"]]
+    assert "can't be passed on: a frame has at most" in stage.run().message
+    assert stage.released == []
 
 
 def test_call_that_was_tried_too_often_is_not_tried_again(stage):
