@@ -20,8 +20,14 @@ class WebEngine(Protocol):
     def check_func(self, func: Func) -> None:
         """Check that the engine can hold the func's size and has its image, pulled if missing.
 
-        Raises SizeTooLarge, ImageNotFound and NoCommand if the definition is at fault, and
-        RegistryUnavailable and TooManyPulls if it isn't.
+        Raises SizeTooLarge, ImageNotFound, NoCommand, ArgumentsTooLarge and ImageArgumentTooLong
+        if the definition is at fault, and RegistryUnavailable and TooManyPulls if it isn't.
+        """
+
+    def check_environment(self, func: Func) -> None:
+        """Check that a func can still start after its environment was changed. Pulls nothing.
+
+        Raises ArgumentsTooLarge and ImageArgumentTooLong.
         """
 
     def check_size(self, size: Size) -> None:

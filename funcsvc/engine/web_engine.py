@@ -9,8 +9,12 @@ from funcsvc.config import Settings
 from funcsvc.engine.capacity import EngineCapacity
 from funcsvc.engine.connection import Deadline, EngineConnection
 from funcsvc.engine.images.images import Images
+from funcsvc.engine.startable import check_startable
 from funcsvc.model import Config, Func, Image, ImageReference, Size
 from funcsvc.model.errors import NoCommand
+
+NO_IMAGE = Image(id="", cmd=(), entrypoint=())
+"""An image that adds nothing, in place of one that the engine no longer has."""
 
 
 class DockerWebEngine:
@@ -24,7 +28,12 @@ class DockerWebEngine:
 
     def check_func(self, func: Func) -> None:
         self._capacity.check_size(func.size)  # first, so no image is pulled in vain
-        check_command(func.config, self._images.get_image(func.config.image))
+        image = self._images.get_image(func.config.image)
+        check_command(func.config, image)
+        check_startable(func, image)
+
+    def check_environment(self, func: Func) -> None:
+        check_startable(func, self._images.find_image(func.config.image) or NO_IMAGE)
 
     def check_size(self, size: Size) -> None:
         self._capacity.check_size(size)

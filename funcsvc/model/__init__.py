@@ -1,6 +1,14 @@
 """The plain values that funcsvc stores and passes between rooms. Nothing here does any I/O."""
 
+from funcsvc.model.arguments import (
+    KERNEL_BYTES,
+    MAX_ARGUMENT_BYTES,
+    MAX_STRING_BYTES,
+    argument_bytes,
+    is_too_long,
+)
 from funcsvc.model.calls import (
+    MAX_ENVIRONMENT_BYTES,
     MAX_OUTPUT_BYTES,
     MAX_PAYLOAD_BYTES,
     SHORT_BYTES,
@@ -39,8 +47,12 @@ from funcsvc.model.sizes import DEFAULT_SIZE, MEGABYTE, SIZES, Capacity, Size
 __all__ = [
     "DEFAULT_SIZE",
     "DEFAULT_TIMEOUT_SECONDS",
+    "KERNEL_BYTES",
+    "MAX_ARGUMENT_BYTES",
+    "MAX_ENVIRONMENT_BYTES",
     "MAX_OUTPUT_BYTES",
     "MAX_PAYLOAD_BYTES",
+    "MAX_STRING_BYTES",
     "MAX_TIMEOUT_SECONDS",
     "MEGABYTE",
     "REFERENCE_PATTERN",
@@ -68,10 +80,12 @@ __all__ = [
     "PortBinding",
     "ReservedCall",
     "Size",
+    "argument_bytes",
     "client_address",
     "host_name",
     "is_image_id",
     "is_loopback",
+    "is_too_long",
     "limited_address",
     "parse_image_reference",
 ]

@@ -12,6 +12,10 @@ MAX_PAYLOAD_BYTES = 1024 * 1024
 MAX_OUTPUT_BYTES = 1024 * 1024
 
 
+MAX_ENVIRONMENT_BYTES = 64 * 1024
+"""How much a request can add to the environment of its function."""
+
+
 SHORT_BYTES = 255
 """How many bytes of each stream of a call its events show."""
 

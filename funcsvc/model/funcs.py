@@ -16,6 +16,9 @@ DEFAULT_TIMEOUT_SECONDS = 300
 MAX_TIMEOUT_SECONDS = 86400
 
 
+ALL_ADDRESSES = "0.0.0.0"  # noqa: S104  # what the engine takes an empty HostIp for
+
+
 @dataclass(frozen=True, slots=True)
 class PortBinding:
     """Where a container port is published. An empty string leaves the choice to the engine."""
@@ -69,19 +72,29 @@ class HostConfig:
         """
         if self.network_mode == "host":
             return 0
-        takers = Counter(
-            (one.host_ip, one.host_port, port.rpartition("/")[2])
+        limits = (_ports_in(it) // count for it, count in self._takers().items())
+        return min(limits, default=0)
+
+    @property
+    def overbooked(self) -> Mapping[str, int]:
+        """The host ports, or ranges, that have more bindings than ports: how many they have."""
+        if self.network_mode == "host":
+            return {}
+        return {it[1]: count for it, count in self._takers().items() if count > _ports_in(it)}
+
+    def _takers(self) -> Counter[tuple[str, str, str]]:
+        """Count the bindings of each address, host port or range of them, and protocol."""
+        return Counter(
+            (one.host_ip or ALL_ADDRESSES, one.host_port, port.rpartition("/")[2])
             for port, bound in self.port_bindings.items()
             for one in bound
             if one.host_port
         )
-        limits = (max(1, _ports_in(ports) // count) for (_, ports, _), count in takers.items())
-        return min(limits, default=0)
 
 
-def _ports_in(host_port: str) -> int:
-    """Return the number of ports in `8000` or `8000-8010`."""
-    first, _, last = host_port.partition("-")
+def _ports_in(taken: tuple[str, str, str]) -> int:
+    """Return the number of ports that can be taken: one of `8000`, eleven of `8000-8010`."""
+    first, _, last = taken[1].partition("-")
     return int(last or first) - int(first) + 1
 
 

@@ -158,11 +158,12 @@ def _check_name(domain: str, path: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image on the engine: its id, and what it runs by default."""
+    """An image on the engine: its id, what it runs by default, and its variables."""
 
     id: str
     cmd: Sequence[str]
     entrypoint: Sequence[str]
+    env: Sequence[str] = ()
 
     @property
     def runs_by_itself(self) -> bool:

@@ -52,6 +52,11 @@ def broken_by_network(host_config: HostConfig) -> Iterator[Broken]:
             "HostConfig.Links",
             f'is {show(host_config.links)}, but links can\'t be used with NetworkMode "{mode}".',
         )
+    for ports, count in host_config.overbooked.items():
+        yield (
+            "HostConfig.PortBindings",
+            f"publishes {count} times on {show(ports)}, but each needs a host port of its own.",
+        )
     if not mode.startswith("container:"):
         return
     rule = f"ports can't be published with NetworkMode \"{mode}\", which is another container's."

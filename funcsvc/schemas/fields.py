@@ -7,6 +7,7 @@ sentence "… but must be".
 from __future__ import annotations
 
 import ipaddress
+import posixpath
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 from marshmallow import ValidationError
 
 from funcsvc.model import (
+    MAX_STRING_BYTES,
     MAX_TIMEOUT_SECONDS,
     REFERENCE_PATTERN,
     SIZES,
@@ -22,13 +24,26 @@ from funcsvc.model import (
     InvalidReference,
     PortBinding,
     Size,
+    is_too_long,
     parse_image_reference,
 )
-from funcsvc.schemas.json_schema import NULL, TEXT, JsonSchema, list_of, map_of, matching, or_null
+from funcsvc.schemas.json_schema import (
+    NULL,
+    TEXT,
+    JsonSchema,
+    bounded,
+    list_of,
+    map_of,
+    matching,
+    or_null,
+)
 from funcsvc.schemas.signals import SIGNAL_PATTERN, is_signal
 from funcsvc.schemas.strict import Ruled, broken, check_entries, check_items
 
 MAX_PORT = 65535
+
+MAX_PATH_NAMES, MAX_NAME_BYTES, MAX_PATH_BYTES = 255, 255, 3999
+"""A path of the engine's host, below its data root, has 4,095 bytes at most."""
 
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,253}[a-z0-9])?")
 _PORT_NUMBER = (
@@ -149,12 +164,13 @@ class Flag(Ruled[bool]):
 
 
 class Strings(Ruled[Sequence[str]]):
-    """A list of strings. Each must match `pattern`, if there is one."""
+    """A list of strings. Each must match `pattern`, if there is one, and take few enough bytes."""
 
     rule = "a list of strings"
     item_rule = "a string"
     pattern: re.Pattern[str] | None = None
-    json_schema = list_of(TEXT)
+    max_item_bytes = MAX_STRING_BYTES
+    json_schema = list_of(bounded(TEXT, max_item_bytes))
 
     def parse(self, value: Any) -> Sequence[str]:
         return check_items(_a(list, value), self.parse_item, self.item_rule)
@@ -163,7 +179,9 @@ class Strings(Ruled[Sequence[str]]):
         """Return the model's value of an item. Raises ValueError."""
         if self.pattern and not self.pattern.fullmatch(_a(str, item)):
             raise ValueError
-        return str(_a(str, item))
+        if len(_a(str, item).encode("utf-8", "surrogatepass")) > self.max_item_bytes:
+            raise ValueError(f"at most {self.max_item_bytes} bytes long")
+        return str(item)
 
 
 class Command(Strings):
@@ -173,13 +191,16 @@ class Command(Strings):
     """
 
     rule = "a list of strings, or one string"
-    json_schema = {"anyOf": [list_of(TEXT), matching(_SPLITTABLE)]}
-    answer_schema = list_of(TEXT)
+    answer_schema = Strings.json_schema
+    json_schema = {"anyOf": [answer_schema, matching(_SPLITTABLE)]}
 
     def parse(self, value: Any) -> Sequence[str]:
-        if isinstance(value, str):
-            return self._split(value)
-        return super().parse(value)
+        if not isinstance(value, str):
+            return super().parse(value)
+        words = self._split(value)
+        if any(map(is_too_long, words)):
+            raise ValueError(f"a command line of words of at most {MAX_STRING_BYTES} bytes each")
+        return words
 
     def _split(self, value: str) -> Sequence[str]:
         try:
@@ -195,7 +216,7 @@ class Env(Strings):
     item_rule = "VAR=value, with VAR not empty"
     always_shown = True
     pattern = re.compile(r"[^=\x00]+=[^\x00]*")
-    json_schema = list_of(matching(pattern.pattern))
+    json_schema = list_of(bounded(matching(pattern.pattern), MAX_STRING_BYTES))
 
 
 class Links(Strings):
@@ -204,7 +225,8 @@ class Links(Strings):
     rule = "a list of container_name:alias"
     item_rule = "container_name:alias, both of letters, digits, '_', '.' and '-'"
     pattern = _LINK
-    json_schema = list_of(matching(pattern.pattern))
+    max_item_bytes = 64_000  # the engine makes variables of it that have the alias twice
+    json_schema = list_of(bounded(matching(pattern.pattern), max_item_bytes))
 
 
 class VolumesFrom(Strings):
@@ -237,7 +259,20 @@ class AbsolutePath(Ruled[str]):
     def parse(self, value: Any) -> str:
         if not _a(str, value).startswith("/"):
             raise ValueError
+        if _is_deep(value):
+            raise ValueError(
+                f"a path of at most {MAX_PATH_NAMES} names of at most {MAX_NAME_BYTES} bytes each, "
+                f"and of at most {MAX_PATH_BYTES} bytes in all"
+            )
         return str(value)
+
+
+def _is_deep(path: str) -> bool:
+    """Tell whether no engine can make a directory, by the limits of its own and of the kernel."""
+    normal = posixpath.normpath(path).encode("utf-8", "surrogatepass")
+    names = normal.strip(b"/").split(b"/")
+    is_long = len(normal) > MAX_PATH_BYTES or max(map(len, names)) > MAX_NAME_BYTES
+    return is_long or len(names) > MAX_PATH_NAMES
 
 
 class StopSignal(Ruled[str | int]):

@@ -25,6 +25,12 @@ def matching(pattern: str) -> JsonSchema:
     return {"type": "string", "pattern": f"^(?:{pattern})$"}
 
 
+def bounded(schema: JsonSchema, max_bytes: int) -> JsonSchema:
+    """Return the schema of a string of limited length, which JSON Schema counts in characters."""
+    description = f"At most {max_bytes} bytes of UTF-8."
+    return {**schema, "maxLength": max_bytes, "description": description}
+
+
 def list_of(items: JsonSchema) -> JsonSchema:
     """Return the schema of a list of `items`."""
     return {"type": "array", "items": items}

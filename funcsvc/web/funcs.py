@@ -25,6 +25,7 @@ from funcsvc.schemas import (
     Listing,
     func_text,
     load_flag,
+    load_func,
     load_listing,
     newest_first,
     reference,
@@ -97,6 +98,8 @@ def make_blueprint(policy: Policy, engine: WebEngine, stores: Stores) -> Bluepri
         changes = changes_schema.load_changes(read_json_object(request))
         if changes.size:
             engine.check_size(changes.size)
+        if changes.env is not None:
+            engine.check_environment(load_func(changes.apply_to(store.get_func(name))))
         return ShortAnswer(store.update_func(name, changes.apply_to))
 
     @blueprint.delete("/funcs/<name>")

@@ -24,10 +24,12 @@ CASES = [
         "Ubuntu", "", "a:", "a b", "0" * 64, "B/a", "a@sha256:0", "a/", 1, None,
     )),
     *((f"Config.{key}", value) for key in ("Cmd", "Entrypoint") for value in (
-        ["a", ""], [], "a 'b c'", "", "a 'b", 'a "b\\"', "a\\", "a\\ b", [1], 1, [None], {}, None,
+        ["a", ""], [], "a 'b c'", "", "a 'b", 'a "b\\"', "a\\", "a\\ b", [1], 1,
+        ["x" * 131071], ["x" * 131072], [None], {}, None,
     )),
     *(("Config.Env", value) for value in (
         ["A=b"], ["A="], ["A=b=c\n"], [], ["=a"], ["A"], [1], "A=b", {}, None,
+        ["A=" + "x" * 131069], ["A=" + "x" * 131070],
     )),
     *(("Config.Tty", value) for value in (True, False, 1, "true", None)),
     *(("Config.ExposedPorts", value) for value in (

@@ -81,6 +81,8 @@ SAME_VERDICT = [
     *[({"StopSignal": signal}, {}) for signal in (str(2**63 - 1), str(2**63), "9" * 21)],
     *[({"WorkingDir": path}, {}) for path in ("/", "/a", "/a/../b", "/a b/")],
     *[({"WorkingDir": path}, {}) for path in ("a", "./a", "../a", 1, ["/"])],
+    *[({"WorkingDir": path}, {}) for path in ("/a" * 255, "/" + "a" * 255, "/tmp" + "/." * 500)],
+    *[({"WorkingDir": path}, {}) for path in ("/a" * 256, f"/{'a' * 256}", f"/{'a' * 249}" * 16)],
     *[({"Env": env}, {}) for env in ([], ["A=1"], ["A="], ["A=b=c"], ["A B=1"], ["A=1", "A=2"])],
     *[({"Env": env}, {}) for env in (["=1"], [""], ["A=1", "="], [None], [1], "A=1", {"A": "1"})],
     *[({"Labels": labels}, {}) for labels in ({}, {"a": ""}, {"": "a"}, {"a": "b"})],
@@ -114,6 +116,19 @@ STRICTER = [
     ],
     *[({}, bound(port)) for port in ("0", "080")],  # the contract: a port is 1 to 65535
     *[({}, bound("80", ip)) for ip in ("localhost", "300.1.1.1", "8.8.8.8/24")],  # fails at start
+    *[  # more bindings than ports: fails at start
+        ({}, {"PortBindings": {port: [{"HostIp": ip, "HostPort": "8000-8001"}] for port in ports}})
+        for ports in (("80/tcp", "81/tcp", "82/tcp"),)
+        for ip in ("", "127.0.0.1")
+    ],
+    (
+        {},
+        {"PortBindings": {"80/tcp": [{"HostPort": "80"}, {"HostIp": "0.0.0.0", "HostPort": "80"}]}},
+    ),
+    # the kernel: fails at start
+    *[({key: ["x" * 131072]}, {}) for key in ("Cmd", "Entrypoint")],
+    ({"Env": ["A=" + "x" * 131070]}, {}),
+    ({}, {"Links": ["{peer}:" + "a" * 64000]}),
     ({}, {"PortBindings": {"80/tcp": [None]}}),
     *[({}, {"NetworkMode": mode}) for mode in ("none", "default", "", "my-network")],
     ({}, {"Links": ["{peer}"]}),
@@ -173,7 +188,7 @@ def _engine_says(docker_client, document: dict, run_id: str):
 
 
 def ids(case) -> str:
-    return json.dumps(case)
+    return json.dumps(case)[:200]
 
 
 @pytest.mark.parametrize(("config", "host_config"), SAME_VERDICT, ids=ids)

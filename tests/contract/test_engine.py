@@ -9,8 +9,17 @@ import pytest
 
 from funcsvc.config import load_settings
 from funcsvc.engine import DockerWebEngine
-from funcsvc.model import SIZES, Capacity, Func, Image, parse_image_reference
+from funcsvc.model import (
+    MAX_ARGUMENT_BYTES,
+    SIZES,
+    Capacity,
+    Func,
+    Image,
+    argument_bytes,
+    parse_image_reference,
+)
 from funcsvc.model.errors import (
+    ArgumentsTooLarge,
     EngineUnavailable,
     ImageMissing,
     ImageNotFound,
@@ -21,6 +30,7 @@ from funcsvc.model.errors import (
 from funcsvc.schemas import FuncSchema
 from tests.fakes import FakeEngine
 
+LADEN = [f"V{number:02}={'x' * 96_000}" for number in range(20)]
 UNKNOWN_ID = "sha256:" + "0123456789abcdef" * 4
 
 
@@ -50,9 +60,26 @@ def image_with_entrypoint(make_image) -> str:
     return make_image("entry", 'ENTRYPOINT ["/x"]')
 
 
+@pytest.fixture(scope="session")
+def laden_image(docker_client, make_image) -> str:
+    """The reference of an image whose variables leave little room for others."""
+    reference = make_image("laden", 'CMD ["/x"]')
+    container = docker_client.create_container(reference)
+    repository, tag = reference.split(":")
+    docker_client.commit(container, repository, tag, conf={"Env": LADEN, "Cmd": ["/x"]})
+    docker_client.remove_container(container)
+    return reference
+
+
 @pytest.fixture(params=["fake", "real"])
 def make_engine(
-    request, docker_host, capacity, image, image_without_command, image_with_entrypoint
+    request,
+    docker_host,
+    capacity,
+    image,
+    image_without_command,
+    image_with_entrypoint,
+    laden_image,
 ):
     """Make either of the two engines, with the same images and capacity."""
 
@@ -63,6 +90,7 @@ def make_engine(
             image: Image("sha256:1", cmd=["/x"], entrypoint=[]),
             image_without_command: Image("sha256:2", cmd=[], entrypoint=[]),
             image_with_entrypoint: Image("sha256:3", cmd=[], entrypoint=["/x"]),
+            laden_image: Image("sha256:4", cmd=["/x"], entrypoint=[], env=LADEN),
         }
         return FakeEngine(images, capacity, cap_cpus=cap_cpus)
 
@@ -114,6 +142,19 @@ def test_func_of_an_image_without_command_needs_one(engine, image_without_comman
     }
     engine.check_func(new_func(image_without_command, Cmd=["/x"]))
     engine.check_func(new_func(image_without_command, Entrypoint=["/x"]))
+
+
+@pytest.mark.parametrize("is_create", [True, False], ids=["create", "update"])
+def test_func_is_measured_with_the_variables_of_its_image(engine, laden_image, is_create):
+    check = engine.check_func if is_create else engine.check_environment
+    room = MAX_ARGUMENT_BYTES - argument_bytes(LADEN) - argument_bytes(["/x", "A="])
+    check(new_func(laden_image, Env=["A=" + "x" * room]))
+    with pytest.raises(ArgumentsTooLarge):
+        check(new_func(laden_image, Env=["A=" + "x" * (room + 1)]))
+
+
+def test_changed_environment_needs_no_image(engine, image):
+    engine.check_environment(new_func(f"{image}-nope", Env=["A=b"]))
 
 
 def test_entrypoint_of_an_image_is_enough(engine, image_with_entrypoint):

@@ -135,16 +135,20 @@ def mend_size(body: dict[str, Any]) -> None:
 
 
 def mend_ports(body: dict[str, Any]) -> None:
-    """Give each port once, and let ranges end after they begin."""
+    """Give each port once, let ranges end after they begin, and publish once on each."""
     for section, option in (("Config", "ExposedPorts"), ("HostConfig", "PortBindings")):
         ports = (body.get(section) or {}).get(option) or {}
         for port in [port for port in ports if f"{port}/tcp" in ports]:
             del ports[port]
     bindings = ((body.get("HostConfig") or {}).get("PortBindings") or {}).values()
+    taken = set()
     for binding in itertools.chain.from_iterable(listed or () for listed in bindings):
         ends = (binding.get("HostPort") or "").split("-")
         if len(ends) == 2:
             binding["HostPort"] = "-".join(sorted(ends, key=int))
+        if binding.get("HostPort") in taken:
+            del binding["HostPort"]
+        taken.add(binding.get("HostPort"))
 
 
 def mend_command(config: dict[str, Any]) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Generator, Iterable
 from typing import Any
 
 from funcsvc.engine.capacity import check_size
-from funcsvc.engine.web_engine import check_command
+from funcsvc.engine.startable import check_startable
+from funcsvc.engine.web_engine import NO_IMAGE, check_command
 from funcsvc.model import (
     MEGABYTE,
     Capacity,
@@ -65,6 +66,12 @@ class FakeEngine:
                 func.config.image.text, "the engine doesn't have it, and pulls are turned off"
             )
         check_command(func.config, image)
+        check_startable(func, image)
+
+    def check_environment(self, func: Func) -> None:
+        """Raise ArgumentsTooLarge or ImageArgumentTooLong, or the error of `fail_with`."""
+        self.check()
+        check_startable(func, self._images.get(func.config.image.canonical, NO_IMAGE))
 
     def check_size(self, size: Size) -> None:
         """Raise SizeTooLarge, or the error of `fail_with`."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from funcsvc.model import MAX_ENVIRONMENT_BYTES
 from funcsvc.model.errors import EnvironmentTooLarge
-from funcsvc.web.calls.cgi_environment import MAX_ENVIRONMENT_BYTES, cgi_environment
+from funcsvc.web.calls.cgi_environment import cgi_environment
 
 CALL_ID = "218b7b10-0000-4000-8000-000000000000"
 LEAST = {

@@ -39,6 +39,8 @@ EXAMPLES = {
     "WrongOrigin": (errors.WrongOrigin("http://evil.example"), 400),
     "WrongHost": (errors.WrongHost("evil.example"), 400),
     "TooManyAttempts": (errors.TooManyAttempts(7), 429),
+    "ArgumentsTooLarge": (errors.ArgumentsTooLarge(11, 10), 400),
+    "ImageArgumentTooLong": (errors.ImageArgumentTooLong("ubuntu", "variable A"), 400),
     "FuncExists": (errors.FuncExists("f"), 409),
     "FuncBeingRemoved": (errors.FuncBeingRemoved("f"), 409),
     "FuncNotFound": (errors.FuncNotFound("f"), 404),

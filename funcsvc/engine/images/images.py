@@ -213,4 +213,5 @@ def _image(inspection: dict[str, Any]) -> Image:
         id=inspection["Id"],
         cmd=config.get("Cmd") or (),
         entrypoint=config.get("Entrypoint") or (),
+        env=config.get("Env") or (),
     )

@@ -26,10 +26,12 @@ from funcsvc.model.errors.failures import (
     ResultLost,
 )
 from funcsvc.model.errors.funcs import (
+    ArgumentsTooLarge,
     FuncBeingRemoved,
     FuncBusy,
     FuncExists,
     FuncNotFound,
+    ImageArgumentTooLong,
     InvalidDefinition,
     NoCommand,
     SizeTooLarge,
@@ -69,6 +71,7 @@ from funcsvc.model.errors.services import EngineUnavailable, StoreUnavailable
 from funcsvc.model.errors.wording import path_below, show
 
 __all__ = [
+    "ArgumentsTooLarge",
     "BodyNotReceived",
     "BodyTooLarge",
     "Busy",
@@ -88,6 +91,7 @@ __all__ = [
     "FuncNotFound",
     "FuncsvcError",
     "Gone",
+    "ImageArgumentTooLong",
     "ImageGone",
     "ImageMissing",
     "ImageNotFound",

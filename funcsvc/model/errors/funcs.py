@@ -69,3 +69,31 @@ class NoCommand(InvalidDefinition):
                 ]
             }
         )
+
+
+class ArgumentsTooLarge(InvalidDefinition):
+    """Raised when no program can be started with all of a definition's words and variables."""
+
+    def __init__(self, total: int, most: int) -> None:
+        super().__init__(
+            {
+                "Config.Env": [
+                    f"Config.Env takes {total} bytes together with Config.Entrypoint, Config.Cmd "
+                    f"and what the image adds, but must take at most {most}."
+                ]
+            }
+        )
+
+
+class ImageArgumentTooLong(InvalidDefinition):
+    """Raised when no program can be started with a variable or a command that an image adds."""
+
+    def __init__(self, reference: str, what: str) -> None:
+        super().__init__(
+            {
+                "Config.Image": [
+                    f"Config.Image is {show(reference)}, but must be an image whose variables and "
+                    f"words are shorter than 128 KiB: its {what} isn't."
+                ]
+            }
+        )

@@ -9,9 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from funcsvc.model import MAX_ENVIRONMENT_BYTES
 from funcsvc.model.errors import EnvironmentTooLarge
-
-MAX_ENVIRONMENT_BYTES = 64 * 1024
 
 _HEADER = re.compile(r"HTTP_[A-Z0-9_]+")
 _LEFT_OUT = frozenset(

@@ -9,6 +9,7 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from funcsvc.config import Settings
 from funcsvc.model import (
+    MAX_ENVIRONMENT_BYTES,
     MAX_OUTPUT_BYTES,
     MAX_PAYLOAD_BYTES,
     MEGABYTE,
@@ -44,7 +45,7 @@ from funcsvc.store import Stores
 from funcsvc.web.answers import Answer, ShortAnswer
 from funcsvc.web.bodies import read_body
 from funcsvc.web.call_addresses import CallLimits, check_call_id, find_func
-from funcsvc.web.calls.cgi_environment import MAX_ENVIRONMENT_BYTES, cgi_environment
+from funcsvc.web.calls.cgi_environment import cgi_environment
 from funcsvc.web.calls.outputs import answer_call
 from funcsvc.web.calls.waits import CallWaits
 from funcsvc.web.clients import ClientConnection
