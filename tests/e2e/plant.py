@@ -20,7 +20,7 @@ HOLDER = "holder"
 RAN = 'echo "$CALL_ID" >>/data/ran; '
 """The start of every function's script. It leaves a line for the call."""
 
-FIXED_KEYS = {"arrivals", "funcs", "service", "workers", "wake"}
+FIXED_KEYS = {"arrivals", "funcs", "service", "stored_bytes", "workers", "wake"}
 """Keys that stay when there are no funcs."""
 
 
