@@ -129,7 +129,8 @@ class Settings:
     )
     failed_attempts: RateLimitItem = setting(
         RateLimit(load_default=parse_rate("20/minute")),
-        "How often one client address may send a wrong access key or signature.",
+        "How often one client address may send a wrong secret or signature for a known access key, "
+        "and how often unknown keys, before it gets 429. The right key passes all the same.",
     )
     trusted_proxies: tuple[str, ...] = setting(
         Words(load_default=(), validate=check_networks),

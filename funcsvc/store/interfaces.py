@@ -113,13 +113,17 @@ class EventLog(Protocol):
 
 
 class FailedAttempts(Protocol):
-    """Failed attempts to show an access key, counted by client address across all processes."""
+    """Failed attempts to show an access key, counted across all processes.
 
-    def check(self, address: str) -> None:
-        """Raise TooManyAttempts if an address has reached the limit."""
+    They are counted by client address and known key; those with unknown keys by address alone.
+    """
 
-    def add(self, address: str) -> None:
-        """Count a failed attempt."""
+    def add(self, address: str, access_key: str = "") -> None:
+        """Count a failed attempt with a known key, or with none.
+
+        Raises TooManyAttempts beyond the limit, and at a known key also beyond that for unknown
+        ones: otherwise 401 would tell a known key from an unknown one without limit.
+        """
 
 
 class CallQueue(Protocol):

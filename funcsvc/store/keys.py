@@ -22,7 +22,7 @@
 | `<prefix>instances` | hash | while calls run | the id of the call that might have begun in each container, by the container's name |
 | `<prefix>workers` | sorted set | each member until the worker stops, or 10 times `FUNCSVC_ENGINE_GONE_SECONDS`, at least 10 min, after its lease | `<worker>@<engine>`, scored by the end of the worker's lease in ms |
 | `<prefix>wake` | list | while it has elements, at most 64 | each element wakes one worker that waits for a call |
-| `<prefix>attempts/…` | string | the window of `FUNCSVC_FAILED_ATTEMPTS` | the number of failed attempts by one client address to show an access key |
+| `<prefix>attempts/…` | string | the window of `FUNCSVC_FAILED_ATTEMPTS` | the number of failed attempts to show an access key, by the client address and known key that hash to this counter, of 65,536 |
 | `<prefix>removing` | sorted set | while calls of deleted funcs are removed | the names of those funcs, scored by when they were deleted, in ms |
 | `<prefix>service` | string | permanent | a random name for this service, with which its containers are labelled |
 

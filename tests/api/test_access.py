@@ -194,12 +194,22 @@ def test_keys_are_rotated_without_an_outage(keyed):
         )
 
 
-def test_address_that_failed_too_often_is_limited(keyed):
+WRONG_KEYS = {
+    "basic": lambda: basic("mykey:wrong"),
+    "signed": lambda: signed("elsewhere"),
+    "signed long ago": lambda: signed("funcs", at=datetime(2017, 3, 16, tzinfo=UTC)),
+    "unknown": lambda: basic("nobody:wrong"),
+    "garbage": lambda: {"Authorization": "Basic !!"},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_KEYS.values(), ids=WRONG_KEYS)
+def test_address_that_failed_too_often_is_limited_and_its_right_keys_pass(keyed, wrong):
     client = keyed(FUNCSVC_FAILED_ATTEMPTS="3/hour")
     for _ in range(3):
-        assert client.get("/funcs", headers=basic("mykey:wrong")).status_code == 401
-    for headers in (basic("mykey:wrong"), basic("mykey:mysecret"), signed("funcs")):
-        answer = client.get("/funcs", headers=headers)
+        assert client.get("/funcs", headers=wrong()).status_code == 401
+    for _ in range(2):
+        answer = client.get("/funcs", headers=wrong())
         assert (answer.status_code, answer.content_type) == (429, "application/json")
         seconds = int(answer.headers["Retry-After"])
         assert 0 < seconds <= 3600
@@ -208,10 +218,19 @@ def test_address_that_failed_too_often_is_limited(keyed):
             f"try again in {seconds} seconds."
         }
         assert "WWW-Authenticate" not in answer.headers
-    assert client.get("/healthz").status_code == 200
+    for headers in (basic("mykey:mysecret"), signed("funcs")):
+        assert client.get("/funcs", headers=headers).status_code == 200
     elsewhere = {"REMOTE_ADDR": "198.51.100.7"}
-    answer = client.get("/funcs", headers=basic("mykey:mysecret"), environ_overrides=elsewhere)
-    assert answer.status_code == 200
+    answer = client.get("/funcs", headers=wrong(), environ_overrides=elsewhere)
+    assert answer.status_code == 401
+
+
+def test_client_behind_the_same_proxy_still_learns_what_is_wrong_with_its_own_key(keyed):
+    client = keyed(FUNCSVC_FAILED_ATTEMPTS="1/hour")
+    statuses = [client.get("/funcs", headers=basic("mykey:wrong")).status_code for _ in range(2)]
+    assert statuses == [401, 429]
+    assert_unauthorized(client.get("/funcs", headers=basic(f"{KEY}:wrong")), WRONG_SECRET)
+    assert_unauthorized(client.get("/funcs", headers=basic("nobody:wrong")), UNKNOWN)
 
 
 def test_request_that_shows_no_key_or_the_right_one_is_not_counted(keyed):
@@ -236,13 +255,16 @@ def test_clients_of_a_proxy_are_told_apart_only_where_it_is_trusted(keyed, trust
     assert status("198.51.100.8") == other_status
 
 
-def test_keys_whose_redis_is_gone_let_nobody_in(store, engine):
+def test_wrong_keys_are_not_told_apart_while_redis_is_gone(store, engine):
     client = make_client(
         store, engine, FUNCSVC_ACCESS_KEYS="mykey:mysecret", FUNCSVC_REDIS_URL="redis://127.0.0.1:1"
     )
-    answer = client.get("/images/ubuntu/json", headers=basic("mykey:mysecret"))
-    assert answer.status_code == 500
-    assert answer.get_json() == {"message": "Redis can't be used: it can't be reached."}
+    for wrong in (basic("mykey:wrong"), basic("nobody:mysecret")):
+        answer = client.get("/images/ubuntu/json", headers=wrong)
+        assert answer.status_code == 500
+        assert answer.get_json() == {"message": "Redis can't be used: it can't be reached."}
+    right = basic("mykey:mysecret")
+    assert client.get("/images/ubuntu/json", headers=right).status_code == 404, "the fake has none"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
-"""Failed attempts over the real Redis: counted by address, for a while, below the prefix."""
+"""Failed attempts over the real Redis: counted by address and key, for a while."""
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -28,19 +29,28 @@ def make_attempts(redis_url, redis_prefix):
     return make
 
 
-def fail(attempts: FailedAttempts, times: int, address: str = HOME) -> None:
+def fail(attempts: FailedAttempts, times: int, address: str = HOME, key: str = "") -> None:
     for _ in range(times):
-        attempts.check(address)
-        attempts.add(address)
+        attempts.add(address, key)
 
 
+def is_limited(attempts: FailedAttempts, address: str = HOME, key: str = "") -> bool:
+    """Count one more attempt, and tell whether it is beyond the limit."""
+    try:
+        attempts.add(address, key)
+    except TooManyAttempts:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("key", ["", "mykey"])
 @pytest.mark.parametrize("limit", [1, 3])
-def test_address_may_fail_as_often_as_the_limit_says(make_attempts, limit):
+def test_address_may_fail_as_often_as_the_limit_says(make_attempts, limit, key):
     attempts = make_attempts(f"{limit}/hour")
-    fail(attempts, limit)
+    fail(attempts, limit, key=key)
     for _ in range(2):
         with pytest.raises(TooManyAttempts) as caught:
-            attempts.check(HOME)
+            attempts.add(HOME, key)
         assert 0 < caught.value.retry_after_seconds <= 3600
         assert caught.value.message == (
             "Too many requests from this address had no valid access key: "
@@ -48,25 +58,26 @@ def test_address_may_fail_as_often_as_the_limit_says(make_attempts, limit):
         )
 
 
-def test_checking_alone_is_no_attempt(make_attempts):
+def test_other_address_and_other_key_are_not_limited(make_attempts):
     attempts = make_attempts("1/hour")
-    for _ in range(5):
-        attempts.check(HOME)
+    fail(attempts, 1, HOME, "mykey")
+    for address, key in ((AWAY, "mykey"), (HOME, "other"), (AWAY, ""), ("unknown", "")):
+        assert not is_limited(attempts, address, key)
+    assert is_limited(attempts, HOME, "mykey")
 
 
-def test_other_address_is_not_limited(make_attempts):
-    attempts = make_attempts("1/hour")
-    fail(attempts, 1)
-    attempts.check(AWAY)
-    fail(attempts, 1, AWAY)
-    attempts.check("unknown")
+def test_known_keys_can_not_be_told_from_unknown_ones_beyond_the_limit(make_attempts):
+    attempts = make_attempts("2/hour")
+    fail(attempts, 2)
+    assert is_limited(attempts)
+    assert is_limited(attempts, key="mykey")
+    assert not is_limited(attempts, AWAY, "mykey")
 
 
 def test_processes_count_together(make_attempts):
     fail(make_attempts("2/hour"), 1)
     fail(make_attempts("2/hour"), 1)
-    with pytest.raises(TooManyAttempts):
-        make_attempts("2/hour").check(HOME)
+    assert is_limited(make_attempts("2/hour"))
 
 
 def test_address_may_try_again_when_the_window_is_over(make_attempts):
@@ -76,34 +87,39 @@ def test_address_may_try_again_when_the_window_is_over(make_attempts):
     while is_limited(attempts):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    fail(attempts, 1)
 
 
-def is_limited(attempts: FailedAttempts) -> bool:
-    try:
-        attempts.check(HOME)
-    except TooManyAttempts:
-        return True
-    return False
-
-
-def test_counters_are_below_the_prefix_and_expire(make_attempts, redis_client, redis_prefix):
+def test_counters_are_below_the_prefix_expire_and_name_nobody(
+    make_attempts, redis_client, redis_prefix
+):
     attempts = make_attempts("3/minute")
     fail(attempts, 2)
     fail(attempts, 1, AWAY)
-    keys = list(redis_client.scan_iter(f"{redis_prefix}*"))
-    assert len(keys) == 2
+    fail(attempts, 1, HOME, "mykey")
+    keys = [key.decode() for key in redis_client.scan_iter(f"{redis_prefix}*")]
+    assert len(keys) == 3
     for key in keys:
-        assert key.decode().startswith(RedisKeys(redis_prefix).attempts)
+        assert key.startswith(RedisKeys(redis_prefix).attempts)
         assert 0 < redis_client.ttl(key) <= 60
-    everywhere = list(redis_client.scan_iter(f"*{AWAY}*"))
-    assert all(key.decode().startswith("funcsvc-test-") for key in everywhere)
+        assert not any(name in key for name in (HOME, AWAY, "mykey"))
+
+
+def test_any_number_of_addresses_has_a_bounded_number_of_counters(
+    make_attempts, redis_client, redis_prefix
+):
+    attempts = make_attempts("100000/hour")
+    fail_from = [f"198.51.{first}.{last}" for first in range(10) for last in range(100)]
+    for address in fail_from:
+        attempts.add(address)
+    names = [key.split(b"/") for key in redis_client.scan_iter(f"{redis_prefix}*")]
+    assert len(names) < len(fail_from)
+    assert all(re.fullmatch(b"[0-9a-f]{4}", name[1]) for name in names), "of 16 bits"
 
 
 def test_attempts_whose_redis_is_gone_are_unavailable(make_attempts, proxy):
     proxy.close()
     attempts = make_attempts("1/hour", proxy.url)
-    for use in (attempts.check, attempts.add):
+    for key in ("", "mykey"):
         with pytest.raises(StoreUnavailable) as caught:
-            use(HOME)
+            attempts.add(HOME, key)
         assert caught.value.message == "Redis can't be used: it can't be reached."

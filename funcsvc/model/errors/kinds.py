@@ -45,7 +45,14 @@ class Unavailable(FuncsvcError):
 
 
 class Unauthorized(FuncsvcError):
-    """The kind of requests without a valid access key."""
+    """The kind of requests without a valid access key.
+
+    `access_key` is the known key that the request names but doesn't prove, or empty.
+    """
+
+    def __init__(self, message: str, access_key: str = "") -> None:
+        super().__init__(message)
+        self.access_key = access_key
 
 
 class Limited(FuncsvcError):

@@ -40,7 +40,9 @@ class Doorkeeper:
     def check_access(self) -> None:
         """Raise Unauthorized if keys are configured and the request shows no valid one.
 
-        Also raises WrongOrigin, and TooManyAttempts for an address that has failed too often.
+        Also raises WrongOrigin, and TooManyAttempts instead of Unauthorized for an address that
+        has failed too often. A valid key passes all the same, since many clients can share an
+        address: that of a proxy.
         """
         _check_origin()
         if not self._keys:
@@ -50,12 +52,11 @@ class Doorkeeper:
             raise Unauthorized(
                 f"An access key is needed: Authorization must be Basic or {ALGORITHM}."
             )
-        address = limited_address(client_address(request.environ, self._trusted))
-        self._attempts.check(address)
         try:
             self._check_credentials(scheme, credentials)
-        except Unauthorized:
-            self._attempts.add(address)
+        except Unauthorized as error:
+            address = limited_address(client_address(request.environ, self._trusted))
+            self._attempts.add(address, error.access_key)
             raise
 
     def _check_credentials(self, scheme: str, credentials: str) -> None:

@@ -23,6 +23,9 @@ class AccessKeys:
     def __repr__(self) -> str:
         return f"<{len(self._secrets)} access keys>"
 
+    def __contains__(self, access_key: str) -> bool:
+        return access_key in self._secrets
+
     def get_secret(self, access_key: str) -> str:
         """Return the secret of a key. Raises Unauthorized if the key is unknown."""
         if access_key not in self._secrets:
@@ -41,4 +44,4 @@ class AccessKeys:
         if access_key not in self._secrets:
             raise Unauthorized("The access key is unknown.")
         if not matches:
-            raise Unauthorized("The secret key is wrong.")
+            raise Unauthorized("The secret key is wrong.", access_key)

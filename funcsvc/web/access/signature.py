@@ -63,6 +63,20 @@ def check_signature(
     only if the date, the key and the list of signed headers are right.
     """
     parsed = _parse(authorization)
+    try:
+        _check(parsed, request, read_body, keys, now)
+    except Unauthorized as error:
+        known_key = parsed.access_key if parsed.access_key in keys else ""
+        raise Unauthorized(error.message, known_key) from None
+
+
+def _check(
+    parsed: _Authorization,
+    request: SignedRequest,
+    read_body: Callable[[], bytes],
+    keys: AccessKeys,
+    now: datetime,
+) -> None:
     date = _check_date(request.headers.get("x-hyper-date", ""), parsed.date, now)
     secret = keys.get_secret(parsed.access_key)
     if parsed.signed_headers != ";".join(_headers_to_sign(request)):
