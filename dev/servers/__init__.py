@@ -8,6 +8,7 @@ from them the command line, and whether a server answers.
 from dev.machine.as_root import SEARCH_PATH
 from dev.machine.places import ROOT
 from dev.machine.waiting import wait_until
+from dev.servers.certificates import Certificates, make_certificates
 from dev.servers.engine import EngineServer, engine_server
 from dev.servers.network import Proxy, proxy, silent_listener
 from dev.servers.nginx import NginxServer, nginx_server
@@ -22,6 +23,13 @@ from dev.servers.process import (
 )
 from dev.servers.redis import RedisServer, redis_answers, redis_server
 from dev.servers.registry import RegistryServer, registry_server
+from dev.servers.sentinel import (
+    SERVICE,
+    SentinelServer,
+    TlsRedisServer,
+    sentinel_server,
+    tls_redis_server,
+)
 from dev.servers.service import (
     WEB_COMMAND,
     Answer,
@@ -37,16 +45,20 @@ __all__ = [
     "LOOPBACK",
     "ROOT",
     "SEARCH_PATH",
+    "SERVICE",
     "WEB_COMMAND",
     "WORKER_COMMAND",
     "Answer",
+    "Certificates",
     "EngineServer",
     "NginxServer",
     "Proxy",
     "RedisServer",
     "RegistryServer",
+    "SentinelServer",
     "Server",
     "Service",
+    "TlsRedisServer",
     "WorkerServer",
     "engine_server",
     "exchange",
@@ -56,6 +68,7 @@ __all__ = [
     "free_port",
     "listens",
     "log_tails",
+    "make_certificates",
     "make_service",
     "make_worker",
     "nginx_server",
@@ -63,8 +76,10 @@ __all__ = [
     "redis_answers",
     "redis_server",
     "registry_server",
+    "sentinel_server",
     "service",
     "silent_listener",
+    "tls_redis_server",
     "wait_until",
     "worker",
 ]

@@ -7,7 +7,6 @@ import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 from limits import RateLimitItem
 from limits import parse as parse_rate
@@ -25,10 +24,14 @@ class LinesOfFile(fields.Field[tuple[str, ...]]):
     """The lines of a text file, given as its path."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> tuple[str, ...]:
-        try:
-            return tuple(Path(value).read_text().splitlines())
-        except (OSError, UnicodeDecodeError):
-            raise ValidationError("Must be a file of text that can be read.") from None
+        return tuple(_text_of(value).splitlines())
+
+
+class TextOfFile(fields.Field[str]):
+    """The text of a file without the space around it, given as the file's path."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        return _text_of(value).strip()
 
 
 class RateLimit(fields.Field[RateLimitItem]):
@@ -39,6 +42,16 @@ class RateLimit(fields.Field[RateLimitItem]):
             return parse_rate(value)
         except ValueError:
             raise ValidationError("Must be a limit such as 20/minute.") from None
+
+
+def _text_of(path: str) -> str:
+    rule = "Must be a file of text that can be read"
+    try:
+        return Path(path).read_text()
+    except OSError as error:
+        raise ValidationError(f"{rule}: {error.strerror}.") from None
+    except ValueError:
+        raise ValidationError(f"{rule}.") from None
 
 
 def setting(field: fields.Field[Any], text: str, variable: str = "") -> Any:
@@ -74,11 +87,6 @@ def check_bind(value: str) -> None:
         raise ValidationError("Must be host:port or unix:/path.")
 
 
-def is_sentinel_url(url: str) -> bool:
-    """Tell whether a Redis URL names sentinels instead of a Redis server."""
-    return url.startswith("redis+sentinel://")
-
-
 def check_docker_host(value: str) -> None:
     """Raise ValidationError unless the value is the address of an engine."""
     if not re.fullmatch(r"(unix|tcp|http|https)://.+", value):
@@ -94,27 +102,3 @@ def check_networks(value: tuple[str, ...]) -> None:
             raise ValidationError(
                 f"Must be addresses or networks, and {word} is neither."
             ) from None
-
-
-def check_redis_url(value: str) -> None:
-    """Raise ValidationError unless the value is the URL of a Redis server or of its sentinels."""
-    if is_sentinel_url(value):
-        if not _SENTINEL_URL.fullmatch(value):
-            raise ValidationError("Must be redis+sentinel://host:port,host:port/service/0.")
-        return
-    try:
-        parts = urlsplit(value)
-        _ = parts.port
-    except ValueError:
-        raise ValidationError("Must be a URL.") from None
-    if parts.scheme not in ("redis", "rediss", "unix"):
-        raise ValidationError("Must start with redis://, rediss://, unix:// or redis+sentinel://.")
-    unknown = {name for name, _ in parse_qsl(parts.query)} - {"db", "password"}
-    if not all(name.startswith("ssl_") for name in unknown):
-        raise ValidationError("Can only have the options db, password and ssl_….")
-
-
-_HOST_PORT = r"[^/@:,]+:[0-9]{1,5}"
-_SENTINEL_URL = re.compile(
-    rf"redis\+sentinel://([^/@]*@)?{_HOST_PORT}(,{_HOST_PORT})*/[^/?]+(/[0-9]+)?"
-)

@@ -32,10 +32,16 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         messages = error.normalized_messages()  # type: ignore[no-untyped-call]  # untyped in marshmallow
         problems += [_problem(name, messages[name]) for name in sorted(messages)]
     else:
-        problems += _checks(settings)
+        problems += _checks(settings, given)
     if problems:
         raise InvalidSettings(" ".join(problems))
-    return settings
+    return _with_url_of_file(settings)
+
+
+def _with_url_of_file(settings: Settings) -> Settings:
+    if not settings.redis_url_file:
+        return settings
+    return dataclasses.replace(settings, redis_url=settings.redis_url_file)
 
 
 def settings_page() -> str:
@@ -78,7 +84,9 @@ def _problem(name: str, messages: list[str]) -> str:
     return f"{name} is not valid: {' '.join(messages)}"  # not the value, which might be secret
 
 
-def _checks(settings: Settings) -> Iterator[str]:
+def _checks(settings: Settings, given: Mapping[str, str]) -> Iterator[str]:
+    if {"FUNCSVC_REDIS_URL", "FUNCSVC_REDIS_URL_FILE"} <= given.keys():
+        yield "FUNCSVC_REDIS_URL and FUNCSVC_REDIS_URL_FILE are both set, but only one can be."
     held = settings.max_pulls + settings.wait_threads + settings.follow_threads
     if held >= settings.threads:
         yield (

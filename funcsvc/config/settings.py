@@ -14,16 +14,17 @@ from funcsvc.config.access_keys import parse_access_keys
 from funcsvc.config.kinds import (
     LinesOfFile,
     RateLimit,
+    TextOfFile,
     Words,
     check_bind,
     check_docker_host,
     check_networks,
-    check_redis_url,
     flag,
     integer,
     seconds,
     setting,
 )
+from funcsvc.config.redis_url import check_redis_url
 from funcsvc.model import MEGABYTE, Policy
 
 DEFAULT_WORKERS = max(1, min(len(os.sched_getaffinity(0)), 8))
@@ -67,7 +68,17 @@ class Settings:
     redis_url: str = setting(
         fields.String(load_default="redis://127.0.0.1:6379/0", validate=check_redis_url),
         "The URL of Redis: `redis://`, `rediss://` (TLS) or `unix://`, with user and password if "
-        "needed; or of its sentinels: `redis+sentinel://host:port,host:port/service/0`.",
+        "needed; or of its sentinels: `redis+sentinel://host:port,[::1]:26379/service/0`, or "
+        "`rediss+sentinel://` (TLS to both). User and password are those of Redis; the sentinels' "
+        "are the options `sentinel_username` and `sentinel_password`. TLS has the options "
+        "`ssl_ca_certs`, `ssl_ca_path`, `ssl_certfile`, `ssl_keyfile`, `ssl_cert_reqs` and "
+        "`ssl_check_hostname`. Reserved characters are percent-encoded.",
+    )
+    redis_url_file: str = setting(
+        TextOfFile(load_default="", validate=check_redis_url),
+        "A file that has the URL of Redis, instead of FUNCSVC_REDIS_URL. Like "
+        "FUNCSVC_ACCESS_KEYS_FILE, it is read on startup, and again when gunicorn's master process "
+        "gets SIGHUP.",
     )
     redis_prefix: str = setting(
         fields.String(load_default="funcsvc:", validate=validate.Length(1, 64)),

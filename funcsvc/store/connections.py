@@ -3,44 +3,69 @@
 from __future__ import annotations
 
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
+from redis.connection import SSLConnection, parse_url
 from redis.retry import Retry
 
-from funcsvc.config import is_sentinel_url
+from funcsvc.config import is_sentinel_url, parse_sentinel_url
+from funcsvc.store.translation import NoMaster
 
 
 def make_pool(url: str, command_seconds: float, max_connections: int) -> redis.ConnectionPool:
     """Return a bounded pool of connections, with this time limit per command and no retries."""
     options: dict[str, Any] = {
-        "max_connections": max_connections,
         "socket_timeout": command_seconds,
         "socket_connect_timeout": command_seconds,
-        "socket_keepalive": True,
-        "socket_read_size": 256 * 1024,
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
     }
+    own = {"max_connections": max_connections, "socket_read_size": 256 * 1024}
+    if not url.startswith("unix:"):
+        options["socket_keepalive"] = True
     if is_sentinel_url(url):
-        return _master_of(url, options)
-    return redis.BlockingConnectionPool.from_url(url, timeout=command_seconds, **options)
+        return _master_of(url, options, own)
+    return redis.BlockingConnectionPool.from_url(url, timeout=command_seconds, **options, **own)
 
 
-def _master_of(url: str, options: dict[str, Any]) -> redis.ConnectionPool:
+class Sentinels(redis.Sentinel):
+    """redis-py's Sentinel, which fails with what a sentinel failed with, or with what they say."""
+
+    def discover_master(self, service_name: str) -> tuple[str, int]:
+        """Return the address of a service's master. Raises NoMaster."""
+        reason, failure = "", None
+        for number, sentinel in enumerate(self.sentinels):
+            try:
+                state = cast(dict[str, Any], sentinel.sentinel_masters()).get(service_name)
+            except redis.exceptions.RedisError as error:
+                failure = error
+                continue
+            if state and self.check_master_state(state, service_name):  # type: ignore[no-untyped-call]
+                self.sentinels[0], self.sentinels[number] = sentinel, self.sentinels[0]
+                return state["ip"], state["port"]
+            if state:
+                reason = "its sentinels see no master that is up"
+            reason = reason or "its sentinels don't know the service that the URL names"
+        raise NoMaster(reason) from failure
+
+
+def _master_of(url: str, options: dict[str, Any], own: dict[str, Any]) -> redis.ConnectionPool:
     """Return a pool that asks the sentinels for the current master with each new connection."""
-    parts = urlsplit(url)
-    service, _, database = parts.path.strip("/").partition("/")
-    hosts = [host.rpartition(":") for host in parts.netloc.rpartition("@")[2].split(",")]
-    timeouts = {name: options[name] for name in ("socket_timeout", "socket_connect_timeout")}
-    sentinel = redis.Sentinel(  # type: ignore[no-untyped-call]  # redis-py's gap
-        [(host, int(port)) for host, _, port in hosts],
-        sentinel_kwargs={**timeouts, "retry": options["retry"]},
-        username=unquote(parts.username or "") or None,
-        password=unquote(parts.password or "") or None,
-        db=int(database or 0),
+    parsed = parse_sentinel_url(url)
+    sentinels = Sentinels(  # type: ignore[no-untyped-call]  # redis-py's gap
+        parsed.hosts,
+        sentinel_kwargs={**_of_url(parsed.sentinel_url), **options},
+        **_of_url(parsed.server_url),
         **options,
+        **own,
     )
-    master = sentinel.master_for(service)  # type: ignore[no-untyped-call]  # redis-py's gap
+    master = sentinels.master_for(parsed.service)  # type: ignore[no-untyped-call]  # the same
     return cast(redis.ConnectionPool, master.connection_pool)
+
+
+def _of_url(url: str) -> dict[str, Any]:
+    """Return the options of a URL without a host, as redis-py's Redis takes them."""
+    options = parse_url(url)  # type: ignore[no-untyped-call]  # redis-py's gap
+    has_tls = options.pop("connection_class", None) is SSLConnection
+    return {**options, **({"ssl": True} if has_tls else {})}

@@ -10,6 +10,7 @@ import pytest
 from funcsvc.config import DEFAULT_WORKERS, InvalidSettings, Settings, load_settings, settings_page
 from funcsvc.model import Policy
 
+FILE = Path(__file__).resolve()
 DEFAULTS = {
     "bind": "127.0.0.1:8000",
     "workers": DEFAULT_WORKERS,
@@ -75,7 +76,15 @@ def test_variables_of_others_are_ignored():
         ("FUNCSVC_REDIS_URL", "rediss://host", "rediss://host"),
         ("FUNCSVC_REDIS_URL", "unix:///run/redis.sock", "unix:///run/redis.sock"),
         ("FUNCSVC_REDIS_URL", "redis://host?db=1", "redis://host?db=1"),
-        ("FUNCSVC_REDIS_URL", "rediss://h?ssl_ca_certs=/a", "rediss://h?ssl_ca_certs=/a"),
+        ("FUNCSVC_REDIS_URL", f"rediss://h?ssl_ca_certs={FILE}", f"rediss://h?ssl_ca_certs={FILE}"),
+        ("FUNCSVC_REDIS_URL", "redis://u:p@[::1]:1", "redis://u:p@[::1]:1"),
+        ("FUNCSVC_REDIS_URL", "unix://:p@/run/r?db=1", "unix://:p@/run/r?db=1"),
+        ("FUNCSVC_REDIS_URL", "redis+sentinel://a/main", "redis+sentinel://a/main"),
+        (
+            "FUNCSVC_REDIS_URL",
+            "rediss+sentinel://:p%40@[::1]:1,b/main/0?sentinel_username=u&sentinel_password=s",
+            "rediss+sentinel://:p%40@[::1]:1,b/main/0?sentinel_username=u&sentinel_password=s",
+        ),
         ("FUNCSVC_REDIS_URL", "redis+sentinel://a:1/main", "redis+sentinel://a:1/main"),
         (
             "FUNCSVC_REDIS_URL",
@@ -136,7 +145,23 @@ def test_value_is_read(name, text, value):
         ("FUNCSVC_REDIS_URL", "redis://[::1"),
         ("FUNCSVC_REDIS_URL", "redis://host?socket_timeout=100"),
         ("FUNCSVC_REDIS_URL", "redis+sentinel://a:1"),
-        ("FUNCSVC_REDIS_URL", "redis+sentinel://a/main"),
+        ("FUNCSVC_REDIS_URL", "redis+sentinel://[::1/main"),
+        ("FUNCSVC_REDIS_URL", "redis+sentinel://[a]/main"),
+        ("FUNCSVC_REDIS_URL", "redis+sentinel://::1:1/main"),
+        ("FUNCSVC_REDIS_URL", "redis+sentinel://a:0/main"),
+        ("FUNCSVC_REDIS_URL", "redis+sentinel://a:65536/main"),
+        ("FUNCSVC_REDIS_URL", "redis+sentinel://a:1/main?password=x"),
+        ("FUNCSVC_REDIS_URL", "redis+sentinel://a:1/main?ssl_check_hostname=false"),
+        ("FUNCSVC_REDIS_URL", "redis://a..b"),
+        ("FUNCSVC_REDIS_URL", "redis://host/name"),
+        ("FUNCSVC_REDIS_URL", "redis://host?db=x"),
+        ("FUNCSVC_REDIS_URL", "redis://host?db"),
+        ("FUNCSVC_REDIS_URL", "redis://host?ssl_ca_certs=/"),
+        ("FUNCSVC_REDIS_URL", "rediss://host?ssl_ca_certs=/nonexistent"),
+        ("FUNCSVC_REDIS_URL", "rediss://host?ssl_cert_reqs=maybe"),
+        ("FUNCSVC_REDIS_URL", "rediss://host?ssl_nonsense=1"),
+        ("FUNCSVC_REDIS_URL", "unix://run/redis.sock"),
+        ("FUNCSVC_REDIS_URL", "unix://"),
         ("FUNCSVC_REDIS_URL", "redis+sentinel://a:1,/main"),
         ("FUNCSVC_REDIS_URL", "redis+sentinel://a:1/main/x"),
         ("DOCKER_HOST", "garbage"),
@@ -167,8 +192,43 @@ def test_bad_value_is_refused_with_a_sentence_that_names_the_variable(name, text
     assert message.endswith(".")
 
 
-def test_password_in_a_bad_value_is_not_shown():
-    assert "hunter2" not in refusal(FUNCSVC_REDIS_URL="http://:hunter2@host")
+@pytest.mark.parametrize(
+    "url",
+    ["http://:hunter2@host", "redis://:hunter2", "redis://:hunter2\u2100@host", "redis://u:hunter2@h:x",
+     "redis+sentinel://:hunter2@a", "redis+sentinel://:hunter2@[x]/main", "redis://h/0?password=hunter2&x=1",
+     "redis+sentinel://a/main?sentinel_password=hunter2&hunter2"],
+)  # fmt: skip
+def test_password_in_a_bad_value_is_not_shown(url, tmp_path):
+    assert "hunter2" not in refusal(FUNCSVC_REDIS_URL=url)
+    file = tmp_path / "url"
+    file.write_text(url)
+    message = refusal(FUNCSVC_REDIS_URL_FILE=str(file))
+    assert message.startswith("FUNCSVC_REDIS_URL_FILE is not valid: Must ")
+    assert "hunter2" not in message
+
+
+def test_url_of_redis_is_read_from_its_file(tmp_path):
+    file = tmp_path / "url"
+    file.write_text("redis://:hunter2@host:1/2\n")
+    settings = load_settings({"FUNCSVC_REDIS_URL_FILE": str(file)})
+    assert settings.redis_url == "redis://:hunter2@host:1/2"
+
+
+def test_url_of_redis_is_given_only_once(tmp_path):
+    file = tmp_path / "url"
+    file.write_text("redis://:hunter2@host:1/2")
+    message = refusal(FUNCSVC_REDIS_URL_FILE=str(file), FUNCSVC_REDIS_URL="redis://:hunter2@b")
+    assert message == (
+        "FUNCSVC_REDIS_URL and FUNCSVC_REDIS_URL_FILE are both set, but only one can be."
+    )
+
+
+@pytest.mark.parametrize("text", ["", "\n", "garbage"])
+def test_file_that_has_no_url_of_redis_is_refused(tmp_path, text):
+    file = tmp_path / "url"
+    file.write_text(text)
+    message = refusal(FUNCSVC_REDIS_URL_FILE=str(file))
+    assert message.startswith("FUNCSVC_REDIS_URL_FILE is not valid: Must start with redis://, ")
 
 
 @pytest.mark.parametrize(

@@ -84,10 +84,15 @@ def test_key_that_is_in_both_places_is_refused(tmp_path):
 def test_file_that_can_not_be_read_is_refused(tmp_path):
     binary = tmp_path / "binary"
     binary.write_bytes(b"\xff\xfe:a")
-    for path in (tmp_path / "absent", tmp_path, binary):
-        assert refusal(FUNCSVC_ACCESS_KEYS_FILE=str(path)) == (
-            "FUNCSVC_ACCESS_KEYS_FILE is not valid: Must be a file of text that can be read."
-        )
+    for path, reason in (
+        (tmp_path / "absent", ": No such file or directory"),
+        (tmp_path, ": Is a directory"),
+        (binary, ""),
+    ):
+        for name in ("FUNCSVC_ACCESS_KEYS_FILE", "FUNCSVC_REDIS_URL_FILE"):
+            assert refusal(**{name: str(path)}) == (
+                f"{name} is not valid: Must be a file of text that can be read{reason}."
+            )
 
 
 @pytest.mark.parametrize(

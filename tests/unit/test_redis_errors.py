@@ -27,10 +27,17 @@ def refusal(error: Exception) -> StoreUnavailable:
         (redis.exceptions.ReadOnlyError("You can't write"), "it is a read-only replica"),
         (redis.exceptions.BusyLoadingError("loading"), "it is still loading its data"),
         (redis.exceptions.MasterDownError("link down"), "it has lost its master"),
-        (redis.exceptions.NoPermissionError("no perm"), "its user may not do this"),
+        (
+            redis.exceptions.NoPermissionError("no perm"),
+            "its user has no permission for a command or key of this service",
+        ),
         (
             redis.exceptions.AuthenticationError("invalid"),
-            "it did not accept the user and password, or their absence",
+            "it did not accept the user and password",
+        ),
+        (
+            redis.exceptions.ResponseError("DENIED Redis is running in protected mode"),
+            "it is in protected mode, and accepts only loopback connections",
         ),
         (
             redis.exceptions.ResponseError("OOM command not allowed when used memory > maxmemory"),
@@ -114,15 +121,23 @@ def test_redis_that_evicts_is_refused(policy):
 
 
 def test_master_is_asked_of_the_sentinels_that_the_url_names():
-    url = "redis+sentinel://us%40er:p%2Fw@a.example:1,b.example:26379/main/3"
+    url = (
+        "rediss+sentinel://us%40er:p%2Fw@a.example:1,b.example,[::1]:7/main/3"
+        "?sentinel_username=w&sentinel_password=s%40&ssl_check_hostname=false"
+    )
     pool = make_pool(url, command_seconds=2, max_connections=7)
     sentinels = [each.connection_pool.connection_kwargs for each in pool.sentinel_manager.sentinels]
     assert pool.service_name == "main"
     assert [(each["host"], each["port"]) for each in sentinels] == [
         ("a.example", 1),
         ("b.example", 26379),
+        ("::1", 7),
     ]
-    assert {each["socket_timeout"] for each in sentinels} == {2}
+    for each in sentinels:
+        assert (each["username"], each["password"]) == ("w", "s@")
+        assert (each["socket_timeout"], each["ssl_check_hostname"]) == (2, False)
     options = pool.connection_kwargs
     assert (options["username"], options["password"], options["db"]) == ("us@er", "p/w", 3)
-    assert (options["socket_timeout"], pool.max_connections) == (2, 7)
+    assert (options["socket_timeout"], options["ssl_check_hostname"]) == (2, False)
+    assert pool.max_connections == 7
+    assert issubclass(pool.connection_class, redis.connection.SSLConnection)
