@@ -1,7 +1,12 @@
 """Settings of gunicorn. docs/architecture.md explains the surprising ones."""
 
 from funcsvc.process import keep_freed_memory, settings_or_exit
-from funcsvc.web.gunicorn.hooks import check_address_is_free, keep_early_signals, say_ready
+from funcsvc.web.gunicorn.hooks import (
+    check_address_is_free,
+    keep_early_signals,
+    run_as_started,
+    say_ready,
+)
 
 settings = settings_or_exit()
 keep_freed_memory()
@@ -23,5 +28,6 @@ forwarded_allow_ips = ""  # only X-Forwarded-For is used, by funcsvc/model/hosts
 accesslog = "-"
 loglevel = settings.log_level
 on_starting = check_address_is_free
+pre_exec = run_as_started
 post_fork = keep_early_signals
 when_ready = say_ready

@@ -17,9 +17,13 @@ from funcsvc.web.gunicorn.worker import DeadlineWorker
 def check_address_is_free(server: Any) -> None:
     """Exit with a message if the address is already in use (gunicorn's on_starting hook).
 
-    With reuse_port, a second service on the same port would share it with the first.
+    With reuse_port, a second service on the same port would share it with the first. In an upgrade
+    that is what's wanted: both masters' workers listen, until the old master is told to stop.
     """
-    if "GUNICORN_PID" in os.environ:  # an upgrade in place: the parent has the address
+    if "GUNICORN_PID" in os.environ:
+        # With reuse_port the old master has no sockets to pass on, and gunicorn can't parse that
+        # they are none. What it reads here, it then doesn't use.
+        os.environ["GUNICORN_FD"] = os.environ.get("GUNICORN_FD") or "-1"
         return
     for address in server.cfg.address:
         if not isinstance(address, str):  # a unix socket, which gunicorn itself looks after
@@ -35,6 +39,16 @@ def exit_if_taken(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             sys.exit(f"funcsvc can't listen at {host}:{port}: {error.strerror}.")
+
+
+def run_as_started(server: Any) -> None:
+    """Have an upgrade start gunicorn as a module where this process did (gunicorn's pre_exec hook).
+
+    gunicorn would start that module's file, whose folder would then hide modules of Python's own.
+    """
+    python, program, *words = server.START_CTX["args"]
+    if program.endswith("__main__.py"):
+        server.START_CTX["args"] = [python, "-m", "gunicorn", *words]
 
 
 def keep_early_signals(server: Any, worker: DeadlineWorker) -> None:

@@ -1,0 +1,116 @@
+"""SIGUSR2: a new master beside the old one, and not one request lost in the change."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dev import servers
+from dev.machine.processes import children_of
+
+CLIENTS = 4
+NO_ENGINE = "unix:///nonexistent"
+COMMANDS = {
+    "module": servers.WEB_COMMAND,
+    "program": [str(Path(sys.executable).with_name("gunicorn")), *servers.WEB_COMMAND[3:]],
+}
+
+
+@contextlib.contextmanager
+def requests_to(web: servers.Service) -> Iterator[Counter[object]]:
+    """Send requests without pause, each over a connection of its own, and count the answers."""
+    answers: Counter[object] = Counter()
+    stopping = threading.Event()
+
+    def ask() -> None:
+        while not stopping.is_set():
+            try:
+                answers[web.request("GET", "/funcs").status] += 1
+            except Exception as error:  # noqa: BLE001  # each is a lost request
+                answers[repr(error)] += 1
+
+    threads = [threading.Thread(target=ask) for _ in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answers
+    finally:
+        stopping.set()
+        for thread in threads:
+            thread.join()
+
+
+def new_master(web: servers.Service) -> int | None:
+    """Return the pid of the master that an upgrade has started, once its workers are there."""
+    for pid in children_of(web.pid):
+        if len(children_of(pid)) == 2:
+            return pid
+    return None
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def end_masters(web: servers.Service) -> None:
+    """End both masters, should the test have failed before it did so."""
+    left = [pid for pid in children_of(web.pid) if children_of(pid)] if web.is_running else []
+    web.end()
+    for pid in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_upgrade_loses_no_request(own_redis: servers.RedisServer, command: list[str]) -> None:
+    with servers.folder() as place:
+        web = servers.make_service(
+            place, redis_url=own_redis.url, docker_host=NO_ENGINE, workers=2, log_level="warning"
+        )
+        web.command = command
+        try:
+            web.start()
+            with requests_to(web) as answers:
+                servers.wait_until(lambda: answers[200] > 20, "requests are answered")
+                os.kill(web.pid, signal.SIGUSR2)
+                pid = servers.wait_until(lambda: new_master(web), "the new master has its workers")
+                os.kill(web.pid, signal.SIGTERM)
+                servers.wait_until(lambda: not web.is_running, "the old master is gone")
+                count = answers[200]
+                servers.wait_until(lambda: answers[200] > count + 20, "the new master answers")
+            assert set(answers) == {200}, answers
+            assert "Traceback" not in web.log()
+            os.kill(pid, signal.SIGTERM)
+            servers.wait_until(lambda: is_gone(pid), "the new master is gone")
+        finally:
+            end_masters(web)
+
+
+def test_upgrade_that_fails_leaves_the_old_master_alone(own_redis: servers.RedisServer) -> None:
+    with servers.folder() as place:
+        keys = place / "keys"
+        keys.write_text("")
+        settings = {"redis_url": own_redis.url, "docker_host": NO_ENGINE, "access_keys_file": keys}
+        with servers.service(**settings) as web:
+            keys.write_text("no key")
+            workers = web.worker_pids()
+            for count in (1, 2):
+                os.kill(web.pid, signal.SIGUSR2)
+                servers.wait_until(
+                    lambda times=count: web.log().count("funcsvc can't start: ") == times,
+                    "the new master has said why it can't start",
+                )
+                servers.wait_until(lambda: web.worker_pids() == workers, "it is gone")
+            assert web.request("GET", "/funcs").status == 200
