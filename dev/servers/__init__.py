@@ -9,6 +9,7 @@ from dev.machine.as_root import SEARCH_PATH
 from dev.machine.places import ROOT
 from dev.machine.waiting import wait_until
 from dev.servers.certificates import Certificates, make_certificates
+from dev.servers.dns import DnsServer, dns_server
 from dev.servers.engine import EngineServer, engine_server
 from dev.servers.network import Proxy, proxy, silent_listener
 from dev.servers.nginx import NginxServer, nginx_server
@@ -50,6 +51,7 @@ __all__ = [
     "WORKER_COMMAND",
     "Answer",
     "Certificates",
+    "DnsServer",
     "EngineServer",
     "NginxServer",
     "Proxy",
@@ -60,6 +62,7 @@ __all__ = [
     "Service",
     "TlsRedisServer",
     "WorkerServer",
+    "dns_server",
     "engine_server",
     "exchange",
     "exchange_over_unix_socket",

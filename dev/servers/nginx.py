@@ -1,4 +1,4 @@
-"""nginx with docs/nginx.conf, in front of a service."""
+"""nginx with docs/nginx.conf, in front of services."""
 
 from __future__ import annotations
 
@@ -8,26 +8,51 @@ from pathlib import Path
 from typing import Any
 
 from dev.machine.places import ROOT
+from dev.servers.certificates import Certificates
 from dev.servers.process import LOOPBACK, free_port, listens, running
 from dev.servers.service import Service
 
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+_SERVER = "server 127.0.0.1:8000 "
 
 
 class NginxServer(Service):
-    """Debian's nginx. Its ports and folders are a test's own, the rest is the file's."""
+    """Debian's nginx. Its ports and folders are a test's own, the rest is the file's.
 
-    def __init__(self, place: Path, behind: int) -> None:
+    `behind` are the ports of loopback to which requests go; or `name` is a DNS name and a port, and
+    `resolver` the address of a DNS server. With certificates it listens at `tls_port` too.
+    """
+
+    def __init__(
+        self,
+        place: Path,
+        *behind: int,
+        name: str = "",
+        resolver: str = "",
+        certificates: Certificates | None = None,
+    ) -> None:
         super().__init__(place, free_port(), {})
+        self.tls_port = free_port()
         text = (ROOT / "docs/nginx.conf").read_text()
+        line = next(line for line in text.splitlines(keepends=True) if _SERVER in line)
+        servers = [line.replace(_SERVER, f"server {LOOPBACK}:{port} ") for port in behind]
         paths = "".join(f"{name}_temp_path {place}/{name};" for name in _TEMPORARY)
-        for before, after in (
-            ("listen 80 ", f"listen {LOOPBACK}:{self.port} "),
-            ("server 127.0.0.1:8000;", f"server {LOOPBACK}:{behind};"),
-            ("/run/nginx.pid", f"{place}/nginx.pid"),
-            ("/var/log/nginx", str(place)),
-            ("http {", f"http {{ {paths}"),
-        ):
+        changes = {
+            "listen 80 ": f"listen {LOOPBACK}:{self.port} ",
+            line: "".join(servers) or line,
+            "/run/nginx.pid": f"{place}/nginx.pid",
+            "/var/log/nginx": str(place),
+            "http {": f"http {{ {paths}",
+        }
+        if name:
+            changes |= {"set $funcsvc funcsvc;": f"set $funcsvc {name};"}
+            changes |= {"# resolver 127.0.0.11 ": f"resolver {resolver} "}
+        if certificates:
+            changes |= {"# listen 443 ": f"listen {LOOPBACK}:{self.tls_port} "}
+            for word, file in (("", certificates.certificate), ("_key", certificates.key)):
+                default = f"/etc/funcsvc/tls.{'key' if word else 'crt'}"
+                changes |= {f"# ssl_certificate{word} {default};": f"ssl_certificate{word} {file};"}
+        for before, after in changes.items():
             assert text.count(before) >= 1, before
             text = text.replace(before, after)
         (place / "nginx.conf").write_text(text)
@@ -45,6 +70,6 @@ class NginxServer(Service):
         return listens(self.port)
 
 
-def nginx_server(behind: int) -> AbstractContextManager[NginxServer]:
-    """Run nginx in front of a port of loopback."""
-    return running(lambda place: NginxServer(place, behind))
+def nginx_server(*behind: int, **options: Any) -> AbstractContextManager[NginxServer]:
+    """Run nginx in front of ports of loopback, or with the options of NginxServer."""
+    return running(lambda place: NginxServer(place, *behind, **options))

@@ -131,11 +131,76 @@ def test_client_that_goes_in_the_middle_loses_no_output(proxy, calls, address, s
     assert proxy.request("GET", f"/output/{address}/{call_id}").body == large.output
 
 
-def test_service_that_does_not_answer_is_said_in_json():
-    with nginx_server(servers.free_port()) as proxy:
-        answer = proxy.request("GET", "/_ping")
-    assert (answer.status, answer.headers["Content-Type"]) == (502, "application/json")
-    assert answer.json == {"message": "funcsvc does not answer."}
+HEAD = b" HTTP/1.1\r\nHost: localhost\r\n"
+NO_HTTP = "The request is not valid HTTP, or should have come over TLS."
+NGINX_ERRORS = {
+    "no request": (b"\x16\x03\x01\r\n\r\n", 400, NO_HTTP),
+    "no host": (b"GET /funcs HTTP/1.1\r\n\r\n", 400, NO_HTTP),
+    "two hosts": (b"GET /funcs" + HEAD + b"Host: b\r\n\r\n", 400, NO_HTTP),
+    "invalid host": (b"GET /funcs HTTP/1.1\r\nHost: a/b\r\n\r\n", 400, NO_HTTP),
+    "invalid path": (b"GET /%zz" + HEAD + b"\r\n", 400, NO_HTTP),
+    "invalid length": (b"POST /funcs/create" + HEAD + b"Content-Length: x\r\n\r\n", 400, NO_HTTP),
+    "invalid chunk": (
+        b"POST /funcs/create" + HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400, NO_HTTP,
+    ),
+    "nginx's own path": (
+        b"GET /nginx-error" + HEAD + b"\r\n", 404, "There is nothing at this path.",
+    ),
+    "trace": (b"TRACE /funcs" + HEAD + b"\r\n", 405, "The method is not allowed."),
+    "large body": (
+        b"POST /funcs/create" + HEAD + b"Content-Length: 9999999\r\n\r\n", 413,
+        "The request body is too large.",
+    ),
+    "long line": (b"GET /" + b"a" * 9000 + HEAD + b"\r\n", 414, "The request line is too long."),
+    "long header": (
+        b"GET /funcs" + HEAD + b"X: " + b"a" * 9000 + b"\r\n\r\n", 431,
+        "The request's header fields are too many or too long.",
+    ),
+    "many headers": (
+        b"GET /funcs" + HEAD + 60 * (b"X: " + b"a" * 1000 + b"\r\n") + b"\r\n", 431,
+        "The request's header fields are too many or too long.",
+    ),
+    "coding": (
+        b"POST /funcs/create" + HEAD + b"Transfer-Encoding: gzip\r\n\r\n", 501,
+        "The request's Transfer-Encoding is not supported.",
+    ),
+    "version": (
+        b"GET /funcs HTTP/2.0\r\nHost: localhost\r\n\r\n", 505,
+        "The request's version of HTTP is not supported.",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status", "message"), NGINX_ERRORS.values(), ids=NGINX_ERRORS
+)
+def test_every_error_of_nginx_itself_is_json(proxy, request_bytes, status, message):
+    with RawClient(proxy.port) as client:
+        client.send(request_bytes)
+        answer = client.answer()
+    assert (answer.status, answer.headers["Content-Type"]) == (status, "application/json")
+    assert answer.json == {"message": message}
+    assert answer.headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize(
+    "trailer",
+    [b"X-Sum: 1", b"Content-Length: 1", b"Transfer-Encoding: chunked", b"Authorization: x",
+     b"no name", b"X-Long: " + b"y" * 9000],
+)  # fmt: skip
+def test_trailer_of_a_chunked_payload_is_ignored_with_and_without_nginx(
+    proxy, web, calls, address, trailer
+):
+    for port in (web.port, proxy.port):
+        with RawClient(port) as client:
+            head = b"POST /call/" + address.encode() + HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+            client.send(head + b"3\r\nabc\r\n0\r\n" + trailer + b"\r\n\r\n")
+            assert client.answer().status == 200
+            client.send(b"GET /healthz" + HEAD + b"\r\n")
+            assert client.answer().status == 200
+        call = calls.reserve()
+        assert call.payload == b"abc"
+        calls.end(call)
 
 
 def test_no_uuid_is_logged(proxy, web, calls, address):

@@ -6,46 +6,19 @@ import contextlib
 import os
 import signal
 import sys
-import threading
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dev import servers
 from dev.machine.processes import children_of
+from tests.e2e.load import under_load
 
-CLIENTS = 4
 NO_ENGINE = "unix:///nonexistent"
 COMMANDS = {
     "module": servers.WEB_COMMAND,
     "program": [str(Path(sys.executable).with_name("gunicorn")), *servers.WEB_COMMAND[3:]],
 }
-
-
-@contextlib.contextmanager
-def requests_to(web: servers.Service) -> Iterator[Counter[object]]:
-    """Send requests without pause, each over a connection of its own, and count the answers."""
-    answers: Counter[object] = Counter()
-    stopping = threading.Event()
-
-    def ask() -> None:
-        while not stopping.is_set():
-            try:
-                answers[web.request("GET", "/funcs").status] += 1
-            except Exception as error:  # noqa: BLE001  # each is a lost request
-                answers[repr(error)] += 1
-
-    threads = [threading.Thread(target=ask) for _ in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield answers
-    finally:
-        stopping.set()
-        for thread in threads:
-            thread.join()
 
 
 def new_master(web: servers.Service) -> int | None:
@@ -82,15 +55,13 @@ def test_upgrade_loses_no_request(own_redis: servers.RedisServer, command: list[
         web.command = command
         try:
             web.start()
-            with requests_to(web) as answers:
-                servers.wait_until(lambda: answers[200] > 20, "requests are answered")
+            with under_load(web, ("GET", "/funcs", None)) as answers:
                 os.kill(web.pid, signal.SIGUSR2)
                 pid = servers.wait_until(lambda: new_master(web), "the new master has its workers")
                 os.kill(web.pid, signal.SIGTERM)
                 servers.wait_until(lambda: not web.is_running, "the old master is gone")
-                count = answers[200]
-                servers.wait_until(lambda: answers[200] > count + 20, "the new master answers")
-            assert set(answers) == {200}, answers
+                answers.wait_for_more()
+            answers.assert_all_200()
             assert "Traceback" not in web.log()
             os.kill(pid, signal.SIGTERM)
             servers.wait_until(lambda: is_gone(pid), "the new master is gone")

@@ -13,6 +13,8 @@ from gunicorn.http.errors import (
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn
 
+from funcsvc.web.gunicorn.message import Request
+
 WRITE_TIMEOUT_SECONDS = 30
 """How long one write to a client may make no progress."""
 
@@ -54,6 +56,7 @@ class Connection(TConn):
         if not self.initialized:
             super().init()
             self.parser.unreader = DeadlineUnreader(self)
+            self.parser.mesg_class = Request
 
     def linger(self) -> None:
         """End the answer, and for a moment discard what is still coming of the request.
