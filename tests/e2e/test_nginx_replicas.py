@@ -86,7 +86,7 @@ def test_single_web_process_that_is_away_is_said_in_json_at_once():
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
-def test_request_of_which_something_was_sent_is_not_sent_again(web, calls, address, method):
+def test_call_of_which_something_was_sent_is_not_sent_again(web, calls, address, method):
     with breaking_listener() as (port, taken), nginx_server(port, web.port) as proxy:
         statuses = []
         while 502 not in statuses:
@@ -94,6 +94,20 @@ def test_request_of_which_something_was_sent_is_not_sent_again(web, calls, addre
             statuses.append(proxy.request(method, f"/call/{address}", b"x").status)
     assert len(taken) == 1
     assert calls.pending(address.partition("/")[0]) == len(statuses) - 1, "the others"
+
+
+def test_create_of_which_something_was_sent_is_not_sent_again(web):
+    with breaking_listener() as (port, taken), nginx_server(port, web.port) as proxy:
+        statuses = [proxy.request("POST", "/funcs/create", b"{}").status for _ in range(6)]
+    assert statuses.count(502) == len(taken) > 0
+    assert set(statuses) == {400, 502}
+
+
+def test_request_that_changes_nothing_goes_on_to_the_next(web, address):
+    with breaking_listener() as (port, taken), nginx_server(port, web.port) as proxy:
+        statuses = [proxy.request("GET", f"/status/{address}").status for _ in range(6)]
+    assert statuses == [200] * 6
+    assert taken
 
 
 @contextlib.contextmanager
