@@ -7,9 +7,9 @@ sentence "… but must be".
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import posixpath
 import re
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -27,6 +27,7 @@ from funcsvc.model import (
     is_too_long,
     parse_image_reference,
 )
+from funcsvc.schemas.command_line import split_words
 from funcsvc.schemas.json_schema import (
     NULL,
     TEXT,
@@ -38,7 +39,13 @@ from funcsvc.schemas.json_schema import (
     or_null,
 )
 from funcsvc.schemas.signals import SIGNAL_PATTERN, is_signal
-from funcsvc.schemas.strict import Ruled, broken, check_entries, check_items
+from funcsvc.schemas.strict import (
+    ENOUGH_ERRORS,
+    Ruled,
+    broken,
+    check_entries,
+    check_items,
+)
 
 MAX_PORT = 65535
 
@@ -185,10 +192,7 @@ class Strings(Ruled[Sequence[str]]):
 
 
 class Command(Strings):
-    """A command line: a list, or one string that is split into words as a POSIX shell would.
-
-    shlex splits it in POSIX mode, as it does in docker-py's split_command.
-    """
+    """A command line: a list, or one string that is split as docker-py's split_command does."""
 
     rule = "a list of strings, or one string"
     answer_schema = Strings.json_schema
@@ -204,7 +208,7 @@ class Command(Strings):
 
     def _split(self, value: str) -> Sequence[str]:
         try:
-            return shlex.split(value)
+            return split_words(value)
         except ValueError as error:
             raise ValueError(f"a command line that can be split: {error}") from None
 
@@ -390,16 +394,13 @@ def normalise_port(text: str) -> str | None:
 
 
 def parse_port_binding(value: Any) -> PortBinding:
-    """Return the port binding in a JSON object. Raises ValidationError with every wrong key."""
-    rules = {"HostIp": (_is_host_ip, "an IP address, or empty for all"),
-             "HostPort": (_is_host_port, f'a string: a port from 1 to {MAX_PORT}, a range '
-                          'such as "8000-8010", or empty')}  # fmt: skip
+    """Return the port binding in a JSON object. Raises ValidationError with the wrong keys."""
+    unknown = (key for key in _a(dict, value) if key not in _BINDING_RULES)
     errors = {
-        key: [f"is not a known field: the fields are {' and '.join(rules)}."]
-        for key in _a(dict, value)
-        if key not in rules
+        key: [f"is not a known field: the fields are {' and '.join(_BINDING_RULES)}."]
+        for key in itertools.islice(unknown, ENOUGH_ERRORS)
     }
-    for key, (accepts, rule) in rules.items():
+    for key, (accepts, rule) in _BINDING_RULES.items():
         if not accepts(value.get(key, "")):
             errors[key] = [broken(value[key], rule)]
     if errors:
@@ -427,3 +428,12 @@ def _is_host_port(value: Any) -> bool:
 
 def _is_port(text: str) -> bool:
     return bool(_PORT.fullmatch(text))
+
+
+_BINDING_RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "HostIp": (_is_host_ip, "an IP address, or empty for all"),
+    "HostPort": (
+        _is_host_port,
+        f'a string: a port from 1 to {MAX_PORT}, a range such as "8000-8010", or empty',
+    ),
+}

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from funcsvc.model.errors import InvalidDefinition, MalformedBody, path_below
+from funcsvc.model.errors import MAX_ERRORS, InvalidDefinition, MalformedBody, path_below
 
 MAX_DEFINITION_BYTES = 256 * 1024
 
@@ -126,6 +126,8 @@ def _check_characters(document: dict[str, Any]) -> None:
             errors[path] = [f"{path} contains a NUL character, which is not allowed."]
         elif not _encodable(text):
             errors[path] = [f"{path} contains a lone surrogate, which is not a character."]
+        if len(errors) > MAX_ERRORS:
+            break
     if errors:
         raise InvalidDefinition(errors)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,16 +29,19 @@ FILTERS_JSON_SCHEMA: JsonSchema = {
 
 @dataclass(frozen=True)
 class Listing:
-    """What to list: at most `limit` funcs that are older than `before` and match the filters."""
+    """What to list: at most `limit` funcs that are older than `before` and match the filters.
+
+    Images in `filters` are full names.
+    """
 
     limit: int | None
     before: str | None
-    filters: Mapping[str, Sequence[str]]
+    filters: Mapping[str, Collection[str]]
 
     @property
     def names(self) -> Sequence[str] | None:
         """The names that are asked for, or None for all names."""
-        return self.filters.get("name")
+        return [*self.filters["name"]] if "name" in self.filters else None
 
     def has(self, definition: str) -> bool:
         """Tell whether a stored definition matches the filters.
@@ -52,7 +55,7 @@ class Listing:
         return (
             _one_of(self.filters.get("name"), document["Name"])
             and _one_of(self.filters.get("size"), document["ContainerSize"])
-            and _same_image(self.filters.get("image"), document["Config"]["Image"])
+            and _one_of(self.filters.get("image"), _canonical(document["Config"]["Image"]))
             and all(_labelled(labels, label) for label in self.filters.get("label", ()))
         )
 
@@ -82,7 +85,7 @@ def _limit(text: str | None) -> int | None:
     return int(text)
 
 
-def _filters(text: str | None) -> dict[str, list[str]]:
+def _filters(text: str | None) -> dict[str, Collection[str]]:
     """Parse `{"name": ["x"]}` or `{"name": {"x": true}}`. A key without values is ignored."""
     if not text:
         return {}
@@ -91,14 +94,15 @@ def _filters(text: str | None) -> dict[str, list[str]]:
         given = parse_json_object(text.encode("utf-8", "surrogateescape"))
     except MalformedBody:
         raise InvalidQuery("filters", text, rule) from None
-    filters = {}
+    filters: dict[str, Collection[str]] = {}
     for key, values in given.items():
         if key not in _KEYS:
             raise InvalidQuery("filters", text, f"an object whose keys are {', '.join(_KEYS)}")
         if not _is_set_of_strings(values):
             raise InvalidQuery("filters", text, rule)
         if values:
-            filters[key] = list(dict.fromkeys(values))
+            # read once, not for each func; a dict keeps the order, and is searched in one step
+            filters[key] = dict.fromkeys(map(_canonical, values) if key == "image" else values)
     return filters
 
 
@@ -108,12 +112,8 @@ def _is_set_of_strings(values: Any) -> bool:
     return isinstance(values, list) and all(isinstance(value, str) for value in values)
 
 
-def _one_of(wanted: Sequence[str] | None, value: str) -> bool:
+def _one_of(wanted: Collection[str] | None, value: str) -> bool:
     return wanted is None or value in wanted
-
-
-def _same_image(wanted: Sequence[str] | None, image: str) -> bool:
-    return wanted is None or _canonical(image) in map(_canonical, wanted)
 
 
 def _canonical(image: str) -> str:

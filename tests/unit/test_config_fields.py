@@ -171,13 +171,10 @@ def test_command_that_is_no_list_and_no_string_is_refused(option, value):
 
 
 @pytest.mark.parametrize("option", ["Cmd", "Entrypoint"])
-@pytest.mark.parametrize(
-    ("value", "why"),
-    [("echo 'a", "No closing quotation"), ('a "', "No closing quotation"),
-     ("a\\", "No escaped character")],
-)  # fmt: skip
-def test_command_that_can_not_be_split_is_refused(option, value, why):
+@pytest.mark.parametrize("value", ["echo 'a", 'a "', "a\\", '"a\\"', "a 'b' \"c"])
+def test_command_that_can_not_be_split_is_refused(option, value):
     (sentence,) = errors_of(with_option(f"Config.{option}", value))[f"Config.{option}"]
+    why = "its quotes must be closed, and a backslash can't be its last character"
     assert sentence.endswith(f"but must be a command line that can be split: {why}.")
 
 

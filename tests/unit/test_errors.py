@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from http import HTTPStatus
@@ -171,6 +172,36 @@ def test_message_of_many_wrong_fields_is_the_first_and_says_that_there_are_more(
     assert error.message.startswith("A is bad.")
     assert "2 more" in error.message
     assert error.field_errors == {"A": ["A is bad.", "A is worse."], "B": ["B is bad."]}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "end"),
+    [(1, "K0 is bad."), (2, "1 more: see errors."), (100, "99 more: see errors."),
+     (101, "There are more: errors lists only the first 100.")],
+)  # fmt: skip
+def test_only_the_first_hundred_wrong_fields_are_listed(wrong, end):
+    every = {f"K{n}": [f"K{n} is bad."] for n in range(wrong)}
+    error = errors.InvalidDefinition(every)
+    assert list(error.field_errors) == list(every)[:100]
+    assert error.message.startswith("K0 is bad.")
+    assert error.message.endswith(end)
+
+
+@pytest.mark.parametrize(
+    ("keys", "path"),
+    [
+        (["a", "b", 1], "a.b.1"),
+        (["", "b"], '"".b'),
+        (["k" * 80, "b"], "k" * 80 + ".b"),
+        (["k" * 81, "b"], "k" * 80 + "….b"),
+    ],
+)
+def test_path_names_long_keys_by_their_beginning(keys, path):
+    assert functools.reduce(errors.path_below, keys, "") == path
+
+
+def test_long_path_is_cut():
+    assert len(functools.reduce(errors.path_below, ["k" * 99] * 32, "")) < 500
 
 
 def test_body_keeps_characters_beyond_ascii():

@@ -212,9 +212,8 @@ def test_unknown_field_without_a_name_is_shown_as_an_empty_string():
     assert sentence.startswith('"" is not a known field: ')
 
 
-def test_unknown_field_is_named_also_when_it_is_long():
-    path = "x" * 5000
-    assert list(errors_of({**definition(), path: 1})) == [path]
+def test_unknown_field_with_a_long_name_is_named_by_its_beginning():
+    assert list(errors_of({**definition(), "x" * 5000: 1})) == ["x" * 80 + "…"]
 
 
 def test_every_wrong_field_is_reported_at_once():

@@ -68,9 +68,10 @@ from funcsvc.model.errors.requests import (
     WrongOrigin,
 )
 from funcsvc.model.errors.services import EngineUnavailable, StoreUnavailable
-from funcsvc.model.errors.wording import path_below, show
+from funcsvc.model.errors.wording import MAX_ERRORS, path_below, show
 
 __all__ = [
+    "MAX_ERRORS",
     "ArgumentsTooLarge",
     "BodyNotReceived",
     "BodyTooLarge",

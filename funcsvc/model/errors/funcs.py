@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+
 from funcsvc.model.errors.kinds import Conflict, FieldErrors, InvalidParameter, NotFound
-from funcsvc.model.errors.wording import show
+from funcsvc.model.errors.wording import MAX_ERRORS, show
 
 
 class InvalidDefinition(InvalidParameter):
-    """Raised when fields of a definition break a rule."""
+    """Raised when fields of a definition break a rule.
+
+    Beyond MAX_ERRORS fields, the others are left out, and whoever checks a definition can stop.
+    """
 
     def __init__(self, field_errors: FieldErrors) -> None:
-        first, *others = (sentence for errors in field_errors.values() for sentence in errors)
+        listed = dict(itertools.islice(field_errors.items(), MAX_ERRORS))
+        first, *others = (sentence for errors in listed.values() for sentence in errors)
         more = f" {len(others)} more: see errors." if others else ""
-        super().__init__(first + more, field_errors)
+        if len(field_errors) > MAX_ERRORS:
+            more = f" There are more: errors lists only the first {MAX_ERRORS}."
+        super().__init__(first + more, listed)
 
 
 class FuncExists(Conflict):

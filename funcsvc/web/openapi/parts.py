@@ -6,7 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from funcsvc.model.errors import Busy, FuncsvcError, InvalidParameter, Limited, Unauthorized
+from funcsvc.model.errors import (
+    MAX_ERRORS,
+    Busy,
+    FuncsvcError,
+    InvalidParameter,
+    Limited,
+    Unauthorized,
+)
 from funcsvc.web.answers import REQUEST_ID
 from funcsvc.web.http_status import error_body, status_of
 
@@ -130,8 +137,10 @@ ERROR = named_schema(
             },
             errors={
                 "type": "object",
-                "description": "All wrong fields, each under its dotted path.",
+                "description": "The wrong fields, each under its dotted path; of more than "
+                f"{MAX_ERRORS}, the first.",
                 "minProperties": 1,
+                "maxProperties": MAX_ERRORS,
                 "additionalProperties": {
                     "type": "array",
                     "minItems": 1,
