@@ -29,7 +29,7 @@ class LogQuery:
 def load_log_query(query: Mapping[str, str]) -> LogQuery:
     """Return what a query asks for in a log. Raises InvalidQuery."""
     return LogQuery(
-        call_id=query.get("callid", ""),
+        call_id="" if query.get("callid") == "all" else query.get("callid", ""),
         tail=_tail(query.get("tail", "")),
         follow=load_flag(query, "follow"),
     )

@@ -17,14 +17,17 @@ from funcsvc.model import (
     NewCall,
 )
 from funcsvc.schemas.func import format_time
-from funcsvc.schemas.json_schema import JsonSchema, answer_schema
+from funcsvc.schemas.json_schema import JsonSchema, answer_schema, or_null
 from funcsvc.schemas.strict import Given, StrictSchema
 
 _ID: JsonSchema = {"type": "string", "format": "uuid"}
 _TIME: JsonSchema = {"type": "string", "format": "date-time"}
 _SENTENCE: JsonSchema = {"type": "string", "minLength": 1}
 _COUNT: JsonSchema = {"type": "integer", "minimum": 0}
-_UNENDED = [str(status) for status in CallStatus if not status.has_ended]
+_STATUSES: JsonSchema = {"enum": [status.upper() for status in CallStatus]}
+_UNENDED: JsonSchema = {
+    "enum": [status.upper() for status in CallStatus if not status.has_ended],
+}
 
 
 def _time(time_ms: int) -> str:
@@ -47,7 +50,7 @@ class UnendedCallSchema(StrictSchema):
     """A call that is asked for before it has ended."""
 
     id = Given(_ID, data_key="CallId", always_shown=True)
-    status = Given({"enum": _UNENDED}, data_key="Status", always_shown=True)
+    status = Given(_UNENDED, data_key="Status", always_shown=True, write=str.upper)
 
 
 class CallSchema(StrictSchema):
@@ -55,8 +58,10 @@ class CallSchema(StrictSchema):
 
     id = Given(_ID, data_key="CallId", always_shown=True)
     created_ms = Given(_TIME, data_key="Created", always_shown=True, write=_time)
-    status = Given({"enum": [*map(str, CallStatus)]}, data_key="Status", always_shown=True)
-    message = Given(_SENTENCE, data_key="Message")
+    status = Given(_STATUSES, data_key="Status", always_shown=True, write=str.upper)
+    message = Given(
+        or_null(_SENTENCE), data_key="Message", always_shown=True, write=lambda text: text or None
+    )
     instance_kind = Given({"enum": [*map(str, InstanceKind)]}, data_key="Instance")
 
 

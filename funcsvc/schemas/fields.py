@@ -58,7 +58,7 @@ _PORT_NUMBER = (
 )
 _CONTAINER = r"/?[a-zA-Z0-9][a-zA-Z0-9_.-]*"
 _ALIAS = r"[a-zA-Z0-9][a-zA-Z0-9_.-]*"
-_LINK = re.compile(f"{_CONTAINER}:{_ALIAS}")
+_LINK = re.compile(f"{_CONTAINER}:{_ALIAS}|{_ALIAS}")
 _VOLUMES_FROM = re.compile(f"{_CONTAINER}(?::(?:ro|rw))?")
 _CONTAINER_NETWORK = re.compile(f"container:{_CONTAINER}")
 _PORT = re.compile(_PORT_NUMBER)
@@ -224,10 +224,10 @@ class Env(Strings):
 
 
 class Links(Strings):
-    """Links to other containers."""
+    """Links to other containers. Without an alias, the engine uses the container's name."""
 
-    rule = "a list of container_name:alias"
-    item_rule = "container_name:alias, both of letters, digits, '_', '.' and '-'"
+    rule = "a list of container_name:alias or container_name"
+    item_rule = "container_name:alias or container_name, of letters, digits, '_', '.' and '-'"
     pattern = _LINK
     max_item_bytes = 64_000  # the engine makes variables of it that have the alias twice
     json_schema = list_of(bounded(matching(pattern.pattern), max_item_bytes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from http import HTTPStatus
 from random import getrandbits
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,7 @@ def register_answers(app: Flask) -> None:
     app.register_error_handler(UnicodeDecodeError, _answer_undecodable)
     app.register_error_handler(Exception, _answer_bug)
     app.after_request(_add_request_id)
+    app.after_request(_drop_type_of_nothing)
 
 
 def request_id() -> str:
@@ -69,6 +71,12 @@ def request_id() -> str:
 
 def _add_request_id(response: Response) -> Response:
     response.headers[REQUEST_ID] = request_id()
+    return response
+
+
+def _drop_type_of_nothing(response: Response) -> Response:
+    if response.status_code == HTTPStatus.NO_CONTENT:
+        del response.headers["Content-Type"]
     return response
 
 

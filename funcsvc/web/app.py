@@ -10,6 +10,7 @@ from funcsvc.process import read_settings
 from funcsvc.store import Stores, open_stores
 from funcsvc.web import answers, blueprints, funcs, images, system
 from funcsvc.web.access.doorkeeper import Doorkeeper
+from funcsvc.web.bodies import check_type_of_body
 from funcsvc.web.calls import views as call_views
 from funcsvc.web.logs import views as log_views
 from funcsvc.web.openapi import views as docs
@@ -43,6 +44,7 @@ def create_app(
         system.make_blueprint(),
     ):
         blueprint.before_request(doorkeeper.check_access)
+        blueprint.before_request(check_type_of_body)
         blueprints.register_management(app, blueprint)
     app.register_blueprint(call_views.make_blueprint(settings, stores))
     app.register_blueprint(log_views.make_blueprint(settings, stores))

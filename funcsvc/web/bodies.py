@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Request
+from flask import Request, request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected
 
@@ -14,17 +14,30 @@ from funcsvc.schemas import MAX_DEFINITION_BYTES, parse_json_object
 _BODY = "funcsvc.body"
 
 
+def check_type_of_body() -> None:
+    """Raise UnsupportedContentType if a management request has a body that isn't JSON.
+
+    A body that no view reads counts too: a page of another site can send a form, but not JSON.
+    """
+    if request.content_length or "HTTP_TRANSFER_ENCODING" in request.environ:
+        _check_type(request)
+
+
 def read_json_object(request: Request) -> dict[str, Any]:
     """Return the JSON object in the body of a management request.
 
     Raises UnsupportedContentType, BodyTooLarge, BodyNotReceived, MalformedBody, InvalidDefinition.
     """
+    _check_type(request)
+    return parse_json_object(read_body(request, MAX_DEFINITION_BYTES))
+
+
+def _check_type(request: Request) -> None:
     if request.mimetype != "application/json":
         sent = request.headers.get("Content-Type", "")
         raise UnsupportedContentType(
             f'Content-Type is "{sent[:80]}", but must be application/json.'
         )
-    return parse_json_object(read_body(request, MAX_DEFINITION_BYTES))
 
 
 def read_body(request: Request, max_bytes: int) -> bytes:

@@ -135,3 +135,19 @@ def test_every_answer_has_one_request_id(client, method, path, status):
     answer = client.open(path, method=method)
     assert answer.status_code == status
     assert len(answer.headers.getlist("X-Request-Id")) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("DELETE", "/funcs/hello"), ("GET", "/funcs"), ("POST", "/images/create?fromImage=ubuntu"),
+     ("GET", "/_ping")],
+)  # fmt: skip
+@pytest.mark.parametrize("prefix", ["", "/v1.23"])
+def test_body_that_is_not_json_is_refused_at_every_management_path(client, prefix, method, path):
+    answer = client.open(prefix + path, method=method, data="a=b", content_type="text/plain")
+    assert (answer.status_code, answer.get_json()) == (
+        400,
+        {"message": 'Content-Type is "text/plain", but must be application/json.'},
+    )
+    no_body = client.open(prefix + path, method=method, content_type="text/plain")
+    assert "Content-Type" not in str(no_body.get_json(silent=True))

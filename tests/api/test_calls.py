@@ -26,7 +26,7 @@ def func(client, calls):
 @pytest.mark.parametrize("method", METHODS)
 def test_call_is_stored_and_answered_with_its_id(client, func, calls, method):
     answer = client.open(func.path("call"), method=method, data=b"in\0put")
-    assert (answer.status_code, answer.content_type) == (200, "application/json")
+    assert (answer.status_code, answer.content_type) == (200, "application/json; charset=utf-8")
     (call,) = calls.accepted
     assert answer.get_data(as_text=True) == f'{{"CallId": "{call.id}"}}'
     assert UUID4.fullmatch(call.id)

@@ -70,6 +70,12 @@ def test_log_of_one_call(func):
     assert events(func, f"?callid={NO_CALL}") == []
 
 
+def test_log_of_all_calls(func):
+    everything = life(func.ended()) + life(func.ended())
+    assert events(func, "?callid=all") == everything
+    assert events(func, "?callid=all&tail=3") == everything[-3:]
+
+
 def test_options_of_other_clients_are_ignored(func):
     call_id = func.ended()
     assert events(func, "?stdout=1&since=0&timestamps=x") == life(call_id)

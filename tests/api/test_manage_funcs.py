@@ -306,6 +306,7 @@ def test_deleted_func_is_gone(client, store, prefix):
     other = create(client, "other")
     answer = client.delete(f"{prefix}/funcs/hello")
     assert (answer.status_code, answer.data) == (204, b"")
+    assert "Content-Type" not in answer.headers
     assert store.definitions == {"other": other}
     assert client.get("/funcs/hello").status_code == 404
     create(client)

@@ -97,14 +97,14 @@ def test_head_removes_nothing(client, func, more, outcome, status, body, kind):
 
 def test_pending_call_is_202_and_running_one_201_and_both_stay(client, func, calls):
     call_id = func.call()
-    for status, word in ((202, "Pending"), (201, "Running")):
+    for status, word in ((202, "PENDING"), (201, "RUNNING")):
         for _ in range(2):
             answer = client.get(func.path("output", call_id))
             assert (answer.status_code, answer.get_data(as_text=True)) == (
                 status,
                 f'{{"CallId": "{call_id}", "Status": "{word}"}}',
             )
-        if word == "Pending":
+        if word == "PENDING":
             calls.run(call_id)
     calls.end(call_id, HELLO)
     assert client.get(func.path("output", call_id)).data == b"HelloWorld\n"
@@ -166,7 +166,7 @@ def test_wait_ends_with_the_call(func, calls):
 
 
 @pytest.mark.parametrize(
-    ("runs", "status", "word"), [(False, 202, "Pending"), (True, 201, "Running")]
+    ("runs", "status", "word"), [(False, 202, "PENDING"), (True, 201, "RUNNING")]
 )
 def test_wait_that_is_too_long_is_told_where_the_call_is(store, engine, runs, status, word):
     calls = FakeCallStore(store)
@@ -187,7 +187,7 @@ def test_sync_that_is_too_long_is_told_its_call(store, engine):
     (call,) = calls.accepted
     assert (answer.status_code, answer.get_json()) == (
         202,
-        {"CallId": call.id, "Status": "Pending"},
+        {"CallId": call.id, "Status": "PENDING"},
     )
 
 
@@ -199,7 +199,7 @@ def test_who_waits_is_answered_when_the_process_stops(func, calls, monkeypatch):
     start = time.monotonic()
     answer = func.client.post(func.path("call", "sync"))
     assert time.monotonic() - start < 1
-    assert (answer.status_code, answer.get_json()["Status"]) == (202, "Pending")
+    assert (answer.status_code, answer.get_json()["Status"]) == (202, "PENDING")
     assert len(calls.accepted) == 1
 
 
@@ -228,7 +228,7 @@ def test_sync_is_told_its_call_where_redis_stays_away(store, engine, monkeypatch
 
     calls.wait_for_end = fail
     answer = func.client.post(func.path("call", "sync"))
-    assert (answer.status_code, answer.get_json()["Status"]) == (202, "Pending")
+    assert (answer.status_code, answer.get_json()["Status"]) == (202, "PENDING")
 
 
 def test_call_that_goes_while_it_is_waited_for_is_not_found(func, calls):

@@ -52,8 +52,8 @@ def test_list_has_the_calls_that_are_stored(func, calls):
     assert document["Total"] == 3
     assert all(TIME.fullmatch(row.pop("Created")) for row in document["List"])
     assert document["List"] == [
-        {"CallId": pending, "Status": "Pending"},
-        {"CallId": failed, "Status": "Failed", "Message": "The function ended with exit code 7."},
+        {"CallId": pending, "Status": "PENDING", "Message": None},
+        {"CallId": failed, "Status": "FAILED", "Message": "The function ended with exit code 7."},
     ]
 
 

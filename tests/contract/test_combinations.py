@@ -54,6 +54,9 @@ SAME_VERDICT = [
     ({}, {"NetworkMode": "container:"}),
     ({}, {"Links": ["{peer}:db", "{peer}:db"]}),
     ({}, {"Links": ["/{peer}:db"]}),
+    ({}, {"Links": ["{peer}"]}),
+    ({}, {"NetworkMode": "host", "Links": ["{peer}"]}),
+    ({}, {"NetworkMode": "container:{peer}", "Links": ["{peer}"]}),
     ({}, {"Links": [":db"]}),
     ({}, {"Links": ["{peer}:a:b"]}),
     ({}, {"Links": [1]}),
@@ -131,7 +134,7 @@ STRICTER = [
     ({}, {"Links": ["{peer}:" + "a" * 64000]}),
     ({}, {"PortBindings": {"80/tcp": [None]}}),
     *[({}, {"NetworkMode": mode}) for mode in ("none", "default", "", "my-network")],
-    ({}, {"Links": ["{peer}"]}),
+    ({}, {"Links": ["/{peer}"]}),  # the contract: a container_name alone is its own alias
     ({}, {"Links": ["{peer}:"]}),  # the contract: container_name:alias
     ({}, {"Links": ["{peer}:d b"]}),
     ({}, {"VolumesFrom": ["{peer}:"]}),  # the contract: nothing, ro or rw

@@ -180,9 +180,9 @@ def test_who_waits_is_answered_when_the_service_is_told_to_stop(own_redis, clien
         time.sleep(0.2)
         os.kill(web.pid, number)
         servers.wait_until(lambda: not web.is_running, "the service ends", seconds=12)
-        assert runs.result(5).json == {"CallId": call.id, "Status": "Running"}
+        assert runs.result(5).json == {"CallId": call.id, "Status": "RUNNING"}
         assert (runs.result().status, pends.result(5).status) == (201, 202)
-        assert pends.result().json["Status"] == "Pending"
+        assert pends.result().json["Status"] == "PENDING"
         assert len(calling.events_of(follower.result(5).body)) == 5  # complete
         assert "Traceback" not in web.log()
 

@@ -38,6 +38,7 @@ def test_func_goes_round_trip_with_two_workers(
             assert web.request("GET", "/funcs/hello").body == updated.body
         deleted = web.request("DELETE", f"{prefix}/funcs/hello")
         assert (deleted.status, deleted.body) == (204, b"")
+        assert "Content-Type" not in deleted.headers
         for method in ("GET", "PUT", "DELETE"):
             body = {} if method == "PUT" else None
             assert web.request(method, f"{prefix}/funcs/hello", body).status == 404

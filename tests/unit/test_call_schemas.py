@@ -80,15 +80,16 @@ def test_times_have_milliseconds(time_ms, text):
     assert listed(CallState(CALL_ID, "f", time_ms, CallStatus.PENDING))["Created"] == text
 
 
-def test_call_in_a_list_has_a_message_only_where_there_is_one():
+def test_call_in_a_list_has_its_status_in_capitals_and_null_for_no_message():
     finished = CallState(CALL_ID, "f", TIME_MS, CallStatus.FINISHED)
     assert list(listed(finished).items()) == [
         ("CallId", CALL_ID),
         ("Created", TIME),
-        ("Status", "Finished"),
+        ("Status", "FINISHED"),
+        ("Message", None),
     ]
     failed = CallState(CALL_ID, "f", TIME_MS, CallStatus.FAILED, message="Oh.")
-    assert list(listed(failed).items())[2:] == [("Status", "Failed"), ("Message", "Oh.")]
+    assert list(listed(failed).items())[2:] == [("Status", "FAILED"), ("Message", "Oh.")]
 
 
 def test_counts_are_in_the_contracts_order():
@@ -106,6 +107,8 @@ def test_counts_are_in_the_contracts_order():
     [
         ({}, LogQuery("", None, False)),
         ({"callid": CALL_ID}, LogQuery(CALL_ID, None, False)),
+        ({"callid": "all"}, LogQuery("", None, False)),
+        ({"callid": "all", "tail": "1"}, LogQuery("", 1, False)),
         ({"tail": "all"}, LogQuery("", None, False)),
         ({"tail": ""}, LogQuery("", None, False)),
         ({"tail": "0"}, LogQuery("", 0, False)),

@@ -236,7 +236,7 @@ def test_every_wrong_field_is_reported_at_once():
                 "User": "root",
             },
             "HostConfig": {
-                "Links": ["db"],
+                "Links": ["db:"],
                 "PortBindings": {"80/tcp": [{"HostPort": 80}, {"HostIp": "x", "HostPort": "0"}]},
                 "PublishAllPorts": 1,
                 "VolumesFrom": ["a:b"],

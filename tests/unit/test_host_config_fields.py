@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.loading import answer, errors_of, with_option
+from tests.unit.loading import answer, definition, errors_of, with_option
 
 KEY_RULE = "is not a port: a key must be a port from 1 to 65535 with an optional /tcp or /udp."
 
@@ -166,22 +166,32 @@ def test_binding_with_an_unknown_key_is_refused():
 
 
 @pytest.mark.parametrize(
-    "links", [[], ["db:db"], ["db:alias", "web:w"], ["a_b.c-d:e_f.g-h"], ["0:0"], ["Db:Db"]]
+    "links", [[], ["db:db"], ["db:alias", "web:w"], ["a_b.c-d:e_f.g-h"], ["0:0"], ["Db:Db"], ["db"]]
 )
 def test_links_are_accepted_and_returned(links):
     answered = answer(with_option("HostConfig.Links", links))["HostConfig"]
     assert answered.get("Links", []) == links
 
 
+@pytest.mark.parametrize("mode", ["host", "container:web"])
+def test_link_without_an_alias_needs_the_bridge_as_any_link(mode):
+    errors = errors_of(definition(HostConfig={"Links": ["db"], "NetworkMode": mode}))
+    assert errors == {
+        "HostConfig.Links": [
+            f'HostConfig.Links is ["db"], but links can\'t be used with NetworkMode "{mode}".'
+        ]
+    }
+
+
 @pytest.mark.parametrize(
-    "link", ["", "db", ":db", "db:", ":", "a:b:c", "a b:c", "a:b c", "-a:b", "a:-b", "ä:b", "a:b\n",
-             1, None, True, ["a:b"], {}]
+    "link", ["", "/db", ":db", "db:", ":", "a:b:c", "a b:c", "a:b c", "-a:b", "a:-b", "ä:b",
+             "a:b\n", 1, None, True, ["a:b"], {}]
 )  # fmt: skip
 def test_link_is_refused_under_its_index(link):
     errors = errors_of(with_option("HostConfig.Links", ["db:db", link]))
     assert list(errors) == ["HostConfig.Links.1"]
     assert errors["HostConfig.Links.1"][0].endswith(
-        "but must be container_name:alias, both of letters, digits, '_', '.' and '-'."
+        "but must be container_name:alias or container_name, of letters, digits, '_', '.' and '-'."
     )
 
 

@@ -83,7 +83,7 @@ def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
     def call_func(name: str, uuid: str) -> Response:
         call = _read_call(limits, name, uuid)
         calls.create_call(call)
-        return ShortAnswer(new_call_text(call))
+        return ShortAnswer(new_call_text(call), content_type="application/json; charset=utf-8")
 
     @blueprint.route("/call/<name>/<uuid>/sync", methods=CALL_METHODS)
     @operation(
@@ -204,10 +204,10 @@ _ANSWERS_OF_A_CALL = {
         header("X-Content-Type-Options", {"const": "nosniff"}),
     ),
     201: json_answer(
-        "The call is running.", _UNENDED_CALL, {"CallId": CALL_ID, "Status": "Running"}
+        "The call is running.", _UNENDED_CALL, {"CallId": CALL_ID, "Status": "RUNNING"}
     ),
     202: json_answer(
-        "The call is pending.", _UNENDED_CALL, {"CallId": CALL_ID, "Status": "Pending"}
+        "The call is pending.", _UNENDED_CALL, {"CallId": CALL_ID, "Status": "PENDING"}
     ),
 }
 _FAILURES: Errors = {
@@ -254,7 +254,7 @@ _COUNTS = json_answer(
             {
                 "CallId": CALL_ID,
                 "Created": "2017-03-16T07:05:24.473Z",
-                "Status": "Failed",
+                "Status": "FAILED",
                 "Message": ExitedBadly(7).message,
             }
         ],

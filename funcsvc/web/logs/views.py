@@ -126,7 +126,7 @@ _EVENTS = answer(
 _LIMIT_REACHED: Errors = {
     TooManyWaits("follow logs", 3): "The limit on requests that follow logs is reached."
 }
-_CALL_ID = query("callid", {"type": "string"}, "Only the events of this call.")
+_CALL_ID = query("callid", {"type": "string"}, "Only the events of this call, or `all`.")
 _TAIL = query("tail", matching(TAIL_PATTERN), "Only the last N of these events, or `all`.")
 _FOLLOW = query(
     "follow",
