@@ -92,7 +92,8 @@ class Settings:
     )
     engine_start_seconds: float = setting(
         seconds(30, 1, 600),
-        "How long the Docker Engine may take to create and start one container, or to remove it.",
+        "How long the Docker Engine may take to create and start one container, or to remove one "
+        "or an image, or to check a login.",
     )
     engine_remember_seconds: float = setting(
         seconds(5, 0, 60),
@@ -108,9 +109,9 @@ class Settings:
     )
     max_pulls: int = setting(
         integer(4, 1, 512),
-        "How many requests in one web worker process may wait for pulls at once; further ones get "
-        "503. This, FUNCSVC_MAX_WAITS and FUNCSVC_MAX_FOLLOWERS must add up to less than "
-        "FUNCSVC_THREADS.",
+        "How many requests in one web worker process may wait for pulls and logins at once; "
+        "further ones get 503. This, FUNCSVC_MAX_WAITS and FUNCSVC_MAX_FOLLOWERS must add up to "
+        "less than FUNCSVC_THREADS.",
     )
     allowed_images: tuple[str, ...] = setting(
         Words(load_default=()),
@@ -127,6 +128,12 @@ class Settings:
     allow_links: bool = setting(flag(True), "Allow Links.")
     allow_published_ports: bool = setting(flag(True), "Allow PortBindings and PublishAllPorts.")
     allow_volumes_from: bool = setting(flag(True), "Allow VolumesFrom.")
+    allow_image_removal: bool = setting(
+        flag(False),
+        "Allow clients to remove images from the engine, except those that functions are defined "
+        "with and those that FUNCSVC_ALLOWED_IMAGES hides. Off by default, since other programs "
+        "might use the same engine.",
+    )
     access_keys: tuple[str, ...] = setting(
         Words(load_default=(), metadata={"secret": True}),
         "Access keys of the management API: `<key>:<secret>,<key>:<secret>`. Without any, here or "

@@ -46,6 +46,11 @@ class AnswerCache(Generic[T]):
         with self._lock:
             self._answers.pop(key, None)
 
+    def clear(self) -> None:
+        """Drop every answer."""
+        with self._lock:
+            self._answers.clear()
+
     def _ask(self, key: str, ask: Callable[[], T], mine: futures.Future[T]) -> T:
         try:
             answer = ask()

@@ -5,7 +5,7 @@ Any method that asks the engine can raise EngineUnavailable.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,8 +17,10 @@ from funcsvc.model import Func, Image, ImageReference, InstanceKind, Size
 class WebEngine(Protocol):
     """One Docker Engine, as the web process needs it. Safe to share between threads."""
 
-    def check_func(self, func: Func) -> None:
+    def check_func(self, func: Func) -> Image:
         """Check that the engine can hold the func's size and has its image, pulled if missing.
+
+        Returns the image.
 
         Raises SizeTooLarge, ImageNotFound, NoCommand, ArgumentsTooLarge and ImageArgumentTooLong
         if the definition is at fault, and RegistryUnavailable and TooManyPulls if it isn't.
@@ -36,12 +38,32 @@ class WebEngine(Protocol):
     def inspect_image(self, name: str) -> dict[str, Any]:
         """Return the engine's own inspection of an image. Raises ImageMissing."""
 
-    def pull_progress(self, reference: ImageReference) -> Generator[bytes]:
+    def list_images(self, filters: Mapping[str, Sequence[str]], *, include_all: bool) -> list[Any]:
+        """Return the engine's own list of images. Raises InvalidQuery for filters it refuses."""
+
+    def remove_image(self, name: str, *, force: bool, noprune: bool) -> list[Any]:
+        """Remove an image, and return the engine's own list of what it has removed.
+
+        Raises ImageMissing and ImageInUse.
+        """
+
+    def pull_progress(
+        self, reference: ImageReference, credentials: Mapping[str, str] | None = None
+    ) -> Generator[bytes]:
         """Pull an image and yield the engine's own progress. The generator must be closed.
 
-        Asking for the first item raises ImageMissing, PullForbidden, RegistryUnavailable and
-        TooManyPulls.
+        The credentials replace the operator's. Asking for the first item raises NotInRegistry,
+        PullForbidden, RegistryUnavailable and TooManyPulls.
         """
+
+    def check_login(self, credentials: Mapping[str, str]) -> dict[str, Any]:
+        """Return the engine's answer to right registry credentials, which it doesn't keep.
+
+        Raises LoginRefused, RegistryNotReached and TooManyWaits.
+        """
+
+    def get_info(self) -> dict[str, Any]:
+        """Return what the engine says of itself, without what tells of its host."""
 
     def check(self) -> None:
         """Raise EngineUnavailable unless the engine answers."""

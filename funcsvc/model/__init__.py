@@ -36,10 +36,12 @@ from funcsvc.model.images import (
     REFERENCE_PATTERN,
     VERSION_PATTERN,
     Image,
+    ImageNames,
     ImageReference,
     InvalidReference,
     is_image_id,
     parse_image_reference,
+    registry_host,
 )
 from funcsvc.model.policy import Broken, Policy
 from funcsvc.model.sizes import DEFAULT_SIZE, MEGABYTE, SIZES, Capacity, Size
@@ -71,6 +73,7 @@ __all__ = [
     "Func",
     "HostConfig",
     "Image",
+    "ImageNames",
     "ImageReference",
     "InstanceKind",
     "InvalidReference",
@@ -88,4 +91,5 @@ __all__ = [
     "is_too_long",
     "limited_address",
     "parse_image_reference",
+    "registry_host",
 ]

@@ -7,7 +7,8 @@ The grammar is that of the Distribution project's reference package (`reference 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 MAX_NAME_LENGTH = 255
@@ -96,6 +97,13 @@ def parse_image_reference(text: str) -> ImageReference:
     return ImageReference(text, domain, path, _default_tag(tag, digest), digest)
 
 
+def registry_host(address: str) -> str:
+    """Return the host of a registry's address, without what could be a password in it."""
+    without_scheme = address.rpartition("://")[2]
+    host = re.split(r"[/?#]", without_scheme, maxsplit=1)[0].rpartition("@")[2]
+    return DEFAULT_DOMAIN if host in ("", LEGACY_DOMAIN) else host
+
+
 def is_image_id(text: str) -> bool:
     """Tell whether a text could be an image id, or the beginning of one."""
     return bool(re.fullmatch(r"(sha256:)?[a-f0-9]{1,64}", text))
@@ -154,6 +162,33 @@ def _check_name(domain: str, path: str) -> None:
             "a repository name is parts of a-z and 0-9, joined by '.', '_', '__' or '-', "
             "with '/' between parts"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ImageNames:
+    """Under which references an engine knows an image, and its id."""
+
+    id: str
+    references: Sequence[ImageReference]
+
+    @classmethod
+    def parse(cls, image_id: str, names: Iterable[str]) -> ImageNames:
+        """Read the tags and digests of an image. Names that aren't references are left out."""
+        references = []
+        for name in names:
+            with suppress(InvalidReference):
+                references.append(parse_image_reference(name))
+        return cls(image_id, references)
+
+    def include(self, reference: ImageReference) -> bool:
+        """Tell whether a reference means this image, as the engine resolves it.
+
+        It finds a digest under its repository, whatever the tag.
+        """
+        if reference.digest:
+            known = {(one.name, one.digest) for one in self.references}
+            return (reference.name, reference.digest) in known
+        return any(one.canonical == reference.canonical for one in self.references)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from funcsvc.model.errors import show
 from funcsvc.model.funcs import HostConfig
-from funcsvc.model.images import ImageReference
+from funcsvc.model.images import ImageNames, ImageReference
 
 Broken = tuple[str, str]
 """The dotted path of a field, and a predicate that says what is wrong with it."""
@@ -16,13 +16,14 @@ Broken = tuple[str, str]
 
 @dataclass(frozen=True)
 class Policy:
-    """What the operator allows. By default, that is everything in the contract."""
+    """What the operator allows: by default everything in the contract but removing images."""
 
     allow_host_network: bool = True
     allow_container_network: bool = True
     allow_links: bool = True
     allow_published_ports: bool = True
     allow_volumes_from: bool = True
+    allow_image_removal: bool = False
     allowed_images: Sequence[str] = ()
 
     def broken_by_image(self, image: ImageReference) -> Iterator[Broken]:
@@ -68,6 +69,19 @@ class Policy:
         return any(
             _pattern(pattern).fullmatch(form) for pattern in self.allowed_images for form in forms
         )
+
+    def shown_names(self, image: ImageNames) -> list[ImageReference]:
+        """Return the names of an image that clients may see. Hidden is what they can't use.
+
+        A digest is shown if its own repository has a tag that is.
+        """
+        shown = {one for one in image.references if self.allows_image(one)}
+        shown_tags = {one.name for one in shown if not one.digest}
+        return [
+            one
+            for one in image.references
+            if one in shown or (one.digest and one.name in shown_tags)
+        ]
 
 
 def _published_ports(host_config: HostConfig) -> Iterator[Broken]:

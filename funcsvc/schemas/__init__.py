@@ -19,6 +19,12 @@ from funcsvc.schemas.calls import (
 )
 from funcsvc.schemas.changes import CHANGEABLE, EMPTY, ChangesSchema
 from funcsvc.schemas.func import FuncSchema, func_document, func_text, load_func
+from funcsvc.schemas.image_queries import (
+    IMAGE_FILTERS,
+    ImageRemoval,
+    load_image_listing,
+    load_image_removal,
+)
 from funcsvc.schemas.json_body import MAX_DEFINITION_BYTES, parse_json_object
 from funcsvc.schemas.json_schema import (
     answer_schema,
@@ -32,21 +38,34 @@ from funcsvc.schemas.listing import (
     FILTERS_JSON_SCHEMA,
     MAX_LIMIT,
     Listing,
+    filters_json_schema,
     load_listing,
     newest_first,
 )
+from funcsvc.schemas.registry_credentials import (
+    AUTH_HEADER,
+    AUTH_PATTERN,
+    CREDENTIALS_JSON_SCHEMA,
+    load_auth_header,
+    load_credentials,
+)
 
 __all__ = [
+    "AUTH_HEADER",
+    "AUTH_PATTERN",
     "CHANGEABLE",
+    "CREDENTIALS_JSON_SCHEMA",
     "EMPTY",
     "FILTERS_JSON_SCHEMA",
     "FLAG_VALUES",
+    "IMAGE_FILTERS",
     "MAX_DEFINITION_BYTES",
     "MAX_LIMIT",
     "TAIL_PATTERN",
     "ChangesSchema",
     "FuncSchema",
     "FuncStatusSchema",
+    "ImageRemoval",
     "Listing",
     "LogQuery",
     "NewCallSchema",
@@ -56,10 +75,15 @@ __all__ = [
     "change_schemas",
     "counts_text",
     "event_line",
+    "filters_json_schema",
     "func_document",
     "func_text",
+    "load_auth_header",
+    "load_credentials",
     "load_flag",
     "load_func",
+    "load_image_listing",
+    "load_image_removal",
     "load_listing",
     "load_log_query",
     "matching",

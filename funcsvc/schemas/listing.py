@@ -17,14 +17,20 @@ MAX_LIMIT = 10_000
 OPTIONS = ("filters", "limit", "before")
 _KEYS = ("name", "image", "size", "label")
 
-FILTERS_JSON_SCHEMA: JsonSchema = {
-    "type": "object",
-    "properties": {
-        key: {"anyOf": [list_of(TEXT), map_of(r"[^\x00]*", {"type": "boolean"}), {"type": "null"}]}
-        for key in _KEYS
-    },
-    "additionalProperties": {"type": "null"},
-}
+
+def filters_json_schema(keys: Sequence[str]) -> JsonSchema:
+    """Return the schema of filters with these keys."""
+    values = {
+        "anyOf": [list_of(TEXT), map_of(r"[^\x00]*", {"type": "boolean"}), {"type": "null"}],
+    }
+    return {
+        "type": "object",
+        "properties": dict.fromkeys(keys, values),
+        "additionalProperties": {"type": "null"},
+    }
+
+
+FILTERS_JSON_SCHEMA = filters_json_schema(_KEYS)
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,20 @@ def _limit(text: str | None) -> int | None:
 
 
 def _filters(text: str | None) -> dict[str, Collection[str]]:
-    """Parse `{"name": ["x"]}` or `{"name": {"x": true}}`. A key without values is ignored."""
+    """Return filters whose images are full names, read once and not for each func."""
+    filters = load_filters(text, _KEYS)
+    # a dict keeps the order, and is searched in one step
+    return {
+        key: dict.fromkeys(map(_canonical, values) if key == "image" else values)
+        for key, values in filters.items()
+    }
+
+
+def load_filters(text: str | None, known: Sequence[str]) -> dict[str, list[str]]:
+    """Parse `{"name": ["x"]}` or `{"name": {"x": true}}`. A key without values is ignored.
+
+    Raises InvalidQuery.
+    """
     if not text:
         return {}
     rule = 'a JSON object such as {"name": ["x"]} or {"name": {"x": true}}'
@@ -94,15 +113,14 @@ def _filters(text: str | None) -> dict[str, Collection[str]]:
         given = parse_json_object(text.encode("utf-8", "surrogateescape"))
     except MalformedBody:
         raise InvalidQuery("filters", text, rule) from None
-    filters: dict[str, Collection[str]] = {}
+    filters = {}
     for key, values in given.items():
-        if key not in _KEYS:
-            raise InvalidQuery("filters", text, f"an object whose keys are {', '.join(_KEYS)}")
+        if key not in known:
+            raise InvalidQuery("filters", text, f"an object whose keys are {', '.join(known)}")
         if not _is_set_of_strings(values):
             raise InvalidQuery("filters", text, rule)
         if values:
-            # read once, not for each func; a dict keeps the order, and is searched in one step
-            filters[key] = dict.fromkeys(map(_canonical, values) if key == "image" else values)
+            filters[key] = list(values)
     return filters
 
 

@@ -6,6 +6,7 @@ from funcsvc.store.interfaces import (
     EventLog,
     FailedAttempts,
     FuncStore,
+    ImageRemovals,
     Stores,
 )
 from funcsvc.store.stores import open_stores
@@ -16,6 +17,7 @@ __all__ = [
     "EventLog",
     "FailedAttempts",
     "FuncStore",
+    "ImageRemovals",
     "Stores",
     "open_stores",
 ]

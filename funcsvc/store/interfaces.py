@@ -126,6 +126,20 @@ class FailedAttempts(Protocol):
         """
 
 
+class ImageRemovals(Protocol):
+    """The images that are being removed, across all processes.
+
+    A removal is announced before funcs are searched for its image, and a create looks for an
+    announcement after its func is stored. So one of the two sees the other.
+    """
+
+    def announce(self, image_id: str, seconds: float) -> None:
+        """Say that an image is being removed, for so many seconds from now."""
+
+    def is_announced(self, image_id: str) -> bool:
+        """Tell whether an image is being removed."""
+
+
 class CallQueue(Protocol):
     """The queue of calls, as one worker on one engine sees it.
 
@@ -216,5 +230,6 @@ class Stores:
     calls: CallStore
     events: EventLog
     attempts: FailedAttempts
+    image_removals: ImageRemovals
     open_queue: Callable[[str], CallQueue]
     close: Callable[[], None]

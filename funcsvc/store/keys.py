@@ -24,6 +24,7 @@
 | `<prefix>wake` | list | while it has elements, at most 64 | each element wakes one worker that waits for a call |
 | `<prefix>attempts/…` | string | the window of `FUNCSVC_FAILED_ATTEMPTS` | the number of failed attempts to show an access key, by the client address and known key that hash to this counter, of 65,536 |
 | `<prefix>removing` | sorted set | while calls of deleted funcs are removed | the names of those funcs, scored by when they were deleted, in ms |
+| `<prefix>image-removal:<image id>` | string | while the image is being removed, and `FUNCSVC_ENGINE_REMEMBER_SECONDS` after | no func may be defined with this image |
 | `<prefix>service` | string | permanent | a random name for this service, with which its containers are labelled |
 
 `<prefix>` is `FUNCSVC_REDIS_PREFIX`, by default `funcsvc:`. Each script changes a func together
@@ -102,6 +103,10 @@ class RedisKeys:
     def instances(self) -> str:
         """The containers in which a call might have begun."""
         return f"{self.prefix}instances"
+
+    def image_removal(self, image_id: str) -> str:
+        """What is there while an image is being removed."""
+        return f"{self.prefix}image-removal:{image_id}"
 
     @property
     def workers(self) -> str:

@@ -12,6 +12,7 @@ from funcsvc.web import answers, blueprints, funcs, images, system
 from funcsvc.web.access.doorkeeper import Doorkeeper
 from funcsvc.web.bodies import check_type_of_body
 from funcsvc.web.calls import views as call_views
+from funcsvc.web.image_removal import ImageRemover
 from funcsvc.web.logs import views as log_views
 from funcsvc.web.openapi import views as docs
 
@@ -33,15 +34,16 @@ def create_app(
     )
     engine = engine or DockerWebEngine(settings)
     doorkeeper = Doorkeeper(settings, stores.attempts)
+    remover = ImageRemover(settings, engine, stores)
 
     app = Flask("funcsvc", static_folder=None)
     app.url_map.merge_slashes = False  # merging would redirect, with a page of HTML
     app.url_value_preprocessor(blueprints.drop_version)
     app.before_request(doorkeeper.check_host)
     for blueprint in (
-        funcs.make_blueprint(settings.policy, engine, stores),
-        images.make_blueprint(settings.policy, engine),
-        system.make_blueprint(),
+        funcs.make_blueprint(settings.policy, engine, stores, remover),
+        images.make_blueprint(settings.policy, engine, remover),
+        system.make_blueprint(engine),
     ):
         blueprint.before_request(doorkeeper.check_access)
         blueprint.before_request(check_type_of_body)

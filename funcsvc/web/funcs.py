@@ -34,6 +34,7 @@ from funcsvc.store import FuncStore, Stores
 from funcsvc.web.answers import Answer, ShortAnswer
 from funcsvc.web.bodies import read_json_object
 from funcsvc.web.call_addresses import check_call_id
+from funcsvc.web.image_removal import ImageRemover
 from funcsvc.web.openapi import (
     Errors,
     answer,
@@ -49,7 +50,9 @@ from funcsvc.web.openapi.answers import NO_CALL, NO_FUNC, PULLS_ARE_BUSY, TOO_LA
 from funcsvc.web.openapi.examples import CHANGES, CLEARED_ENV, FULL_NEW_FUNC, FUNC, NEW_FUNC
 
 
-def make_blueprint(policy: Policy, engine: WebEngine, stores: Stores) -> Blueprint:
+def make_blueprint(
+    policy: Policy, engine: WebEngine, stores: Stores, remover: ImageRemover
+) -> Blueprint:
     """Return the blueprint of /funcs."""
     blueprint = Blueprint("funcs", __name__)
     store = stores.funcs
@@ -65,9 +68,10 @@ def make_blueprint(policy: Policy, engine: WebEngine, stores: Stores) -> Bluepri
     )
     def create_func() -> Response:
         func = schema.load_new(read_json_object(request))
-        engine.check_func(func)
+        image = engine.check_func(func)
         definition = func_text(func)
         store.create_func(func, definition)
+        remover.check_kept(func, image)
         location = f"/funcs/{func.name}"
         return ShortAnswer(definition, status=201, headers={"Location": location})
 

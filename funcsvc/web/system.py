@@ -27,7 +27,7 @@ API_VERSION = "1.23"
 """The version of the Docker Engine API that the contract follows."""
 
 
-def make_blueprint() -> Blueprint:
+def make_blueprint(engine: WebEngine) -> Blueprint:
     """Return the blueprint of the paths that the Docker Engine serves, too."""
     blueprint = Blueprint("system", __name__)
 
@@ -51,6 +51,15 @@ def make_blueprint() -> Blueprint:
                 "KernelVersion": platform.release(),
             }
         )
+
+    @blueprint.get("/info")
+    @operation(
+        "Get what the engine says of itself, as with the Docker Engine.",
+        description="Without what tells of its host, such as names, labels and paths.",
+        answers={200: _INFO},
+    )
+    def get_info() -> Response:
+        return _json(engine.get_info())
 
     return blueprint
 
@@ -90,6 +99,7 @@ def _texts(*keys: str) -> Json:
     return {"type": "object", "properties": texts, "required": list(keys)}
 
 
+_COUNT = {"type": "integer", "minimum": 0}
 _PONG = answer(
     "The service answers.",
     {"text/plain": {"schema": {"type": "string", "const": "OK"}, "example": "OK"}},
@@ -110,6 +120,29 @@ _VERSIONS = json_answer(
         "Os": "linux",
         "Arch": "amd64",
         "KernelVersion": "6.1.0",
+    },
+)
+_INFO = json_answer(
+    "What the engine says.",
+    named_schema(
+        "Info",
+        {
+            "type": "object",
+            "properties": dict.fromkeys(("Containers", "Images", "NCPU", "MemTotal"), _COUNT)
+            | {"ServerVersion": {"type": "string"}},
+            "required": ["NCPU", "MemTotal"],
+            "additionalProperties": {"type": ["string", "integer", "boolean"]},
+        },
+    ),
+    {
+        "Containers": 3,
+        "Images": 7,
+        "Driver": "overlay2",
+        "OperatingSystem": "Debian GNU/Linux 12 (bookworm)",
+        "Architecture": "x86_64",
+        "NCPU": 8,
+        "MemTotal": 16777216000,
+        "ServerVersion": "26.1.5",
     },
 )
 _STATUS = named_schema("Status", _texts("status"))

@@ -11,7 +11,8 @@ from funcsvc import __version__
 
 PATHS = [
     "/funcs/create", "/v1.23/funcs/create", "/funcs", "/funcs/hello", "/funcs/call/x",
-    "/images/ubuntu/json", "/images/create", "/_ping", "/version", "/healthz", "/readyz", "/no",
+    "/images/json", "/images/ubuntu", "/images/ubuntu/json", "/images/create", "/auth", "/info",
+    "/_ping", "/version", "/healthz", "/readyz", "/no",
     "/call/hello/x", "/call/hello/x/sync", "/output/hello/x/y", "/output/hello/x/y/wait",
     "/status/hello/x", "/logs/hello/x",
 ]  # fmt: skip
@@ -41,8 +42,12 @@ def test_unknown_path_is_not_found(client, method, path):
         ("POST", "/funcs/hello", OF_ONE_FUNC),
         ("PATCH", "/v1.23/funcs/hello", OF_ONE_FUNC),
         ("PUT", "/funcs/call/x", {"GET", "HEAD", "OPTIONS"}),
-        ("GET", "/images/create", {"POST", "OPTIONS"}),
-        ("DELETE", "/images/ubuntu/json", {"GET", "HEAD", "OPTIONS"}),
+        ("GET", "/images/create", {"POST", "DELETE", "OPTIONS"}),
+        ("PUT", "/images/ubuntu/json", {"GET", "HEAD", "DELETE", "OPTIONS"}),
+        ("POST", "/v1.23/images/json", {"GET", "HEAD", "DELETE", "OPTIONS"}),
+        ("GET", "/images/ubuntu", {"DELETE", "OPTIONS"}),
+        ("GET", "/auth", {"POST", "OPTIONS"}),
+        ("POST", "/info", {"GET", "HEAD", "OPTIONS"}),
         ("POST", "/_ping", {"GET", "HEAD", "OPTIONS"}),
         ("POST", "/version", {"GET", "HEAD", "OPTIONS"}),
         ("POST", "/healthz", {"GET", "HEAD", "OPTIONS"}),
@@ -66,14 +71,14 @@ def test_wrong_method_is_answered_with_those_that_are_allowed(client, method, pa
 @pytest.mark.parametrize("method", METHODS)
 def test_no_method_at_any_path_fails_or_answers_a_page(client, method, path):
     answer = client.open(path, method=method)
-    assert answer.status_code in (200, 400, 404, 405)
+    assert answer.status_code in (200, 400, 403, 404, 405)
     assert not answer.data.startswith(b"<")
     assert method not in ("HEAD", "OPTIONS") or answer.status_code != 400
     if answer.status_code >= 400:
         assert answer.content_type == "application/json"
 
 
-@pytest.mark.parametrize("path", ["/_ping", "/version", "/healthz", "/readyz"])
+@pytest.mark.parametrize("path", ["/_ping", "/version", "/info", "/healthz", "/readyz"])
 def test_head_answers_as_get_without_a_body(client, path):
     head, get = client.head(path), client.get(path)
     assert (head.status_code, head.content_type) == (200, get.content_type)

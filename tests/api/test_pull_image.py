@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 
 import pytest
 
@@ -16,7 +16,9 @@ DIGEST = f"sha256:{'0' * 64}"
 class PullingEngine(FakeEngine):
     """An engine that records what it was asked to pull."""
 
-    def pull_progress(self, reference: ImageReference) -> Generator[bytes]:
+    def pull_progress(
+        self, reference: ImageReference, credentials: Mapping[str, str] | None = None
+    ) -> Generator[bytes]:
         yield reference.canonical.encode()
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import json
 import warnings
 
+import docker
 import pytest
 
 from funcsvc.config import load_settings
@@ -21,13 +24,16 @@ from funcsvc.model import (
 from funcsvc.model.errors import (
     ArgumentsTooLarge,
     EngineUnavailable,
+    ImageInUse,
     ImageMissing,
     ImageNotFound,
+    InvalidQuery,
     NoCommand,
     PullForbidden,
     SizeTooLarge,
 )
 from funcsvc.schemas import FuncSchema
+from tests.contract.conftest import RUN_LABEL
 from tests.fakes import FakeEngine
 
 LADEN = [f"V{number:02}={'x' * 96_000}" for number in range(20)]
@@ -209,6 +215,101 @@ def test_image_that_is_not_there_is_missing(engine, name):
     assert caught.value.message.startswith('The engine has no image "')
 
 
+@pytest.mark.parametrize("include_all", [True, False])
+def test_images_are_listed_with_their_names(engine, image, include_all):
+    listed = engine.list_images({}, include_all=include_all)
+    (found,) = (one for one in listed if image in (one["RepoTags"] or ()))
+    assert found["Id"] == engine.inspect_image(image)["Id"]
+    assert engine.list_images({"reference": [image]}, include_all=include_all) == [found]
+    assert engine.list_images({"reference": ["nope"]}, include_all=include_all) == []
+
+
+@pytest.mark.parametrize("filters", [{"dangling": ["maybe"]}, {"before": ["nope"]}, {"x": ["y"]}])
+def test_filters_that_the_engine_refuses_are_bad_queries(engine, filters):
+    with pytest.raises(InvalidQuery) as caught:
+        engine.list_images(filters, include_all=False)
+    assert list(caught.value.field_errors) == ["filters"]
+    assert "but must be filters that the engine can use" in caught.value.message
+
+
+def test_pattern_that_the_engine_can_not_read_is_a_bad_query(docker_host):
+    with pytest.raises(InvalidQuery):
+        real_engine(docker_host).list_images({"reference": ["["]}, include_all=False)
+
+
+@pytest.mark.parametrize("by", ["name", "id"])
+def test_image_is_removed_by_its_name_or_its_id(request, make_removable, by):
+    engine, name = make_removable(f"removed-by-{by}")
+    image_id = engine.inspect_image(name)["Id"]
+    said = engine.remove_image(name if by == "name" else image_id, force=False, noprune=True)
+    assert said[0] == {"Untagged": name}
+    assert {"Deleted": image_id} in said
+    for gone in (name, image_id):
+        with pytest.raises(ImageMissing):
+            engine.inspect_image(gone)
+    with pytest.raises(ImageMissing):
+        engine.remove_image(name, force=True, noprune=False)
+
+
+def test_engines_reason_not_to_remove_an_image_is_told(make_removable):
+    engine, name = make_removable("twice", "twice-more")
+    image_id = engine.inspect_image(name)["Id"]
+    with pytest.raises(ImageInUse) as caught:
+        engine.remove_image(image_id, force=False, noprune=False)
+    assert caught.value.message.startswith(f'The image "{image_id}" can\'t be removed: ')
+    assert caught.value.message.endswith(".")
+
+
+@pytest.fixture(params=["fake", "real"])
+def make_removable(request, docker_host, docker_client, run_id):
+    """Make either engine with an image under one or more names, and return it and the first."""
+    left = []
+
+    def make(*names: str):
+        names = tuple(f"funcsvc-test-{run_id}-{name}:latest" for name in names)
+        if request.param == "fake":
+            image = Image("sha256:" + "ab" * 32, cmd=["/x"], entrypoint=[])
+            return FakeEngine(dict.fromkeys(names, image)), names[0]
+        changes = [f"LABEL {RUN_LABEL}={run_id}", f"LABEL name={names[0]}"]
+        left.extend(names)
+        imported = docker_client.import_image_from_data(
+            b"\0" * 1024, repository=names[0].removesuffix(":latest"), changes=changes
+        )
+        assert "sha256:" in imported
+        for other in names[1:]:
+            docker_client.tag(names[0], other.removesuffix(":latest"))
+        return real_engine(docker_host), names[0]
+
+    yield make
+    for name in left:
+        with contextlib.suppress(docker.errors.ImageNotFound):
+            docker_client.remove_image(name)
+
+
+def test_image_that_carries_the_starter_is_hidden(make_image, docker_host):
+    name = make_image("carrier", "LABEL funcsvc.carrier=1")
+    engine = real_engine(docker_host)
+    with pytest.raises(ImageMissing):
+        engine.inspect_image(name)
+    assert engine.list_images({"reference": [name]}, include_all=True) == []
+
+
+def test_info_has_what_clients_read_and_nothing_of_the_host(engine, docker_client, capacity):
+    info = engine.get_info()
+    assert (info["NCPU"], info["MemTotal"]) == (capacity.cpus, capacity.memory_bytes)
+    assert info["ServerVersion"]
+    assert info["Images"] > 0
+    whole = docker_client.info()
+    for key in ("Name", "ID", "DockerRootDir"):
+        assert key not in info
+        assert f'"{whole[key]}' not in json.dumps(info)
+    assert "/" not in "".join(
+        str(value)
+        for key, value in info.items()
+        if key not in ("IndexServerAddress", "OperatingSystem")
+    )
+
+
 @pytest.mark.parametrize("name", ["nope", "known"])
 def test_pull_that_the_operator_forbids_is_refused_with_the_first_item(engine, image, name):
     progress = engine.pull_progress(parse_image_reference(image if name == "known" else name))
@@ -234,10 +335,14 @@ def test_engine_that_is_not_there_is_unavailable(address, image):
             lambda: engine.check_size(SIZES["s1"]),
             lambda: engine.inspect_image(image),
             lambda: next(engine.pull_progress(parse_image_reference(image))),
+            lambda: engine.list_images({}, include_all=False),
+            lambda: engine.remove_image(image, force=False, noprune=False),
+            lambda: engine.check_login({"username": "me", "password": "secret"}),
+            engine.get_info,
         ):
             messages.append(message_of_refusal(use))
         gc.collect()
-    assert messages == ["The Docker Engine can't be used: it can't be reached."] * 5
+    assert messages == ["The Docker Engine can't be used: it can't be reached."] * 9
 
 
 def message_of_refusal(use) -> str:

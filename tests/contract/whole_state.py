@@ -46,6 +46,7 @@ TYPES = {
     "workers": "zset",
     "wake": "list",
     "service": "string",
+    "image-removal": "string",
 }
 ACCEPTED = {"func", "number", "created_ms", "status", "attempt"}
 WAITING = {*ACCEPTED, "payload", "environment", "stored_bytes"}

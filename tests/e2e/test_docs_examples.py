@@ -63,7 +63,8 @@ def test_page_has_examples_of_every_call():
     commands = "\n".join(example.command for example in examples())
     for word in (
         "/funcs?", "/funcs/helloworld", "-X PUT", "-X DELETE", "/funcs/call/",
-        "/images/busybox/json", "/images/create?", WITH_KEYS,
+        "/images/busybox/json", "/images/create?", "/images/json", "/images/busybox\n", "/auth",
+        WITH_KEYS,
         "/call/", "/sync", "/output/", "/wait", "/status/", "/logs/",
     ):  # fmt: skip
         assert word in commands

@@ -113,7 +113,8 @@ def test_image_that_the_registry_lacks_is_not_found(
     for absent in (name.replace(":v1", ":v2"), f"{registry.domain}/no/such/thing:v1"):
         answer = pull(web, absent)
         assert answer.status == 404
-        assert answer.json == {"message": f'The engine has no image "{absent}".'}
+        message = f'The registry has no image "{absent}", or denies access to it.'
+        assert answer.json == {"message": message}
 
 
 def test_registry_that_can_not_be_reached_is_500_and_named(start) -> None:

@@ -45,6 +45,7 @@ def web(
         workers=2,
         cap_cpus="true",
         access_keys=KEY,
+        allow_image_removal="true",
         failed_attempts="100000/minute",
         max_wait_seconds=1,
     ) as server:

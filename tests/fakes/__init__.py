@@ -12,14 +12,23 @@ from tests.fakes.calls import FakeCallStore
 from tests.fakes.engine import LARGE, FakeEngine
 from tests.fakes.events import FakeEventLog
 from tests.fakes.funcs import FakeFuncStore
+from tests.fakes.removals import FakeImageRemovals
 
 if TYPE_CHECKING:
     from funcsvc.engine import WebEngine
-    from funcsvc.store import CallStore, EventLog, FuncStore
+    from funcsvc.store import CallStore, EventLog, FuncStore, ImageRemovals
 
     _FUNCS: FuncStore = FakeFuncStore()
     _CALLS: CallStore = FakeCallStore(FakeFuncStore())
     _EVENTS: EventLog = FakeEventLog()
     _ENGINE: WebEngine = FakeEngine()
+    _REMOVALS: ImageRemovals = FakeImageRemovals()
 
-__all__ = ["LARGE", "FakeCallStore", "FakeEngine", "FakeEventLog", "FakeFuncStore"]
+__all__ = [
+    "LARGE",
+    "FakeCallStore",
+    "FakeEngine",
+    "FakeEventLog",
+    "FakeFuncStore",
+    "FakeImageRemovals",
+]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+import json
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 from funcsvc.engine.capacity import check_size
@@ -18,7 +19,14 @@ from funcsvc.model import (
     Size,
     parse_image_reference,
 )
-from funcsvc.model.errors import ImageMissing, ImageNotFound, PullForbidden
+from funcsvc.model.errors import (
+    ImageInUse,
+    ImageMissing,
+    ImageNotFound,
+    InvalidQuery,
+    LoginRefused,
+    PullForbidden,
+)
 
 LARGE = Capacity(cpus=8, memory_bytes=16384 * MEGABYTE)
 """The capacity that just holds every size."""
@@ -48,13 +56,14 @@ class FakeEngine:
         self._cap_cpus = cap_cpus
         self._has_every_image = has_every_image
         self.pulled: list[str] = []
+        self.asked: Any = None
         self._error: Exception | None = None
 
     def fail_with(self, error: Exception | None) -> None:
         """Raise the error from now on, or stop with None."""
         self._error = error
 
-    def check_func(self, func: Func) -> None:
+    def check_func(self, func: Func) -> Image:
         """Raise SizeTooLarge, ImageNotFound or NoCommand, or the error of `fail_with`."""
         self.check()
         check_size(func.size, self._capacity, cap_cpus=self._cap_cpus)
@@ -67,6 +76,7 @@ class FakeEngine:
             )
         check_command(func.config, image)
         check_startable(func, image)
+        return image
 
     def check_environment(self, func: Func) -> None:
         """Raise ArgumentsTooLarge or ImageArgumentTooLong, or the error of `fail_with`."""
@@ -81,6 +91,57 @@ class FakeEngine:
     def inspect_image(self, name: str) -> dict[str, Any]:
         """Return what the engine knows of an image, by reference or id. Raises ImageMissing."""
         self.check()
+        image = self._find(name)
+        config = {"Cmd": image.cmd, "Entrypoint": image.entrypoint}
+        return {**self._described(image), "Config": config}
+
+    def list_images(self, filters: Mapping[str, Sequence[str]], *, include_all: bool) -> list[Any]:
+        """Return every image that has one of the names in the filter `reference`, if it is there.
+
+        `asked` keeps what was asked for.
+        """
+        self.check()
+        self.asked = (filters, include_all)
+        if filters.keys() - {"reference"}:
+            raise InvalidQuery("filters", json.dumps(filters), "filters that the engine can use")
+        images = {image.id: image for image in self._images.values()}
+        listed = [self._described(image) for image in images.values()]
+        wanted = filters.get("reference")
+        return [one for one in listed if not wanted or {*wanted} & {*one["RepoTags"]}]
+
+    def remove_image(self, name: str, *, force: bool, noprune: bool) -> list[Any]:
+        """Remove an image by its id, or one of its names."""
+        self.check()
+        self.asked = (force, noprune)
+        image = self._find(name)
+        names = [one for one, known in self._images.items() if known.id == image.id]
+        if name == image.id and len(names) > 1 and not force:
+            raise ImageInUse(name, "it has several names")
+        gone = names if name == image.id else [parse_image_reference(name).canonical]
+        for one in gone:
+            del self._images[one]
+        untagged = [{"Untagged": parse_image_reference(one).familiar} for one in gone]
+        return untagged + ([{"Deleted": image.id}] if len(gone) == len(names) else [])
+
+    def check_login(self, credentials: Mapping[str, str]) -> dict[str, Any]:
+        """Accept the password "secret"."""
+        self.check()
+        self.asked = credentials
+        if credentials.get("password") != "secret":
+            raise LoginRefused(credentials.get("serveraddress", "docker.io"))
+        return {"Status": "Login Succeeded", "IdentityToken": ""}
+
+    def get_info(self) -> dict[str, Any]:
+        """Return the capacity, and what some engine says."""
+        self.check()
+        return {
+            "Images": len(self._images),
+            "NCPU": self._capacity.cpus,
+            "MemTotal": self._capacity.memory_bytes,
+            "ServerVersion": "20.10.24",
+        }
+
+    def _find(self, name: str) -> Image:
         by_id = {image.id: image for image in self._images.values()}
         try:
             image = by_id.get(name) or self._images.get(parse_image_reference(name).canonical)
@@ -88,11 +149,24 @@ class FakeEngine:
             image = None
         if image is None:
             raise ImageMissing(name)
-        return {"Id": image.id, "Config": {"Cmd": image.cmd, "Entrypoint": image.entrypoint}}
+        return image
 
-    def pull_progress(self, reference: ImageReference) -> Generator[bytes]:
+    def _described(self, image: Image) -> dict[str, Any]:
+        names = [
+            parse_image_reference(name) for name in self._images if self._images[name] == image
+        ]
+        return {
+            "Id": image.id,
+            "RepoTags": [one.familiar for one in names if not one.digest],
+            "RepoDigests": [one.familiar for one in names if one.digest],
+        }
+
+    def pull_progress(
+        self, reference: ImageReference, credentials: Mapping[str, str] | None = None
+    ) -> Generator[bytes]:
         """Yield `progress`. The first item can raise PullForbidden or the error of `fail_with`."""
         self.check()
+        self.asked = credentials
         if self.progress is None:
             raise PullForbidden(reference.text)
         self.pulled.append(reference.canonical)

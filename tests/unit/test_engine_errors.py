@@ -11,7 +11,8 @@ import requests
 import urllib3
 
 from funcsvc.engine.connection import Deadline, translated
-from funcsvc.engine.images.images import _pull_error
+from funcsvc.engine.images.images import pull_error
+from funcsvc.engine.images.registry_words import refuses_login
 from funcsvc.model import parse_image_reference
 from funcsvc.model.errors import EngineUnavailable, ImageNotFound, RegistryUnavailable
 
@@ -93,7 +94,7 @@ REFERENCE = parse_image_reference("registry.example.com:5000/team/tool:v1")
     ],
 )
 def test_registry_that_says_no_has_no_such_image(words):
-    error = _pull_error(REFERENCE, words)
+    error = pull_error(REFERENCE, words)
     assert isinstance(error, ImageNotFound)
     assert error.message == (
         f'Config.Image is "{REFERENCE.text}", but there is no such image: '
@@ -116,7 +117,7 @@ def test_registry_that_says_no_has_no_such_image(words):
     ],
 )
 def test_registry_that_fails_is_named_without_what_the_engine_said(words):
-    error = _pull_error(REFERENCE, words)
+    error = pull_error(REFERENCE, words)
     assert isinstance(error, RegistryUnavailable)
     assert error.message == (
         f'The registry registry.example.com:5000 can\'t deliver the image "{REFERENCE.text}": '
@@ -124,7 +125,57 @@ def test_registry_that_fails_is_named_without_what_the_engine_said(words):
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (
+            "127.0.0.1:1/denied:unauthorized",
+            'Get "http://127.0.0.1:1/v2/denied/manifests/unauthorized": connection refused',
+        ),
+        ("denied.example/a", "dial tcp: lookup denied.example on 10.0.0.1:53: no such host"),
+        ("denied.example/a", "x509: certificate is valid for b.example, not denied.example"),
+        ("a.example/not/unauthorized", "error pulling a.example/not/unauthorized:latest: EOF"),
+        ("unauthorized", "toomanyrequests: limit reached for unauthorized"),
+    ],
+)
+def test_name_of_an_image_is_not_taken_for_the_registrys_no(name, words):
+    assert isinstance(pull_error(parse_image_reference(name), words), RegistryUnavailable)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("denied", "pull access denied for denied, repository does not exist or may require login"),
+        ("a.example/denied", "denied: requested access to the resource is denied"),
+        ("found", "manifest for found:latest not found: manifest unknown"),
+    ],
+)
+def test_registrys_no_is_heard_whatever_the_image_is_named(name, words):
+    assert isinstance(pull_error(parse_image_reference(name), words), ImageNotFound)
+
+
+@pytest.mark.parametrize(
+    ("words", "registry", "refuses"),
+    [
+        ("login attempt to http://a:1/v2/ failed with status: 401 Unauthorized", "a:1", True),
+        ("Get https://a/v2/: unauthorized: incorrect username or password", "a", True),
+        ('Get "http://a/v2/": no basic auth credentials', "a", True),
+        ('Get "http://denied.a/v2/": dial tcp: lookup denied.a: no such host', "denied.a", False),
+        ("login attempt to http://unauthorized/v2/ failed with status: 503", "unauthorized", False),
+    ],
+)
+def test_registry_that_refuses_a_login_is_told_from_one_that_fails(words, registry, refuses):
+    assert refuses_login(words, registry) is refuses
+
+
+def test_words_that_repeat_a_secret_or_a_signed_address_are_kept_out_of_the_log(caplog):
+    pull_error(REFERENCE, "denied: no user with the password hunter2", ["", "hunter2"])
+    pull_error(REFERENCE, "Get https://storage.example/x?signature=hunter2: EOF")
+    assert "hunter2" not in caplog.text
+    assert "(it repeats the credentials)" in caplog.text
+
+
 def test_full_disk_of_the_engine_is_named():
-    error = _pull_error(REFERENCE, "write /var/lib/docker/tmp/x: no space left on device")
+    error = pull_error(REFERENCE, "write /var/lib/docker/tmp/x: no space left on device")
     assert isinstance(error, EngineUnavailable)
     assert error.message == "The Docker Engine can't be used: its disk is full."

@@ -25,7 +25,8 @@ from funcsvc.starter import starter_architecture, starter_binary
 _INSTALL_SECONDS = 60
 _REMOVE_SECONDS = 30
 
-_LABEL = "funcsvc.carrier"
+CARRIER_LABEL = "funcsvc.carrier"
+"""Marks what exists only while the starter is installed."""
 
 _FORGOTTEN_SECONDS = 600
 """The age at which a carrier is abandoned; an installation takes at most a tenth of that."""
@@ -77,7 +78,7 @@ class StarterVolume:
         return {
             "Image": image,
             "Entrypoint": [STARTER_PATH],
-            "Labels": {_LABEL: "1"},
+            "Labels": {CARRIER_LABEL: "1"},
             "HostConfig": {"Mounts": [mount], "NetworkMode": "none"},
         }
 
@@ -101,14 +102,16 @@ class StarterVolume:
 
 def _import_carrier(client: docker.APIClient) -> str:
     """Import a nearly empty image to create the carrier from."""
-    said = client.import_image_from_data(_tar("carrier", b""), changes=[f"LABEL {_LABEL}=1"])
+    said = client.import_image_from_data(_tar("carrier", b""), changes=[f"LABEL {CARRIER_LABEL}=1"])
     image: str = json.loads(said.splitlines()[-1])["status"]
     return image
 
 
 def _remove_forgotten(client: docker.APIClient) -> None:
     """Remove the carriers of installations that were killed."""
-    for found in client.containers(all=True, filters={"label": [_LABEL], "status": ["created"]}):
+    for found in client.containers(
+        all=True, filters={"label": [CARRIER_LABEL], "status": ["created"]}
+    ):
         if found["Created"] < time.time() - _FORGOTTEN_SECONDS:
             with contextlib.suppress(docker.errors.APIError):
                 client.remove_container(found["Id"])

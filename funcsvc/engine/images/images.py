@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import re
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from threading import BoundedSemaphore
 from typing import Any
@@ -14,9 +14,12 @@ import docker
 
 from funcsvc.config import Settings
 from funcsvc.engine.answer_cache import AnswerCache
-from funcsvc.engine.connection import Deadline, EngineConnection
+from funcsvc.engine.connection import Deadline, DeadlineClient, EngineConnection
+from funcsvc.engine.containers.starter_volume import CARRIER_LABEL
 from funcsvc.engine.images.credentials import CredentialsUnavailable, get_credentials
+from funcsvc.engine.images.logins import check_login
 from funcsvc.engine.images.pull_locks import pull_lock
+from funcsvc.engine.images.registry_words import for_the_log, is_disk_full, says_no
 from funcsvc.model import (
     Image,
     ImageReference,
@@ -27,25 +30,16 @@ from funcsvc.model import (
 from funcsvc.model.errors import (
     EngineUnavailable,
     FuncsvcError,
+    ImageInUse,
     ImageMissing,
     ImageNotFound,
+    InvalidQuery,
+    NotInRegistry,
     PullForbidden,
     RegistryUnavailable,
     TooManyPulls,
+    TooManyWaits,
 )
-
-_REFUSED = re.compile(
-    r"no basic auth credentials|unauthorized|denied|authentication required|not found"
-    r"|manifest unknown|name unknown|does not exist|no matching manifest|incorrect username",
-    re.IGNORECASE,
-)
-"""How the engine words it when a registry has answered no.
-
-It uses status 404 or 500, or reports it in the stream of a pull that began well, so only the words
-tell."""
-
-
-_QUERY = re.compile(r"\?[^\s\"]*")  # a registry's storage can have signed URLs
 
 _log = logging.getLogger(__name__)
 
@@ -91,28 +85,71 @@ class Images:
         self._answers.forget(reference.canonical)
 
     def inspect(self, name: str) -> dict[str, Any]:
-        """Return the engine's own inspection of an image, by reference or id. Raises ImageMissing.
+        """Return the engine's own inspection of an image, by reference or id.
 
-        A name that is neither isn't sent to the engine, where it would become part of a URL path.
+        Raises ImageMissing, also for the image that the starter is installed with.
         """
-        if not is_image_id(name):
-            try:
-                parse_image_reference(name)
-            except InvalidReference:
-                raise ImageMissing(name) from None
-        with self._connection.client(Deadline(self._settings.engine_timeout_seconds)) as client:
-            try:
-                inspection: dict[str, Any] = client.inspect_image(name)
-            except docker.errors.APIError as error:
-                if error.status_code == 404:
-                    raise ImageMissing(name) from error
-                raise
+        _check_name(name)
+        with self._client() as client, _missing(name):
+            inspection: dict[str, Any] = client.inspect_image(name)
+        if CARRIER_LABEL in ((inspection.get("Config") or {}).get("Labels") or {}):
+            raise ImageMissing(name)
         return inspection
 
-    def pull_progress(self, reference: ImageReference) -> Generator[bytes]:
+    def list_images(self, filters: Mapping[str, Sequence[str]], *, include_all: bool) -> list[Any]:
+        """Return the engine's own list of images. Raises InvalidQuery for filters it refuses."""
+        params = {"filters": json.dumps(filters), "all": int(include_all)}
+        with self._client() as client:
+            try:
+                url = client._url("/images/json")
+                found = client._result(client._get(url, params=params), json=True)
+            except docker.errors.APIError as error:
+                is_bad_pattern = error.explanation == "syntax error in pattern"  # Go's, as a 500
+                if error.status_code not in (400, 404) and not is_bad_pattern:
+                    raise
+                rule = f"filters that the engine can use: {error.explanation}"
+                raise InvalidQuery("filters", json.dumps(filters), rule) from error
+        return [one for one in found if CARRIER_LABEL not in (one.get("Labels") or {})]
+
+    def remove(self, name: str, *, force: bool, noprune: bool) -> list[Any]:
+        """Remove an image, and return the engine's own list of what it removed.
+
+        Raises ImageMissing, and ImageInUse with the engine's reason.
+        """
+        _check_name(name)
+        with self._client(self._settings.engine_start_seconds) as client, _missing(name):
+            try:
+                removed: list[Any] = client.remove_image(name, force=force, noprune=noprune)
+            except docker.errors.APIError as error:
+                if error.status_code != 409:
+                    raise
+                reason = str(error.explanation).removeprefix("conflict: ").rstrip(".")
+                raise ImageInUse(name, reason) from error
+            finally:
+                self._answers.clear()
+        return removed
+
+    def check_login(self, credentials: Mapping[str, str]) -> dict[str, Any]:
+        """Return the engine's answer to registry credentials, for which it asks the registry.
+
+        Raises LoginRefused, RegistryNotReached and TooManyWaits.
+        """
+        if not self._pulls.acquire(blocking=False):
+            raise TooManyWaits("wait for registries", self._settings.max_pulls)
+        try:
+            seconds = self._settings.engine_start_seconds
+            return check_login(self._connection, credentials, seconds)
+        finally:
+            self._pulls.release()
+
+    def pull_progress(
+        self, reference: ImageReference, credentials: Mapping[str, str] | None
+    ) -> Generator[bytes]:
         """Pull an image and yield the engine's own progress as it comes, a JSON object per line.
 
-        An error at the start is raised; a later one is reported in the progress itself.
+        The credentials are the client's own; None means the operator's. Such a pull is never
+        shared, so that nobody gets an answer to the credentials of another. An error at the start
+        is raised; a later one is reported in the progress itself.
         """
         if self._settings.pull_policy == "never":
             raise PullForbidden(reference.text)
@@ -120,15 +157,18 @@ class Images:
             raise TooManyPulls(self._settings.max_pulls)
         try:
             deadline = Deadline(self._settings.pull_timeout_seconds)
-            with self._pulling(reference, deadline) as pull:
+            with self._pulling(reference, deadline, credentials) as pull:
                 yield from pull(decode=False)
         except ImageNotFound as error:
-            raise ImageMissing(reference.text) from error
+            raise NotInRegistry(reference.text) from error
         finally:
             self._pulls.release()
 
+    def _client(self, seconds: float | None = None) -> AbstractContextManager[DeadlineClient]:
+        return self._connection.client(Deadline(seconds or self._settings.engine_timeout_seconds))
+
     def _look_up(self, reference: ImageReference) -> Image | None:
-        with self._connection.client(Deadline(self._settings.engine_timeout_seconds)) as client:
+        with self._client() as client:
             try:
                 # the full name can't be mistaken for the beginning of an image id
                 return _image(client.inspect_image(reference.canonical))
@@ -156,11 +196,14 @@ class Images:
         with self._pulling(reference, deadline) as pull:
             for progress in pull(decode=True):
                 if "error" in progress:
-                    raise _pull_error(reference, progress["error"])
+                    raise pull_error(reference, progress["error"])
 
     @contextmanager
     def _pulling(
-        self, reference: ImageReference, deadline: Deadline
+        self,
+        reference: ImageReference,
+        deadline: Deadline,
+        given: Mapping[str, str] | None = None,
     ) -> Iterator[Callable[..., Iterator[Any]]]:
         """Give a function that starts the pull and returns its progress.
 
@@ -169,17 +212,20 @@ class Images:
         """
         try:
             with self._connection.client(deadline) as client:
-                credentials = get_credentials(reference.domain, deadline)
+                credentials = given
+                if credentials is None:
+                    credentials = get_credentials(reference.domain, deadline)
                 try:
                     yield partial(
                         client.pull,
                         reference.name,
                         reference.version,
                         stream=True,
-                        auth_config=credentials,
+                        auth_config=dict(credentials),
                     )
                 except docker.errors.APIError as error:
-                    raise _pull_error(reference, str(error.explanation)) from error
+                    secrets = (given or {}).values()
+                    raise pull_error(reference, str(error.explanation), secrets) from error
         except CredentialsUnavailable as error:
             raise RegistryUnavailable(
                 reference.domain, reference.text, f"its credentials can't be read: {error}"
@@ -197,14 +243,35 @@ class Images:
         )
 
 
-def _pull_error(reference: ImageReference, words: str) -> FuncsvcError:
-    _log.warning("pulling %s failed: %s", reference.canonical, _QUERY.sub("?…", words))
-    if "no space left" in words:
+def pull_error(reference: ImageReference, words: str, secrets: Iterable[str] = ()) -> FuncsvcError:
+    """Return the error for the engine's words about a pull, which are logged."""
+    _log.warning("pulling %s failed: %s", reference.canonical, for_the_log(words, secrets))
+    if is_disk_full(words):
         return EngineUnavailable("its disk is full")
-    if _REFUSED.search(words):
+    if says_no(words, reference):
         registry = reference.domain
         return ImageNotFound(reference.text, f"{registry} doesn't have it, or denies access to it")
     return RegistryUnavailable(reference.domain, reference.text, "it can't be reached, or failed")
+
+
+def _check_name(name: str) -> None:
+    """Raise ImageMissing for what is neither a reference nor an id: it would be part of a URL."""
+    if not is_image_id(name):
+        try:
+            parse_image_reference(name)
+        except InvalidReference:
+            raise ImageMissing(name) from None
+
+
+@contextmanager
+def _missing(name: str) -> Iterator[None]:
+    """Raise ImageMissing where the engine answers 404."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        if error.status_code == 404:
+            raise ImageMissing(name) from error
+        raise
 
 
 def _image(inspection: dict[str, Any]) -> Image:

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from funcsvc.model.errors.funcs import InvalidDefinition
-from funcsvc.model.errors.kinds import Busy, InvalidParameter, NotFound, Unavailable
+from funcsvc.model.errors.kinds import (
+    Busy,
+    Conflict,
+    Forbidden,
+    InvalidParameter,
+    NotFound,
+    Unauthorized,
+    Unavailable,
+)
 from funcsvc.model.errors.wording import show
 
 
@@ -27,6 +35,37 @@ class ImageNotFound(InvalidDefinition):
         )
 
 
+class NotInRegistry(NotFound):
+    """Raised when a client asks for a pull, but the registry has no such image for it."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"The registry has no image {show(reference)}, or denies access to it.")
+
+
+class ImageInUse(Conflict):
+    """Raised when an image can't be removed because something needs it."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"The image {show(name)} can't be removed: {reason}.")
+
+
+class ImageBeingRemoved(Busy):
+    """Raised when a func would be defined with an image that another request is removing."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(
+            f"Config.Image is {show(reference)}, but this image is being removed: "
+            "try again in a few seconds."
+        )
+
+
+class RemovalForbidden(Forbidden):
+    """Raised when a client asks for an image to be removed, but the operator forbids that."""
+
+    def __init__(self) -> None:
+        super().__init__("The operator forbids the removal of images.")
+
+
 class PullForbidden(InvalidParameter):
     """Raised when a client asks for a pull, but the operator forbids pulls."""
 
@@ -39,6 +78,24 @@ class RegistryUnavailable(Unavailable):
 
     def __init__(self, domain: str, reference: str, reason: str) -> None:
         super().__init__(f'The registry {domain} can\'t deliver the image "{reference}": {reason}.')
+
+
+class RegistryNotReached(Unavailable):
+    """Raised when credentials must be checked, but their registry fails or can't be reached."""
+
+    def __init__(self, registry: str, reason: str) -> None:
+        super().__init__(f"The registry {show(registry)} can't check the credentials: {reason}.")
+
+
+class LoginRefused(Unauthorized):
+    """Raised when a registry doesn't accept credentials that a client has asked to check."""
+
+    def __init__(self, registry: str) -> None:
+        super().__init__(f"The registry {show(registry)} doesn't accept these credentials.")
+
+
+class InvalidCredentials(InvalidParameter):
+    """Raised when the header with registry credentials is malformed. It is never quoted."""
 
 
 class TooManyPulls(Busy):

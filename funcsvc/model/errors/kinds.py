@@ -55,6 +55,10 @@ class Unauthorized(FuncsvcError):
         self.access_key = access_key
 
 
+class Forbidden(FuncsvcError):
+    """The kind of requests that the operator allows nobody."""
+
+
 class Limited(FuncsvcError):
     """The kind of requests that come too often. Clients can retry after `retry_after_seconds`."""
 

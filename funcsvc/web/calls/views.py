@@ -31,7 +31,6 @@ from funcsvc.model.errors import (
     TooManyWaits,
 )
 from funcsvc.schemas import (
-    FLAG_VALUES,
     FuncStatusSchema,
     NewCallSchema,
     UnendedCallSchema,
@@ -52,11 +51,11 @@ from funcsvc.web.clients import ClientConnection
 from funcsvc.web.openapi import (
     Errors,
     answer,
+    flag_query,
     header,
     json_answer,
     named_schema,
     operation,
-    query,
 )
 from funcsvc.web.openapi.answers import NO_CALL, NO_FUNC, NO_REDIS
 from funcsvc.web.openapi.examples import CALL_ID
@@ -236,11 +235,7 @@ _LIMIT_REACHED: Errors = {
     "a call is reached."
 }
 
-_LIST = query(
-    "list",
-    {"type": "string", "enum": [*FLAG_VALUES]},
-    "Whether to list the stored calls too.",
-)
+_LIST = flag_query("list", "Whether to list the stored calls too.")
 _COUNTS = json_answer(
     "The counts.",
     named_schema("FuncStatus", answer_schema(FuncStatusSchema())),

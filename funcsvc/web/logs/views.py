@@ -12,14 +12,14 @@ from werkzeug.wsgi import ClosingIterator
 
 from funcsvc.config import Settings
 from funcsvc.model.errors import TooManyWaits
-from funcsvc.schemas import FLAG_VALUES, TAIL_PATTERN, load_log_query, matching
+from funcsvc.schemas import TAIL_PATTERN, load_log_query, matching
 from funcsvc.store import Stores
 from funcsvc.web.answers import Answer
 from funcsvc.web.call_addresses import find_func
 from funcsvc.web.clients import ClientConnection
 from funcsvc.web.concurrency import ConcurrencyLimit
 from funcsvc.web.logs.stream import LogStream
-from funcsvc.web.openapi import Errors, answer, operation, query
+from funcsvc.web.openapi import Errors, answer, flag_query, operation, query
 from funcsvc.web.openapi.answers import NO_FUNC, NO_REDIS
 from funcsvc.web.openapi.examples import CALL_ID
 from funcsvc.web.streaming import streamed
@@ -128,8 +128,7 @@ _LIMIT_REACHED: Errors = {
 }
 _CALL_ID = query("callid", {"type": "string"}, "Only the events of this call, or `all`.")
 _TAIL = query("tail", matching(TAIL_PATTERN), "Only the last N of these events, or `all`.")
-_FOLLOW = query(
+_FOLLOW = flag_query(
     "follow",
-    {"type": "string", "enum": [*FLAG_VALUES]},
     "Whether to go on with events as they come. With `callid`, only until the call has ended.",
 )

@@ -14,6 +14,7 @@ from funcsvc.model.errors import (
     Limited,
     Unauthorized,
 )
+from funcsvc.schemas import FLAG_VALUES
 from funcsvc.web.answers import REQUEST_ID
 from funcsvc.web.http_status import error_body, status_of
 
@@ -67,6 +68,11 @@ def path_parameter(name: str, description: str, example: str) -> Json:
 def query(name: str, schema: Json, description: str, **more: Any) -> Json:
     """Return a query parameter."""
     return {"name": name, "in": "query", "description": description, "schema": schema, **more}
+
+
+def flag_query(name: str, description: str) -> Json:
+    """Return a query parameter that is on or off."""
+    return query(name, {"type": "string", "enum": [*FLAG_VALUES]}, description)
 
 
 def json_content(schema: Json, **examples: Any) -> Json:
