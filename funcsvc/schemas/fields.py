@@ -6,14 +6,10 @@ sentence "… but must be".
 
 from __future__ import annotations
 
-import ipaddress
-import itertools
 import posixpath
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-from marshmallow import ValidationError
 
 from funcsvc.model import (
     MAX_STRING_BYTES,
@@ -22,76 +18,33 @@ from funcsvc.model import (
     SIZES,
     ImageReference,
     InvalidReference,
-    PortBinding,
     Size,
     is_too_long,
     parse_image_reference,
 )
 from funcsvc.schemas.command_line import split_words
 from funcsvc.schemas.json_schema import (
+    EMPTY_OBJECT,
     NULL,
     TEXT,
-    JsonSchema,
     bounded,
     list_of,
     map_of,
     matching,
-    or_null,
 )
 from funcsvc.schemas.signals import SIGNAL_PATTERN, is_signal
-from funcsvc.schemas.strict import (
-    ENOUGH_ERRORS,
-    Ruled,
-    broken,
-    check_entries,
-    check_items,
-)
-
-MAX_PORT = 65535
+from funcsvc.schemas.strict import Ruled, check_entries, check_items, typed
 
 MAX_PATH_NAMES, MAX_NAME_BYTES, MAX_PATH_BYTES = 255, 255, 3999
 """A path of the engine's host, below its data root, has 4,095 bytes at most."""
 
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,253}[a-z0-9])?")
-_PORT_NUMBER = (
-    r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
-)
 _CONTAINER = r"/?[a-zA-Z0-9][a-zA-Z0-9_.-]*"
 _ALIAS = r"[a-zA-Z0-9][a-zA-Z0-9_.-]*"
 _LINK = re.compile(f"{_CONTAINER}:{_ALIAS}|{_ALIAS}")
 _VOLUMES_FROM = re.compile(f"{_CONTAINER}(?::(?:ro|rw))?")
 _CONTAINER_NETWORK = re.compile(f"container:{_CONTAINER}")
-_PORT = re.compile(_PORT_NUMBER)
 _SPLITTABLE = r"""(?:[^'"\\\x00]|\\[^\x00]|'[^'\x00]*'|"(?:[^"\\\x00]|\\[^\x00])*")*"""
-
-
-_CONTAINER_PORT = rf"{_PORT_NUMBER}(?:/(?:tcp|udp))?"
-_PORT_AND_PROTOCOL = rf"{_PORT_NUMBER}/(?:tcp|udp)"
-_HOST_PORT = rf"(?:{_PORT_NUMBER}(?:-{_PORT_NUMBER})?)?"
-_HOST_IP: JsonSchema = {
-    "anyOf": [
-        {"type": "string", "maxLength": 0},
-        {"type": "string", "format": "ipv4"},
-        {"type": "string", "format": "ipv6"},
-    ]
-}
-_EMPTY_OBJECT: JsonSchema = {"type": "object", "additionalProperties": NULL}
-
-
-def _binding_of(field: Callable[[JsonSchema], JsonSchema]) -> JsonSchema:
-    """Return the schema of a port binding, with `field` applied to the schema of each key."""
-    return {
-        "type": "object",
-        "properties": {"HostIp": field(_HOST_IP), "HostPort": field(matching(_HOST_PORT))},
-        "additionalProperties": NULL,
-    }
-
-
-def _a(kind: type, value: Any) -> Any:
-    """Return the value if its type is `kind`; a boolean isn't an integer. Raises ValueError."""
-    if type(value) is not kind:
-        raise ValueError
-    return value
 
 
 class Name(Ruled[str]):
@@ -101,7 +54,7 @@ class Name(Ruled[str]):
     json_schema = matching(_NAME.pattern)
 
     def parse(self, value: Any) -> str:
-        if not _NAME.fullmatch(_a(str, value)):
+        if not _NAME.fullmatch(typed(str, value)):
             raise ValueError
         return str(value)
 
@@ -113,7 +66,7 @@ class AnyString(Ruled[str]):
     json_schema = TEXT
 
     def parse(self, value: Any) -> str:
-        return str(_a(str, value))
+        return str(typed(str, value))
 
 
 class SizeName(Ruled[Size]):
@@ -123,7 +76,7 @@ class SizeName(Ruled[Size]):
     json_schema = {"type": "string", "enum": list(SIZES)}
 
     def parse(self, value: Any) -> Size:
-        size = SIZES.get(_a(str, value))
+        size = SIZES.get(typed(str, value))
         if size is None:
             raise ValueError
         return size
@@ -139,7 +92,7 @@ class TimeoutSeconds(Ruled[int]):
     json_schema = {"type": "integer", "minimum": 1, "maximum": MAX_TIMEOUT_SECONDS}
 
     def parse(self, value: Any) -> int:
-        if not 1 <= _a(int, value) <= MAX_TIMEOUT_SECONDS:
+        if not 1 <= typed(int, value) <= MAX_TIMEOUT_SECONDS:
             raise ValueError
         return int(value)
 
@@ -152,7 +105,7 @@ class Reference(Ruled[ImageReference]):
 
     def parse(self, value: Any) -> ImageReference:
         try:
-            return parse_image_reference(_a(str, value))
+            return parse_image_reference(typed(str, value))
         except InvalidReference as error:
             raise ValueError(f"an image reference, and {error}") from None
 
@@ -167,7 +120,7 @@ class Flag(Ruled[bool]):
     json_schema = {"type": "boolean"}
 
     def parse(self, value: Any) -> bool:
-        return bool(_a(bool, value))
+        return bool(typed(bool, value))
 
 
 class Strings(Ruled[Sequence[str]]):
@@ -180,13 +133,13 @@ class Strings(Ruled[Sequence[str]]):
     json_schema = list_of(bounded(TEXT, max_item_bytes))
 
     def parse(self, value: Any) -> Sequence[str]:
-        return check_items(_a(list, value), self.parse_item, self.item_rule)
+        return check_items(typed(list, value), self.parse_item, self.item_rule)
 
     def parse_item(self, item: Any) -> str:
         """Return the model's value of an item. Raises ValueError."""
-        if self.pattern and not self.pattern.fullmatch(_a(str, item)):
+        if self.pattern and not self.pattern.fullmatch(typed(str, item)):
             raise ValueError
-        if len(_a(str, item).encode("utf-8", "surrogatepass")) > self.max_item_bytes:
+        if len(typed(str, item).encode("utf-8", "surrogatepass")) > self.max_item_bytes:
             raise ValueError(f"at most {self.max_item_bytes} bytes long")
         return str(item)
 
@@ -249,7 +202,7 @@ class NetworkMode(Ruled[str]):
     json_schema = matching(f"bridge|host|{_CONTAINER_NETWORK.pattern}")
 
     def parse(self, value: Any) -> str:
-        if _a(str, value) in ("bridge", "host") or _CONTAINER_NETWORK.fullmatch(value):
+        if typed(str, value) in ("bridge", "host") or _CONTAINER_NETWORK.fullmatch(value):
             return str(value)
         raise ValueError
 
@@ -261,7 +214,7 @@ class AbsolutePath(Ruled[str]):
     json_schema = matching(r"/[^\x00]*")
 
     def parse(self, value: Any) -> str:
-        if not _a(str, value).startswith("/"):
+        if not typed(str, value).startswith("/"):
             raise ValueError
         if _is_deep(value):
             raise ValueError(
@@ -300,140 +253,17 @@ class Labels(Ruled[Mapping[str, str]]):
     json_schema = map_of(r"[^\x00]*", TEXT)
 
     def parse(self, value: Any) -> Mapping[str, str]:
-        return check_entries(_a(dict, value), lambda item: str(_a(str, item)), "a string")
-
-
-class _PortMap(Ruled[Any]):
-    """An object whose keys are container ports."""
-
-    rule = "an object with a key for each port, such as 80/tcp"
-    key_rule = f"a port from 1 to {MAX_PORT} with an optional /tcp or /udp"
-    entry_rule: str
-
-    def parse(self, value: Any) -> Any:
-        """Return the parsed entries by normalised port."""
-        taken: set[str] = set()
-        pairs = {key: (key, entry) for key, entry in _a(dict, value).items()}
-        return dict(check_entries(pairs, lambda pair: self._parse_pair(pair, taken), "").values())
-
-    def _parse_pair(self, pair: Any, taken: set[str]) -> tuple[str, Any]:
-        key, entry = pair
-        port = normalise_port(key)
-        if port is None:
-            raise ValidationError(f"is not a port: a key must be {self.key_rule}.")
-        if port in taken:
-            raise ValidationError(f"is given twice: {port} is already there.")
-        taken.add(port)
-        try:
-            return port, self.parse_entry(entry)
-        except ValueError:
-            raise ValidationError(broken(entry, self.entry_rule)) from None
-
-    def parse_entry(self, entry: Any) -> Any:
-        """Return what the port maps to. Raises ValueError or ValidationError."""
-        raise NotImplementedError
-
-
-class ExposedPorts(_PortMap):
-    """The ports that a container listens on; each maps to an empty object."""
-
-    entry_rule = "an empty object"
-    json_schema = map_of(_CONTAINER_PORT, _EMPTY_OBJECT)
-    answer_schema = map_of(_PORT_AND_PROTOCOL, {"type": "object", "maxProperties": 0})
-
-    def parse(self, value: Any) -> Sequence[str]:
-        return list(super().parse(value))
-
-    def parse_entry(self, entry: Any) -> None:
-        if _a(dict, entry):
-            raise ValueError
-
-    def write(self, value: Sequence[str]) -> dict[str, Any]:
-        return {port: {} for port in value}
-
-
-class PortBindings(_PortMap):
-    """Where each port is published on the host."""
-
-    entry_rule = 'a list of {"HostIp": "", "HostPort": "<port>"}'
-    json_schema = map_of(_CONTAINER_PORT, list_of(_binding_of(or_null)))
-    answer_schema = map_of(
-        _PORT_AND_PROTOCOL,
-        list_of(_binding_of(dict) | {"required": ["HostIp", "HostPort"]}),
-    )
-
-    def parse_entry(self, entry: Any) -> Sequence[PortBinding]:
-        return check_items(_a(list, entry), parse_port_binding, "an object with HostPort")
-
-    def write(self, value: Mapping[str, Sequence[PortBinding]]) -> dict[str, Any]:
-        return {
-            port: [{"HostIp": one.host_ip, "HostPort": one.host_port} for one in bound]
-            for port, bound in value.items()
-        }
+        return check_entries(typed(dict, value), lambda item: str(typed(str, item)), "a string")
 
 
 class EndpointsConfig(Ruled[None]):
     """The endpoints in user-defined networks, which this service doesn't have."""
 
     rule = "null or {}, since there are no user-defined networks"
-    json_schema = _EMPTY_OBJECT
+    json_schema = EMPTY_OBJECT
     answer_schema = NULL
     always_shown = True
 
     def parse(self, value: Any) -> None:
-        if _a(dict, value):
+        if typed(dict, value):
             raise ValueError
-
-
-def normalise_port(text: str) -> str | None:
-    """Return `80/tcp` for `80` or `80/tcp`, and None for anything that isn't a port."""
-    number, slash, protocol = text.partition("/")
-    if not _is_port(number) or (slash and protocol not in ("tcp", "udp")):
-        return None
-    return f"{number}/{protocol or 'tcp'}"
-
-
-def parse_port_binding(value: Any) -> PortBinding:
-    """Return the port binding in a JSON object. Raises ValidationError with the wrong keys."""
-    unknown = (key for key in _a(dict, value) if key not in _BINDING_RULES)
-    errors = {
-        key: [f"is not a known field: the fields are {' and '.join(_BINDING_RULES)}."]
-        for key in itertools.islice(unknown, ENOUGH_ERRORS)
-    }
-    for key, (accepts, rule) in _BINDING_RULES.items():
-        if not accepts(value.get(key, "")):
-            errors[key] = [broken(value[key], rule)]
-    if errors:
-        raise ValidationError(errors)
-    return PortBinding(value.get("HostIp", ""), value.get("HostPort", ""))
-
-
-def _is_host_ip(value: Any) -> bool:
-    if not isinstance(value, str):
-        return False
-    try:
-        return not value or bool(ipaddress.ip_address(value))
-    except ValueError:
-        return False
-
-
-def _is_host_port(value: Any) -> bool:
-    if not isinstance(value, str):
-        return False
-    first, dash, last = value.partition("-")
-    if not dash:
-        return not first or _is_port(first)
-    return _is_port(first) and _is_port(last) and int(first) <= int(last)
-
-
-def _is_port(text: str) -> bool:
-    return bool(_PORT.fullmatch(text))
-
-
-_BINDING_RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "HostIp": (_is_host_ip, "an IP address, or empty for all"),
-    "HostPort": (
-        _is_host_port,
-        f'a string: a port from 1 to {MAX_PORT}, a range such as "8000-8010", or empty',
-    ),
-}

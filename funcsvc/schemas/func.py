@@ -26,7 +26,7 @@ from funcsvc.model import (
     HostConfig,
     Policy,
 )
-from funcsvc.schemas import fields
+from funcsvc.schemas import fields, ports
 from funcsvc.schemas.combinations import (
     NETWORK_RULES,
     TOGETHER_RULES,
@@ -48,7 +48,7 @@ def format_time(time: datetime) -> str:
 class ConfigSchema(StrictSchema):
     """The schema of `Config`: what runs."""
 
-    exposed_ports = fields.ExposedPorts(data_key="ExposedPorts")
+    exposed_ports = ports.ExposedPorts(data_key="ExposedPorts")
     tty = fields.Flag(data_key="Tty")
     env = fields.Env(data_key="Env")
     cmd = fields.Command(data_key="Cmd")
@@ -67,7 +67,7 @@ class HostConfigSchema(StrictSchema):
     """The schema of `HostConfig`: how a container is connected to its host."""
 
     network_mode = fields.NetworkMode(data_key="NetworkMode")
-    port_bindings = fields.PortBindings(data_key="PortBindings")
+    port_bindings = ports.PortBindings(data_key="PortBindings")
     volumes_from = fields.VolumesFrom(data_key="VolumesFrom")
     links = fields.Links(data_key="Links")
     publish_all_ports = fields.Flag(data_key="PublishAllPorts")

@@ -18,6 +18,7 @@ JsonSchema = dict[str, Any]
 
 TEXT: JsonSchema = {"type": "string", "pattern": r"^[^\x00]*$"}
 NULL: JsonSchema = {"type": "null"}
+EMPTY_OBJECT: JsonSchema = {"type": "object", "additionalProperties": NULL}
 
 
 def matching(pattern: str) -> JsonSchema:

@@ -184,6 +184,13 @@ def _speaks_when_absent(field: fields.Field[Any]) -> bool:
     return field.required or field.load_default is not missing or isinstance(field, Always)
 
 
+def typed(kind: type, value: Any) -> Any:
+    """Return the value if its type is `kind`; a boolean isn't an integer. Raises ValueError."""
+    if type(value) is not kind:
+        raise ValueError
+    return value
+
+
 def check_items(items: Sequence[Any], parse: Callable[[Any], T], rule: str) -> list[T]:
     """Return the parsed items. Raises ValidationError with the wrong ones by index."""
     return list(_check(enumerate(items), parse, rule).values())
