@@ -6,7 +6,6 @@ from funcsvc.store.interfaces import (
     EventLog,
     FailedAttempts,
     FuncStore,
-    ImageRemovals,
     Stores,
 )
 from funcsvc.store.stores import open_stores
@@ -17,7 +16,6 @@ __all__ = [
     "EventLog",
     "FailedAttempts",
     "FuncStore",
-    "ImageRemovals",
     "Stores",
     "open_stores",
 ]

@@ -14,6 +14,7 @@ from funcsvc.model.errors import (
     FuncBusy,
     FuncExists,
     FuncNotFound,
+    ImageBeingRemoved,
     StoreUnavailable,
 )
 from funcsvc.store.client import RedisClient, Scored
@@ -36,16 +37,18 @@ class RedisFuncStore:
         self._keys = keys
         self._removals = Removals(client, keys)
 
-    def create_func(self, func: Func, definition: str) -> None:
+    def create_func(self, func: Func, definition: str, image_id: str = "") -> None:
         created_ms = int(func.created.timestamp() * 1000)
         verdict = settle(
-            lambda: self._write("create_func", definition, func.name, created_ms),
+            lambda: self._write("create_func", definition, func.name, created_ms, image_id),
             partial(self._read_back_create, func.name, definition),
         )
         if verdict == "exists":
             raise FuncExists(func.name)
         if verdict == "removing":
             raise FuncBeingRemoved(func.name)
+        if verdict == "image":
+            raise ImageBeingRemoved(func.config.image.text)
 
     def get_func(self, name: str) -> str:
         stored = self._client.get(self._keys.func(name))
@@ -87,6 +90,10 @@ class RedisFuncStore:
             self._removals.finish(name)
         except StoreUnavailable as error:  # the func is gone; a worker removes what it has left
             _log.warning("the calls of a deleted function aren't removed yet: %s", error.message)
+
+    def announce_image_removal(self, image_id: str, seconds: float) -> None:
+        key, lifetime_ms = self._keys.image_removal(image_id), max(1, int(seconds * 1000))
+        self._client.repeat(lambda client: client.set(key, "1", px=lifetime_ms))
 
     def check(self) -> None:
         self._client.check()

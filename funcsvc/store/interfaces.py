@@ -28,8 +28,8 @@ class FuncStore(Protocol):
     A definition is the JSON text that its create or update returned, and is read back unchanged.
     """
 
-    def create_func(self, func: Func, definition: str) -> None:
-        """Store a new func. Raises FuncExists and FuncBeingRemoved."""
+    def create_func(self, func: Func, definition: str, image_id: str = "") -> None:
+        """Store a new func. Raises FuncExists, FuncBeingRemoved and ImageBeingRemoved."""
 
     def get_func(self, name: str) -> str:
         """Return the definition of a func. Raises FuncNotFound."""
@@ -56,6 +56,9 @@ class FuncStore(Protocol):
         With `force`, pending calls never run, and running ones are killed. If Redis fails on the
         way, a worker removes the rest.
         """
+
+    def announce_image_removal(self, image_id: str, seconds: float) -> None:
+        """Let no func be created with an image for so many seconds from now."""
 
     def check(self) -> None:
         """Raise StoreUnavailable unless Redis answers, is new enough and never evicts."""
@@ -124,20 +127,6 @@ class FailedAttempts(Protocol):
         Raises TooManyAttempts beyond the limit, and at a known key also beyond that for unknown
         ones: otherwise 401 would tell a known key from an unknown one without limit.
         """
-
-
-class ImageRemovals(Protocol):
-    """The images that are being removed, across all processes.
-
-    A removal is announced before funcs are searched for its image, and a create looks for an
-    announcement after its func is stored. So one of the two sees the other.
-    """
-
-    def announce(self, image_id: str, seconds: float) -> None:
-        """Say that an image is being removed, for so many seconds from now."""
-
-    def is_announced(self, image_id: str) -> bool:
-        """Tell whether an image is being removed."""
 
 
 class CallQueue(Protocol):
@@ -230,6 +219,5 @@ class Stores:
     calls: CallStore
     events: EventLog
     attempts: FailedAttempts
-    image_removals: ImageRemovals
     open_queue: Callable[[str], CallQueue]
     close: Callable[[], None]

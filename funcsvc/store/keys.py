@@ -24,7 +24,7 @@
 | `<prefix>wake` | list | while it has elements, at most 64 | each element wakes one worker that waits for a call |
 | `<prefix>attempts/…` | string | the window of `FUNCSVC_FAILED_ATTEMPTS` | the number of failed attempts to show an access key, by the client address and known key that hash to this counter, of 65,536 |
 | `<prefix>removing` | sorted set | while calls of deleted funcs are removed | the names of those funcs, scored by when they were deleted, in ms |
-| `<prefix>image-removal:<image id>` | string | while the image is being removed, and `FUNCSVC_ENGINE_REMEMBER_SECONDS` after | no func may be defined with this image |
+| `<prefix>image_removal:<image id>` | string | while the image is being removed, and `FUNCSVC_ENGINE_REMEMBER_SECONDS` after | no func may be defined with this image |
 | `<prefix>service` | string | permanent | a random name for this service, with which its containers are labelled |
 
 `<prefix>` is `FUNCSVC_REDIS_PREFIX`, by default `funcsvc:`. Each script changes a func together
@@ -106,7 +106,7 @@ class RedisKeys:
 
     def image_removal(self, image_id: str) -> str:
         """What is there while an image is being removed."""
-        return f"{self.prefix}image-removal:{image_id}"
+        return f"{self.prefix}image_removal:{image_id}"
 
     @property
     def workers(self) -> str:
@@ -122,7 +122,10 @@ class RedisKeys:
         }
 
 
-_KINDS = ("func", "call", "queue", "counts", "calls", "outputs", "rotated", "logs", "done", "kills")
+_KINDS = (
+    *("func", "call", "queue", "counts", "calls", "outputs", "rotated", "logs", "done", "kills"),
+    "image_removal",
+)
 _SINGLE = (
     *("arrivals", "ready", "delayed", "running", "owners", "instances", "workers", "wake", "funcs"),
     *("removing", "stored_bytes"),

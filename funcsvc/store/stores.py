@@ -11,7 +11,6 @@ from funcsvc.store.client import ClientLimits, RedisClient
 from funcsvc.store.connections import make_pool
 from funcsvc.store.events import RedisEventLog
 from funcsvc.store.funcs import RedisFuncStore
-from funcsvc.store.image_removals import RedisImageRemovals
 from funcsvc.store.interfaces import Stores
 from funcsvc.store.keys import RedisKeys
 from funcsvc.store.queue import RedisCallQueue
@@ -40,7 +39,6 @@ def open_stores(settings: Settings, *, max_threads: int = 1, max_blocked: int = 
         funcs=RedisFuncStore(client, keys),
         calls=RedisCallStore(client, settings),
         events=RedisEventLog(client, keys),
-        image_removals=RedisImageRemovals(client, keys),
         attempts=RedisFailedAttempts(attempts_pool, keys, settings.failed_attempts),
         open_queue=partial(RedisCallQueue, client, settings),
         close=close,

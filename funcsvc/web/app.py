@@ -34,15 +34,16 @@ def create_app(
     )
     engine = engine or DockerWebEngine(settings)
     doorkeeper = Doorkeeper(settings, stores.attempts)
-    remover = ImageRemover(settings, engine, stores)
 
     app = Flask("funcsvc", static_folder=None)
     app.url_map.merge_slashes = False  # merging would redirect, with a page of HTML
     app.url_value_preprocessor(blueprints.drop_version)
     app.before_request(doorkeeper.check_host)
     for blueprint in (
-        funcs.make_blueprint(settings.policy, engine, stores, remover),
-        images.make_blueprint(settings.policy, engine, remover),
+        funcs.make_blueprint(settings.policy, engine, stores),
+        images.make_blueprint(
+            settings.policy, engine, ImageRemover(settings, engine, stores.funcs)
+        ),
         system.make_blueprint(engine),
     ):
         blueprint.before_request(doorkeeper.check_access)

@@ -34,7 +34,6 @@ from funcsvc.store import FuncStore, Stores
 from funcsvc.web.answers import Answer, ShortAnswer
 from funcsvc.web.bodies import read_json_object
 from funcsvc.web.call_addresses import check_call_id
-from funcsvc.web.image_removal import ImageRemover
 from funcsvc.web.openapi import (
     Errors,
     answer,
@@ -50,9 +49,7 @@ from funcsvc.web.openapi.answers import NO_CALL, NO_FUNC, PULLS_ARE_BUSY, TOO_LA
 from funcsvc.web.openapi.examples import CHANGES, CLEARED_ENV, FULL_NEW_FUNC, FUNC, NEW_FUNC
 
 
-def make_blueprint(
-    policy: Policy, engine: WebEngine, stores: Stores, remover: ImageRemover
-) -> Blueprint:
+def make_blueprint(policy: Policy, engine: WebEngine, stores: Stores) -> Blueprint:
     """Return the blueprint of /funcs."""
     blueprint = Blueprint("funcs", __name__)
     store = stores.funcs
@@ -70,8 +67,7 @@ def make_blueprint(
         func = schema.load_new(read_json_object(request))
         image = engine.check_func(func)
         definition = func_text(func)
-        store.create_func(func, definition)
-        remover.check_kept(func, image)
+        store.create_func(func, definition, image.id)
         location = f"/funcs/{func.name}"
         return ShortAnswer(definition, status=201, headers={"Location": location})
 

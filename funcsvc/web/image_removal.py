@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from funcsvc.config import Settings
 from funcsvc.engine import WebEngine
-from funcsvc.model import Func, Image, ImageNames, parse_image_reference
-from funcsvc.model.errors import FuncNotFound, ImageBeingRemoved, ImageInUse, RemovalForbidden
+from funcsvc.model import ImageNames, parse_image_reference
+from funcsvc.model.errors import ImageInUse, RemovalForbidden
 from funcsvc.schemas import ImageRemoval
-from funcsvc.store import Stores
+from funcsvc.store import FuncStore
 from funcsvc.web.shown_images import ShownImages, names_of
 
 
 class ImageRemover:
-    """Removes images in agreement with the creates of all processes."""
+    """Removes images in agreement with the creates of all processes.
 
-    def __init__(self, settings: Settings, engine: WebEngine, stores: Stores) -> None:
+    A removal is announced before funcs are searched for the image, and a create is refused by the
+    announcement. So one of the two sees the other.
+    """
+
+    def __init__(self, settings: Settings, engine: WebEngine, funcs: FuncStore) -> None:
         self._settings = settings
         self._engine = engine
-        self._stores = stores
+        self._funcs = funcs
         self._shown = ShownImages(settings.policy)
 
     def remove(self, name: str, how: ImageRemoval) -> list[Any]:
@@ -41,23 +45,11 @@ class ImageRemover:
             self._check_unused(name, names)
             return self._engine.remove_image(name, force=how.force, noprune=how.noprune)
 
-    def check_kept(self, func: Func, image: Image) -> None:
-        """Delete a func that was just stored if its image is being removed.
-
-        Raises ImageBeingRemoved.
-        """
-        if not self._settings.policy.allow_image_removal:
-            return
-        if self._stores.image_removals.is_announced(image.id):
-            with suppress(FuncNotFound):
-                self._stores.funcs.delete_func(func.name, force=True)
-            raise ImageBeingRemoved(func.config.image.text)
-
     @contextmanager
     def _announced(self, image_id: str) -> Iterator[None]:
         """Announce a removal, until no process remembers the image any longer."""
         remembered = self._settings.engine_remember_seconds
-        announce = self._stores.image_removals.announce
+        announce = self._funcs.announce_image_removal
         announce(image_id, 2 * self._settings.engine_start_seconds + remembered)
         try:
             yield
@@ -66,7 +58,7 @@ class ImageRemover:
 
     def _check_unused(self, name: str, names: ImageNames) -> None:
         """Raise ImageInUse if a func is defined with the image, under whichever of its names."""
-        for page in self._stores.funcs.list_funcs():
+        for page in self._funcs.list_funcs():
             for document in map(json.loads, page):
                 if names.include(parse_image_reference(document["Config"]["Image"])):
                     raise ImageInUse(name, f'the function "{document["Name"]}" is defined with it')

@@ -14,7 +14,7 @@ from funcsvc.config import load_settings
 from funcsvc.model import MEGABYTE, Capacity, Image
 from funcsvc.store import open_stores
 from funcsvc.web import create_app
-from tests.fakes import FakeCallStore, FakeEngine, FakeFuncStore, FakeImageRemovals
+from tests.fakes import FakeCallStore, FakeEngine, FakeFuncStore
 
 
 @pytest.fixture
@@ -49,7 +49,6 @@ def make_client(
     if store is not None:  # else the test uses the real ones
         calls = calls or FakeCallStore(store)
         stores = replace(stores, funcs=store, calls=calls, events=calls.events)
-        stores = replace(stores, image_removals=FakeImageRemovals())
     return create_app(settings, stores, engine).test_client()
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
+from dev import servers
 from funcsvc.model import Func
-from funcsvc.model.errors import FuncExists, FuncNotFound, StoreUnavailable
+from funcsvc.model.errors import FuncExists, FuncNotFound, ImageBeingRemoved, StoreUnavailable
 from funcsvc.store.client import ClientLimits, RedisClient
 from funcsvc.store.funcs import RedisFuncStore
 from funcsvc.store.keys import RedisKeys
@@ -127,7 +129,7 @@ def run_script(redis_client, prefix: str, *, deadline_ms_from_now: int) -> bytes
     seconds, microseconds = redis_client.time()
     now_ms = seconds * 1000 + microseconds // 1000
     deadline_ms = now_ms + deadline_ms_from_now
-    verdict, script_now_ms = redis_client.eval(text, 0, "{}", "hello", 1, deadline_ms)
+    verdict, script_now_ms = redis_client.eval(text, 0, "{}", "hello", 1, "", deadline_ms)
     assert 0 <= script_now_ms - now_ms < 5000
     return verdict
 
@@ -228,3 +230,27 @@ def test_store_whose_redis_is_gone_is_unavailable(redis_prefix, proxy):
             use()
         assert caught.value.message == "Redis can't be used: it can't be reached."
         assert "127.0.0.1" not in caught.value.message
+
+
+def test_no_func_is_created_with_an_image_that_is_being_removed(store):
+    store.announce_image_removal("sha256:1", 60)
+    func, definition = new_func()
+    with pytest.raises(ImageBeingRemoved):
+        store.create_func(func, definition, "sha256:1")
+    with pytest.raises(FuncNotFound):
+        store.get_func("hello")
+    store.create_func(func, definition, "sha256:2")
+
+
+@pytest.mark.parametrize("seconds", [0, 0.01])
+def test_announced_removal_ends_and_a_later_one_can_be_shorter(store, seconds):
+    store.announce_image_removal("sha256:1", 60)
+    store.announce_image_removal("sha256:1", seconds)
+
+    def is_created() -> bool:
+        with suppress(ImageBeingRemoved):
+            store.create_func(*new_func(), "sha256:1")
+            return True
+        return False
+
+    servers.wait_until(is_created, "it has ended")

@@ -12,17 +12,15 @@ from tests.fakes.calls import FakeCallStore
 from tests.fakes.engine import LARGE, FakeEngine
 from tests.fakes.events import FakeEventLog
 from tests.fakes.funcs import FakeFuncStore
-from tests.fakes.removals import FakeImageRemovals
 
 if TYPE_CHECKING:
     from funcsvc.engine import WebEngine
-    from funcsvc.store import CallStore, EventLog, FuncStore, ImageRemovals
+    from funcsvc.store import CallStore, EventLog, FuncStore
 
     _FUNCS: FuncStore = FakeFuncStore()
     _CALLS: CallStore = FakeCallStore(FakeFuncStore())
     _EVENTS: EventLog = FakeEventLog()
     _ENGINE: WebEngine = FakeEngine()
-    _REMOVALS: ImageRemovals = FakeImageRemovals()
 
 __all__ = [
     "LARGE",
@@ -30,5 +28,4 @@ __all__ = [
     "FakeEngine",
     "FakeEventLog",
     "FakeFuncStore",
-    "FakeImageRemovals",
 ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from funcsvc.model import Func
-from funcsvc.model.errors import FuncBusy, FuncExists, FuncNotFound
+from funcsvc.model.errors import FuncBusy, FuncExists, FuncNotFound, ImageBeingRemoved
 
 if TYPE_CHECKING:
     from tests.fakes.calls import FakeCallStore
@@ -25,16 +26,19 @@ class FakeFuncStore:
     def __init__(self) -> None:
         self.definitions: dict[str, str] = {}
         self.lock = Lock()
+        self._image_removals: dict[str, float] = {}
         self._error: Exception | None = None
 
     def fail_with(self, error: Exception | None) -> None:
         """Raise the error from now on, or stop with None."""
         self._error = error
 
-    def create_func(self, func: Func, definition: str) -> None:
-        """Store a new func. Raises FuncExists."""
+    def create_func(self, func: Func, definition: str, image_id: str = "") -> None:
+        """Store a new func. Raises FuncExists and ImageBeingRemoved."""
         self.check()
         with self.lock:
+            if self._image_removals.get(image_id, 0) > time.monotonic():
+                raise ImageBeingRemoved(func.config.image.text)
             if func.name in self.definitions:
                 raise FuncExists(func.name)
             self.definitions[func.name] = definition
@@ -71,6 +75,10 @@ class FakeFuncStore:
             if self.calls and not self.calls.remove_func(name, force=force):
                 raise FuncBusy(name)
             del self.definitions[name]
+
+    def announce_image_removal(self, image_id: str, seconds: float) -> None:
+        """Let no func be created with an image for so many seconds from now."""
+        self._image_removals[image_id] = time.monotonic() + seconds
 
     def _pages(self, last: tuple[str, str] | None, page_funcs: int) -> Iterator[list[str]]:
         while True:

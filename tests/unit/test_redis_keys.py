@@ -15,7 +15,8 @@ def every_key(keys: RedisKeys) -> list[str]:
     ]
     of_calls = [keys.call("<id>"), keys.done("<id>")]
     single = [keys.funcs, keys.service, keys.wake, keys.instances, keys.workers, keys.removing]
-    return [*of_funcs, *of_calls, *single, keys.kills("<engine>"), f"{keys.attempts}/…"]
+    others = [keys.kills("<engine>"), keys.image_removal("<image id>"), f"{keys.attempts}/…"]
+    return [*of_funcs, *of_calls, *single, *others]
 
 
 @pytest.mark.parametrize("prefix", ["funcsvc:", "p", "a:b:"])
@@ -42,6 +43,6 @@ def test_every_key_is_in_the_catalogue():
 
 def test_every_key_that_scripts_name_is_in_the_catalogue():
     for key in RedisKeys("<prefix>").for_scripts.values():
-        ends = ("<name>", "<id>", "<engine>") if key.endswith(":") else ()
+        ends = ("<name>", "<id>", "<engine>", "<image id>") if key.endswith(":") else ()
         shown = [f"| `{key}{end}` |" for end in ends]
         assert any(row in redis_keys.__doc__ for row in shown or [f"| `{key}` |"])

@@ -1,8 +1,8 @@
 -- The beginning of every script: the clock, and the changes that several scripts make.
 --
 -- store/scripts.py puts a line for each key before it, from RedisKeys.for_scripts: FUNC, CALL, QUEUE,
--- COUNTS, CALLS, OUTPUTS, ROTATED, LOGS, DONE and KILLS are followed by a func's name, a call's id or an
--- engine; ARRIVALS, READY, DELAYED, RUNNING, OWNERS, INSTANCES, WORKERS, WAKE, FUNCS, REMOVING and
+-- COUNTS, CALLS, OUTPUTS, ROTATED, LOGS, DONE, KILLS and IMAGE_REMOVAL are followed by the name of a func,
+-- or the id of a call, engine or image; ARRIVALS, READY, DELAYED, RUNNING, OWNERS, INSTANCES, WORKERS, WAKE, FUNCS, REMOVING and
 -- STORED_BYTES are whole keys.
 
 local MAX_WAKES = 64
