@@ -80,8 +80,8 @@ class DockerWorkerEngine:
     def get_state(self, container: str) -> ContainerState | None:
         return self._containers.get_state(container)
 
-    def replay(self, container: str) -> AbstractContextManager[Replay]:
-        return self._containers.replay(container)
+    def replay(self, container: str, *, follow: bool) -> AbstractContextManager[Replay]:
+        return self._containers.replay(container, follow=follow)
 
     def kill(self, container: str, seconds: float) -> None:
         with suppress(EngineUnavailable):  # its removal also kills it, and is retried

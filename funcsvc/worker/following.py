@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from funcsvc.model import MAX_OUTPUT_BYTES, Func, Outcome
 from funcsvc.model.errors import (
     CallFailed,
     CallTimedOut,
+    EndedFromOutside,
     EngineUnavailable,
     OutOfMemory,
     OutputTooLarge,
@@ -18,6 +20,9 @@ from funcsvc.model.errors import (
 from funcsvc.worker.clock import Clock
 from funcsvc.worker.deaths import NeverBegan, death_of
 from funcsvc.worker.outcomes import failed, outcome_of
+
+KILLED_EXIT_CODE = 128 + signal.SIGKILL
+"""The exit code of a container that was killed, as a worker does after a call's Timeout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ class Follower:
                 state = self._engine.get_state(run.container)
                 if state is None:
                     return failed(ResultLost("its container is gone"))
-                with self._engine.replay(run.container) as replay:
+                with self._engine.replay(run.container, follow=state.is_running) as replay:
                     heard_at = self._clock.monotonic()
                     return self._read_to_end(replay, run, self._end_of(run, state.is_running))
             except EngineUnavailable:
@@ -142,9 +147,11 @@ class Follower:
             raise death_of(state, reader.short_stderr, run.nonce)
         if state.out_of_memory:
             return OutOfMemory(run.func.size.name, state.exit_code)
-        if self._clock.monotonic() >= run.end:  # killed by a worker that couldn't record it
+        has_been_killed = state.exit_code == KILLED_EXIT_CODE
+        if has_been_killed and self._clock.monotonic() >= run.end:  # by a worker that then died
             return CallTimedOut(run.func.timeout_seconds)
-        return ResultLost(f"its container was ended from outside (exit code {state.exit_code})")
+        exit_code = f" (exit code {state.exit_code})" if state.exit_code else ""
+        return EndedFromOutside(f"ended before the function did{exit_code}")
 
 
 def _excess(reader: OutputReader, run: Run, is_late: bool) -> CallFailed | None:

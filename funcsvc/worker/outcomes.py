@@ -12,6 +12,7 @@ from funcsvc.model import MAX_OUTPUT_BYTES, SHORT_BYTES, Func, Outcome
 from funcsvc.model.errors import (
     CallFailed,
     CommandNotRun,
+    EndedFromOutside,
     ExitedBadly,
     Killed,
     NotStarted,
@@ -58,10 +59,11 @@ def _exited(status: int, func: Func) -> CallFailed | None:
 
 
 def _killed(number: int, func: Func) -> CallFailed:
-    try:
-        return Killed(f"{number} ({signal.Signals(number).name})")
-    except ValueError:
-        return Killed(str(number))
+    return Killed(_signal(number))
+
+
+def _ended_from_outside(number: int, func: Func) -> CallFailed:
+    return EndedFromOutside(f"got signal {_signal(number)}")
 
 
 def _out_of_memory(status: int, func: Func) -> CallFailed:
@@ -81,6 +83,13 @@ def _starter_failed(number: int, func: Func) -> CallFailed:
     return NotStarted(f"its starter failed: {os.strerror(number).lower()}.")
 
 
+def _signal(number: int) -> str:
+    try:
+        return f"{number} ({signal.Signals(number).name})"
+    except ValueError:
+        return str(number)
+
+
 def _command(func: Func) -> str:
     return next(iter([*func.config.entrypoint, *func.config.cmd]), "")
 
@@ -92,4 +101,5 @@ _FAILURE_OF_MARK: Mapping[Mark, Callable[[int, Func], CallFailed | None]] = {
     Mark.NOT_FOUND: _not_found,
     Mark.NOT_EXECUTABLE: _not_executable,
     Mark.STARTER_FAILED: _starter_failed,
+    Mark.ENDED_FROM_OUTSIDE: _ended_from_outside,
 }

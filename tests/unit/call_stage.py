@@ -123,6 +123,7 @@ class Stage:
         self.released: list[str] = []
         self.killed: list[tuple[str, float]] = []
         self.stopped: list[str] = []
+        self.followed: list[bool] = []
         self.left: list[str] = []
         self.removed: list[str] = []
         limits = FollowLimits(begin_seconds=15, engine_gone_seconds=20)
@@ -196,7 +197,8 @@ class Stage:
         return _next(self.states, otherwise=LIVES)
 
     @contextmanager
-    def replay(self, name: str) -> Iterator[Played]:
+    def replay(self, name: str, *, follow: bool) -> Iterator[Played]:
+        self.followed.append(follow)
         steps = self.replays.pop(0)
         if isinstance(steps, BaseException):
             raise steps

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from funcsvc.engine import (
@@ -36,6 +38,7 @@ def test_call_ends_with_what_it_printed(stage):
         ("P 2", Failure.FAILED, 'exec: "run": executable file not found in $PATH (exit code 127)'),
         ("N 2", Failure.FAILED, "no such file or directory (exit code 127)"),
         ("N 13", Failure.FAILED, "permission denied (exit code 126)"),
+        ("E 15", Failure.FAILED, "ended from outside: its container got signal 15 (SIGTERM)."),
         ("F 28", Failure.FAILED, "its starter failed: no space left on device."),
     ],
 )
@@ -91,7 +94,10 @@ def test_container_that_nobody_finds_any_more_has_lost_the_result(stage):
     ("state", "message"),
     [
         (None, "its container was removed."),
-        (ENDED, "its container was ended from outside (exit code 137)."),
+        (
+            ENDED,
+            "ended from outside: its container ended before the function did (exit code 137).",
+        ),
         (WANTED_MEMORY, "killed for want of memory"),
     ],
 )
@@ -154,16 +160,19 @@ def test_result_of_what_ended_while_nobody_looked_is_there(stage):
 
 
 @pytest.mark.parametrize(
-    ("running_ms", "failure", "message"),
+    ("running_ms", "exit_code", "failure", "message"),
     [
-        (70_000, Failure.TIMED_OUT, "ran past its Timeout of 60 seconds"),
-        (10_000, Failure.FAILED, "ended from outside (exit code 137)"),
+        (70_000, 137, Failure.TIMED_OUT, "ran past its Timeout of 60 seconds"),
+        (10_000, 137, Failure.FAILED, "ended from outside"),
+        (70_000, 255, Failure.FAILED, "ended from outside"),  # as of a host that was restarted
+        (70_000, 143, Failure.FAILED, "ended from outside"),
+        (70_000, 0, Failure.FAILED, "ended from outside"),
     ],
 )
 def test_what_was_killed_while_nobody_looked_is_told_by_its_deadline(
-    stage, running_ms, failure, message
+    stage, running_ms, exit_code, failure, message
 ):
-    stage.states = [ENDED, ENDED]
+    stage.states = [dataclasses.replace(ENDED, exit_code=exit_code)] * 2
     stage.replays = [["B", b"a part", b""]]
     outcome = stage.take_over(running_ms=running_ms)
     assert (outcome.failure, outcome.short_stdout) == (failure, b"a part")
@@ -194,6 +203,15 @@ def test_call_that_never_began_goes_back_when_it_is_taken_over(stage):
     stage.replays = [[b""]]
     assert stage.take_over() is None
     assert (stage.released, stage.removed) == (["token"], ["old"])
+
+
+@pytest.mark.parametrize("state", [LIVES, ENDED])
+def test_output_is_followed_only_while_the_container_runs(stage, state):
+    """One that has ended can be started again, and would then be followed until the Timeout."""
+    stage.states = [state]
+    stage.replays = [["B", b"output", "X 0"]]
+    stage.take_over()
+    assert stage.followed == [state is LIVES]
 
 
 def test_beginning_that_the_engine_dropped_is_said(stage):

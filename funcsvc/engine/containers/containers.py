@@ -31,6 +31,10 @@ WORKER_LABEL = "funcsvc.worker"
 FUNC_LABEL = "funcsvc.func"
 
 
+_NEVER = "0001-01-01T"
+"""How the engine words the time of what hasn't happened."""
+
+
 class Containers:
     """The containers of one worker on one engine. Safe to share between threads."""
 
@@ -80,20 +84,20 @@ class Containers:
             except docker.errors.NotFound:
                 return None
         return ContainerState(
-            is_running=bool(state["Running"]),
+            is_running=bool(state["Running"]) and state["FinishedAt"].startswith(_NEVER),
             exit_code=int(state["ExitCode"]),
             out_of_memory=bool(state["OOMKilled"]),
         )
 
     @contextmanager
-    def replay(self, name: str) -> Iterator[Replay]:
-        """Open a container's output, from its beginning and for as long as it continues.
+    def replay(self, name: str, *, follow: bool) -> Iterator[Replay]:
+        """Open a container's output, from its beginning and, to follow it, to its end.
 
         Raises EngineUnavailable, also if there is no such container.
         """
         with translated():
             client = self._connection.stream_client(Deadline(self._settings.engine_timeout_seconds))
-            with client, closing(Replay(client, name)) as replay:
+            with client, closing(Replay(client, name, follow=follow)) as replay:
                 yield replay
 
     def kill(self, name: str, seconds: float) -> None:

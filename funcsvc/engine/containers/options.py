@@ -59,6 +59,9 @@ def set_image(body: Options, host: Options, wanted: Wanted) -> None:
 def set_starter(body: Options, host: Options, wanted: Wanted) -> None:
     """Make the starter the entrypoint. It gets the command in its frame."""
     body["Entrypoint"] = [STARTER_PATH]
+    body["StopSignal"] = (
+        "SIGTERM"  # which the starter takes for an end; an image's might be another
+    )
     body["Cmd"] = []
     body["Healthcheck"] = {"Test": ["NONE"]}
     mount = {"Type": "volume", "Source": wanted.starter_volume, "Target": STARTER_FOLDER}

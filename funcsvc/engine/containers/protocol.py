@@ -77,6 +77,7 @@ class Mark(Enum):
     NOT_FOUND = "P"
     NOT_EXECUTABLE = "N"
     STARTER_FAILED = "F"
+    ENDED_FROM_OUTSIDE = "E"
 
 
 @dataclass(frozen=True, slots=True)

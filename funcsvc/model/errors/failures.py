@@ -49,6 +49,13 @@ class Killed(CallFailed):
         super().__init__(f"The function was killed by signal {signal_name}.")
 
 
+class EndedFromOutside(CallFailed):
+    """Raised when something outside a function ended it: its engine stopped, or somebody did it."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__(f"The function was ended from outside: its container {how}.")
+
+
 class OutOfMemory(CallFailed):
     """Raised when a function needed more memory than its size allows."""
 
