@@ -97,7 +97,7 @@ class Follower:
         """Return how a container ended that didn't take its frame. Raises EngineUnavailable."""
         reader = OutputReader(nonce, MAX_OUTPUT_BYTES)
         if self._engine.get_state(container) is not None:
-            with self._engine.replay(container) as replay:
+            with self._engine.replay(container, follow=True) as replay:
                 end = self._clock.monotonic() + self._limits.kill_seconds
                 while (left := end - self._clock.monotonic()) > 0:
                     if not replay.read_into(reader, left):

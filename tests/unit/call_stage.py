@@ -42,6 +42,8 @@ Step = bytes | str | float | BaseException | tuple[bytes, str]
 An empty output is the end; `stderr: …` is printed on standard error.
 """
 
+_STDERR = "stderr: "
+
 
 def new_func(**fields: object):
     return FuncSchema().load_new(
@@ -70,8 +72,8 @@ class Played:
                 self.steps.insert(0, step - seconds)
         elif isinstance(step, bytes):
             reader.feed(1, step)
-        elif isinstance(step, str) and step.startswith("stderr: "):
-            reader.feed(2, step.removeprefix("stderr: ").encode())
+        elif isinstance(step, str) and step.startswith(_STDERR):
+            reader.feed(2, step.removeprefix(_STDERR).encode(errors="surrogateescape"))
         elif isinstance(step, tuple):
             reader.feed(1, step[0])
             self._mark(reader, *step[1].split())
@@ -216,6 +218,11 @@ def _next(planned: list[Any], otherwise: Any) -> Any:
     if isinstance(found, BaseException):
         raise found
     return found
+
+
+def on_stderr(text: bytes) -> str:
+    """Return the step that prints these bytes on standard error."""
+    return _STDERR + text.decode(errors="surrogateescape")
 
 
 def engine_away() -> EngineUnavailable:

@@ -14,7 +14,15 @@ from funcsvc.model import (
     Failure,
     Outcome,
 )
-from tests.unit.call_stage import ENDED, LIVES, TIMEOUT, WANTED_MEMORY, Stage, engine_away
+from tests.unit.call_stage import (
+    ENDED,
+    LIVES,
+    TIMEOUT,
+    WANTED_MEMORY,
+    Stage,
+    engine_away,
+    on_stderr,
+)
 
 
 @pytest.fixture
@@ -47,6 +55,46 @@ def test_mark_says_how_a_command_ended(stage, mark, failure, message):
     outcome = stage.run()
     assert (outcome.failure, outcome.output, outcome.short_stdout) == (failure, b"", b"a part")
     assert message in outcome.message
+
+
+LINE = "The function ended with exit code 1. Its standard error ends with: "
+
+
+@pytest.mark.parametrize(
+    ("errors", "message"),
+    [
+        (b"", "The function ended with exit code 1."),
+        (b"\n\x1b[0m \n", "The function ended with exit code 1."),
+        (b"Traceback:\n  a line\nKeyError: 'x'\n", LINE + "KeyError: 'x'"),
+        (b"\x1b[31mbad\x1b[0m\tthing\x07\n", LINE + "bad thing\ufffd"),
+        ("a\u202eb\u2028c\u200bd\n".encode(), LINE + "a\ufffdb c\ufffdd"),
+        (b"\xff\xfe\n", LINE + "\ufffd\ufffd"),
+        (b"x" * 255, LINE + "x" * 255),
+        (b"x" * 256, LINE + "x" * 255),
+        (b"x" * 254 + "\u00e4".encode(), LINE + "x" * 254),
+        (b"x" * 253 + "\u00e4".encode(), LINE + "x" * 253 + "\u00e4"),
+        (b"\xff" * 255, LINE + "\ufffd" * 85),
+    ],
+)
+def test_failure_ends_with_the_last_line_of_standard_error(stage, errors, message):
+    """Without it, a func that exits other than 0 can't be debugged from its Message."""
+    stage.instances = [["B", on_stderr(errors), "X 1"]]
+    outcome = stage.run()
+    assert (outcome.message, outcome.short_stderr) == (message, errors[:255])
+
+
+def test_last_line_of_standard_error_is_told_after_a_take_over_too(stage):
+    stage.replays = [["B", on_stderr(b"first\nlast\n"), "S 11"]]
+    outcome = stage.take_over()
+    assert outcome.message == (
+        "The function was killed by signal 11 (SIGSEGV). Its standard error ends with: last"
+    )
+
+
+@pytest.mark.parametrize("steps", [["B", "X 0"], ["B", b"x" * (MAX_OUTPUT_BYTES + 1)], ["B", 1e6]])
+def test_only_a_plain_failure_tells_the_last_line_of_standard_error(stage, steps):
+    stage.instances = [[steps[0], on_stderr(b"a warning\n"), *steps[1:]]]
+    assert "warning" not in stage.run().message
 
 
 def test_call_that_runs_too_long_is_killed_at_its_deadline(stage):
