@@ -121,6 +121,12 @@ class WorkerEngine(Protocol):
     def get_state(self, container: str) -> ContainerState | None:
         """Return the state of a container, or None if there is no container with this name."""
 
+    def get_disk_bytes(self, container: str) -> int:
+        """Return how many bytes a container has on the engine's disk; 0 unless it is running.
+
+        They are those of its own layer and volumes. It may take long if they hold many files.
+        """
+
     def replay(self, container: str, *, follow: bool) -> AbstractContextManager[OutputSource]:
         """Open the output of a container, from its beginning and, to follow it, to its end."""
 

@@ -48,6 +48,7 @@ class DockerWorkerEngine:
 
     def prepare(self, service: str, worker: str) -> None:
         self._prepared = Containers(self._connection, self._settings, service, worker)
+        self._prepared.find_quota()
         self._prepared.install_starter()
 
     def check(self) -> None:
@@ -79,6 +80,9 @@ class DockerWorkerEngine:
 
     def get_state(self, container: str) -> ContainerState | None:
         return self._containers.get_state(container)
+
+    def get_disk_bytes(self, container: str) -> int:
+        return self._containers.get_disk_bytes(container)
 
     def replay(self, container: str, *, follow: bool) -> AbstractContextManager[Replay]:
         return self._containers.replay(container, follow=follow)

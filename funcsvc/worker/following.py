@@ -19,6 +19,7 @@ from funcsvc.model.errors import (
 )
 from funcsvc.worker.clock import Clock
 from funcsvc.worker.deaths import NeverBegan, death_of
+from funcsvc.worker.disk import DiskWatch, Watched
 from funcsvc.worker.outcomes import failed, outcome_of
 
 KILLED_EXIT_CODE = 128 + signal.SIGKILL
@@ -54,9 +55,12 @@ class FollowLimits:
 class Follower:
     """Follows calls to their ends. Safe to share between threads."""
 
-    def __init__(self, engine: WorkerEngine, limits: FollowLimits, clock: Clock = time) -> None:
+    def __init__(
+        self, engine: WorkerEngine, limits: FollowLimits, disk: DiskWatch, clock: Clock = time
+    ) -> None:
         self._engine = engine
         self._limits = limits
+        self._disk = disk
         self._clock = clock
 
     def follow(self, source: OutputSource, run: Run) -> Outcome:
@@ -119,11 +123,17 @@ class Follower:
 
     def _read_to_end(self, source: OutputSource, run: Run, end: float) -> Outcome:
         """Read until the final mark or an exceeded limit. Raises StreamBroken and NeverBegan."""
+        with self._disk.watching(run.container) as watched:
+            return self._read_watched(source, run, end, watched)
+
+    def _read_watched(
+        self, source: OutputSource, run: Run, end: float, watched: Watched
+    ) -> Outcome:
         reader = OutputReader(run.nonce, MAX_OUTPUT_BYTES)
         begun_by = self._clock.monotonic() + self._limits.begin_seconds
         while not reader.ending:
             now = self._clock.monotonic()
-            failure = _excess(reader, run, now >= end)
+            failure = _excess(reader, run, now >= end) or watched.failure
             if failure or (now >= begun_by and not _has_begun(reader)):  # it won't begin
                 self._engine.kill(run.container, self._limits.kill_seconds)
             if failure:

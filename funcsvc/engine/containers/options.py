@@ -41,6 +41,8 @@ class Wanted:
     settings: Settings
     starter_volume: str
     labels: Mapping[str, str]
+    quota_bytes: int = 0
+    """How many bytes it may write to its own layer, where the engine has quotas; 0 is no quota."""
 
 
 def container_options(wanted: Wanted) -> Options:
@@ -116,6 +118,11 @@ def limit_log(body: Options, host: Options, wanted: Wanted) -> None:
     }
 
 
+def limit_disk(body: Options, host: Options, wanted: Wanted) -> None:
+    if wanted.quota_bytes:
+        host["StorageOpt"] = {"size": str(wanted.quota_bytes)}
+
+
 def set_network(body: Options, host: Options, wanted: Wanted) -> None:
     host["NetworkMode"] = wanted.func.host_config.network_mode
     if wanted.func.host_config.links:
@@ -171,6 +178,7 @@ _OPTIONS: tuple[Callable[[Options, Options, Wanted], None], ...] = (
     limit_cpus,
     limit_processes,
     limit_log,
+    limit_disk,
     set_network,
     set_ports,
     set_volumes,

@@ -25,6 +25,7 @@ from funcsvc.model.errors.failures import (
     OutOfMemory,
     OutputTooLarge,
     ResultLost,
+    WroteTooMuch,
 )
 from funcsvc.model.errors.funcs import (
     ArgumentsTooLarge,
@@ -126,6 +127,7 @@ __all__ = [
     "UnsupportedContentType",
     "WrongHost",
     "WrongOrigin",
+    "WroteTooMuch",
     "path_below",
     "show",
 ]
