@@ -261,6 +261,11 @@ class Settings:
     max_processes: int = setting(
         integer(512, 2, 4_000_000), "How many processes and threads one container may have."
     )
+    max_disk_bytes: int = setting(
+        integer(1024 * MEGABYTE, 0, 1024 * 1024 * MEGABYTE),
+        "How many bytes one container may write to the engine's disk; a call that writes more is "
+        "killed soon afterwards. 0 sets no limit.",
+    )
     container_log_bytes: int = setting(
         integer(4 * MEGABYTE, 2 * MEGABYTE, 1024 * MEGABYTE),
         "The size in bytes at which the engine rotates a container's output on its disk. It keeps "

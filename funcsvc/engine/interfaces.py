@@ -102,7 +102,10 @@ class Instance(OutputSource, Protocol):
 
 @dataclass(frozen=True)
 class ContainerState:
-    """The state of a container, as the engine reports it."""
+    """The state of a container, as the engine reports it.
+
+    Since a call ends with its container, one that somebody has started again isn't running.
+    """
 
     is_running: bool
     exit_code: int
@@ -140,8 +143,14 @@ class WorkerEngine(Protocol):
     def get_state(self, container: str) -> ContainerState | None:
         """Return the state of a container, or None if there is no container with this name."""
 
-    def replay(self, container: str) -> AbstractContextManager[OutputSource]:
-        """Open the output of a container, from its beginning and for as long as it continues."""
+    def get_disk_bytes(self, container: str) -> int:
+        """Return how many bytes a container has on the engine's disk; 0 unless it is running.
+
+        They are those of its own layer and volumes. It may take long if they hold many files.
+        """
+
+    def replay(self, container: str, *, follow: bool) -> AbstractContextManager[OutputSource]:
+        """Open the output of a container, from its beginning and, to follow it, to its end."""
 
     def kill(self, container: str, seconds: float) -> None:
         """Kill what runs in a container, if the engine does so in time. Never raises."""

@@ -48,6 +48,7 @@ class DockerWorkerEngine:
 
     def prepare(self, service: str, worker: str) -> None:
         self._prepared = Containers(self._connection, self._settings, service, worker)
+        self._prepared.find_quota()
         self._prepared.install_starter()
 
     def check(self) -> None:
@@ -80,8 +81,11 @@ class DockerWorkerEngine:
     def get_state(self, container: str) -> ContainerState | None:
         return self._containers.get_state(container)
 
-    def replay(self, container: str) -> AbstractContextManager[Replay]:
-        return self._containers.replay(container)
+    def get_disk_bytes(self, container: str) -> int:
+        return self._containers.get_disk_bytes(container)
+
+    def replay(self, container: str, *, follow: bool) -> AbstractContextManager[Replay]:
+        return self._containers.replay(container, follow=follow)
 
     def kill(self, container: str, seconds: float) -> None:
         with suppress(EngineUnavailable):  # its removal also kills it, and is retried

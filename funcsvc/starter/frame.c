@@ -23,7 +23,7 @@ char nonce[NONCE_BYTES];
 /* While no command is running, signals are for the starter itself. */
 static void obey_signal(int signals)
 {
-    int number = take_signal(signals);
+    int number = take_signal(signals).number;
     if (number == SIGTERM || number == SIGINT)
         _exit(128 + number);
 }

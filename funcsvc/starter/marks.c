@@ -36,7 +36,7 @@ static int exit_status(enum mark kind, unsigned number)
 {
     if (kind == MARK_EXITED || kind == MARK_OUT_OF_MEMORY)
         return number;
-    if (kind == MARK_KILLED)
+    if (kind == MARK_KILLED || kind == MARK_ENDED_FROM_OUTSIDE)
         return 128 + number;
     if (kind == MARK_NOT_FOUND || (kind == MARK_NOT_EXECUTABLE && number == ENOENT))
         return NOT_FOUND;
@@ -50,12 +50,24 @@ static void wait_to_be_let_go(void)
     poll(&(struct pollfd){STDIN_FILENO, POLLIN, 0}, 1, LET_GO_MS);
 }
 
-_Noreturn void finish(enum mark kind, unsigned number)
+static void write_final_mark(enum mark kind, unsigned number)
 {
     write_mark(STDOUT_FILENO, kind, number);
     write_mark(STDERR_FILENO, kind, number);
+}
+
+_Noreturn void finish(enum mark kind, unsigned number)
+{
+    write_final_mark(kind, number);
     wait_to_be_let_go();
     _exit(exit_status(kind, number));
+}
+
+/* Exits at once: the command is still running, and the kernel kills it with the first process. */
+_Noreturn void finish_from_outside(unsigned signal)
+{
+    write_final_mark(MARK_ENDED_FROM_OUTSIDE, signal);
+    _exit(exit_status(MARK_ENDED_FROM_OUTSIDE, signal));
 }
 
 _Noreturn void refuse(const char *why)

@@ -5,7 +5,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-/* The signals to pass on to the command, and SIGCHLD. */
+/* SIGCHLD, and the signals that are passed on to the command if they come from inside. */
 static const int watched[] = {SIGCHLD, SIGTERM, SIGINT,  SIGHUP,  SIGQUIT,
                               SIGUSR1, SIGUSR2, SIGCONT, SIGWINCH};
 
@@ -25,11 +25,14 @@ int watch_signals(void)
     return signals;
 }
 
-/* Returns the next pending signal, or 0. */
-int take_signal(int signals)
+/* Returns the next pending signal, or one whose number is 0. All those that end a process come before
+ * SIGCHLD. A sender outside of this process's pid namespace has no pid in it, nor has the kernel. */
+struct taken take_signal(int signals)
 {
     struct signalfd_siginfo info;
-    return read(signals, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
+    if (read(signals, &info, sizeof info) != sizeof info)
+        return (struct taken){0};
+    return (struct taken){.number = info.ssi_signo, .is_from_outside = info.ssi_pid == 0};
 }
 
 /* Called in the child: restores what programs expect. */

@@ -20,6 +20,7 @@
  *   P 0        the command was not found in $PATH
  *   N errno    the command could not be executed
  *   F errno    the starter failed
+ *   E signal   something outside the container told it to end while the command was running
  */
 #include "starter.h"
 
@@ -158,13 +159,23 @@ static void reap(struct call *call)
     }
 }
 
+/* Whoever stops a container signals its first process. A function that got to know of it could end as
+ * if it had done its work. */
+static void end_if_told_from_outside(struct taken signal)
+{
+    bool is_end = signal.number != SIGCHLD && signal.number != SIGCONT && signal.number != SIGWINCH;
+    if (signal.is_from_outside && is_end)
+        finish_from_outside(signal.number);
+}
+
 static void handle_signal(struct call *call)
 {
-    int number = take_signal(call->signals);
-    if (number == SIGCHLD)
+    struct taken signal = take_signal(call->signals);
+    end_if_told_from_outside(signal);
+    if (signal.number == SIGCHLD)
         reap(call);
-    else if (number != 0)
-        kill(call->command, number);
+    else if (signal.number != 0 && !signal.is_from_outside)
+        kill(call->command, signal.number);
 }
 
 /* Waits until something can be done, and does it. */

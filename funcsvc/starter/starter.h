@@ -39,17 +39,24 @@ enum mark {
     MARK_NOT_FOUND = 'P',
     MARK_NOT_EXECUTABLE = 'N',
     MARK_STARTER_FAILED = 'F',
+    MARK_ENDED_FROM_OUTSIDE = 'E',
 };
 
 void write_all(int stream, const char *bytes, size_t count);
 void write_mark(int stream, enum mark kind, unsigned number);
 _Noreturn void finish(enum mark kind, unsigned number);
+_Noreturn void finish_from_outside(unsigned signal);
 _Noreturn void refuse(const char *why);
 
 /* signals.c */
 
+struct taken {
+    int number; /* 0 if no signal was pending */
+    bool is_from_outside;
+};
+
 int watch_signals(void);
-int take_signal(int signals);
+struct taken take_signal(int signals);
 void reset_signals(void);
 
 /* command.c */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from funcsvc.model import MAX_OUTPUT_BYTES, Func, Outcome
 from funcsvc.model.errors import (
     CallFailed,
     CallTimedOut,
+    EndedFromOutside,
     EngineUnavailable,
     OutOfMemory,
     OutputTooLarge,
@@ -17,7 +19,11 @@ from funcsvc.model.errors import (
 )
 from funcsvc.worker.clock import Clock
 from funcsvc.worker.deaths import NeverBegan, death_of
+from funcsvc.worker.disk import DiskWatch, Watched
 from funcsvc.worker.outcomes import failed, outcome_of
+
+KILLED_EXIT_CODE = 128 + signal.SIGKILL
+"""The exit code of a container that was killed, as a worker does after a call's Timeout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +55,12 @@ class FollowLimits:
 class Follower:
     """Follows calls to their ends. Safe to share between threads."""
 
-    def __init__(self, engine: WorkerEngine, limits: FollowLimits, clock: Clock = time) -> None:
+    def __init__(
+        self, engine: WorkerEngine, limits: FollowLimits, disk: DiskWatch, clock: Clock = time
+    ) -> None:
         self._engine = engine
         self._limits = limits
+        self._disk = disk
         self._clock = clock
 
     def follow(self, source: OutputSource, run: Run) -> Outcome:
@@ -77,7 +86,7 @@ class Follower:
                 state = self._engine.get_state(run.container)
                 if state is None:
                     return failed(ResultLost("its container is gone"))
-                with self._engine.replay(run.container) as replay:
+                with self._engine.replay(run.container, follow=state.is_running) as replay:
                     heard_at = self._clock.monotonic()
                     return self._read_to_end(replay, run, self._end_of(run, state.is_running))
             except EngineUnavailable:
@@ -92,7 +101,7 @@ class Follower:
         """Return how a container ended that didn't take its frame. Raises EngineUnavailable."""
         reader = OutputReader(nonce, MAX_OUTPUT_BYTES)
         if self._engine.get_state(container) is not None:
-            with self._engine.replay(container) as replay:
+            with self._engine.replay(container, follow=True) as replay:
                 end = self._clock.monotonic() + self._limits.kill_seconds
                 while (left := end - self._clock.monotonic()) > 0:
                     if not replay.read_into(reader, left):
@@ -114,11 +123,17 @@ class Follower:
 
     def _read_to_end(self, source: OutputSource, run: Run, end: float) -> Outcome:
         """Read until the final mark or an exceeded limit. Raises StreamBroken and NeverBegan."""
+        with self._disk.watching(run.container) as watched:
+            return self._read_watched(source, run, end, watched)
+
+    def _read_watched(
+        self, source: OutputSource, run: Run, end: float, watched: Watched
+    ) -> Outcome:
         reader = OutputReader(run.nonce, MAX_OUTPUT_BYTES)
         begun_by = self._clock.monotonic() + self._limits.begin_seconds
         while not reader.ending:
             now = self._clock.monotonic()
-            failure = _excess(reader, run, now >= end)
+            failure = _excess(reader, run, now >= end) or watched.failure
             if failure or (now >= begun_by and not _has_begun(reader)):  # it won't begin
                 self._engine.kill(run.container, self._limits.kill_seconds)
             if failure:
@@ -142,9 +157,11 @@ class Follower:
             raise death_of(state, reader.short_stderr, run.nonce)
         if state.out_of_memory:
             return OutOfMemory(run.func.size.name, state.exit_code)
-        if self._clock.monotonic() >= run.end:  # killed by a worker that couldn't record it
+        has_been_killed = state.exit_code == KILLED_EXIT_CODE
+        if has_been_killed and self._clock.monotonic() >= run.end:  # by a worker that then died
             return CallTimedOut(run.func.timeout_seconds)
-        return ResultLost(f"its container was ended from outside (exit code {state.exit_code})")
+        exit_code = f" (exit code {state.exit_code})" if state.exit_code else ""
+        return EndedFromOutside(f"ended before the function did{exit_code}")
 
 
 def _excess(reader: OutputReader, run: Run, is_late: bool) -> CallFailed | None:

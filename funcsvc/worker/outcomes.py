@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
+import re
 import signal
 from collections.abc import Callable, Mapping
 
 from funcsvc.engine import Mark, OutputReader
-from funcsvc.model import MAX_OUTPUT_BYTES, SHORT_BYTES, Func, Outcome
+from funcsvc.model import MAX_OUTPUT_BYTES, SHORT_BYTES, Failure, Func, Outcome
 from funcsvc.model.errors import (
     CallFailed,
     CommandNotRun,
+    EndedFromOutside,
     ExitedBadly,
     Killed,
     NotStarted,
@@ -19,6 +22,11 @@ from funcsvc.model.errors import (
     OutputTooLarge,
     ResultLost,
 )
+
+LAST_WORDS = "Its standard error ends with:"
+
+_ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+"""A terminal's, such as for a colour. Source: ECMA-48, 5.4."""
 
 
 def outcome_of(reader: OutputReader, func: Func) -> Outcome:
@@ -34,12 +42,28 @@ def outcome_of(reader: OutputReader, func: Func) -> Outcome:
 
 def failed(error: CallFailed, reader: OutputReader | None = None) -> Outcome:
     """Return the outcome of a failed call, with the beginning of any output that was read."""
+    last_words = _printable(reader.last_error_line) if reader else ""
+    says_more = last_words and error.failure is Failure.FAILED
     return Outcome(
         failure=error.failure,
-        message=error.message,
+        message=f"{error.message} {LAST_WORDS} {last_words}" if says_more else error.message,
         short_stdout=reader.stdout[:SHORT_BYTES] if reader else b"",
         short_stderr=reader.short_stderr if reader else b"",
     )
+
+
+def _printable(line: bytes) -> str:
+    """Return what can be shown of a line, in at most SHORT_BYTES bytes of UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    text = _ESCAPE_SEQUENCE.sub("", decoder.decode(line))  # without a character cut at the end
+    shown = "".join(map(_printable_character, text)).strip()
+    return shown.encode()[:SHORT_BYTES].decode(errors="ignore")
+
+
+def _printable_character(character: str) -> str:
+    if character.isprintable():
+        return character
+    return " " if character.isspace() else "\N{REPLACEMENT CHARACTER}"
 
 
 def _failure_of(reader: OutputReader, func: Func) -> CallFailed | None:
@@ -58,10 +82,11 @@ def _exited(status: int, func: Func) -> CallFailed | None:
 
 
 def _killed(number: int, func: Func) -> CallFailed:
-    try:
-        return Killed(f"{number} ({signal.Signals(number).name})")
-    except ValueError:
-        return Killed(str(number))
+    return Killed(_signal(number))
+
+
+def _ended_from_outside(number: int, func: Func) -> CallFailed:
+    return EndedFromOutside(f"got signal {_signal(number)}")
 
 
 def _out_of_memory(status: int, func: Func) -> CallFailed:
@@ -81,6 +106,13 @@ def _starter_failed(number: int, func: Func) -> CallFailed:
     return NotStarted(f"its starter failed: {os.strerror(number).lower()}.")
 
 
+def _signal(number: int) -> str:
+    try:
+        return f"{number} ({signal.Signals(number).name})"
+    except ValueError:
+        return str(number)
+
+
 def _command(func: Func) -> str:
     return next(iter([*func.config.entrypoint, *func.config.cmd]), "")
 
@@ -92,4 +124,5 @@ _FAILURE_OF_MARK: Mapping[Mark, Callable[[int, Func], CallFailed | None]] = {
     Mark.NOT_FOUND: _not_found,
     Mark.NOT_EXECUTABLE: _not_executable,
     Mark.STARTER_FAILED: _starter_failed,
+    Mark.ENDED_FROM_OUTSIDE: _ended_from_outside,
 }

@@ -1,8 +1,13 @@
 """`funcsvc worker`: takes calls off the queue and runs them in its slots.
 
 All its threads are daemons: one per slot runs calls, one renews leases, one takes over calls and
+<<<<<<< HEAD
 sweeps containers, one kills removed calls, one makes instances, and two remove containers. When a
 worker is killed, another takes over its calls.
+=======
+sweeps containers, one watches what containers write, one makes instances, and two remove
+containers. When a worker is killed, another takes over its calls.
+>>>>>>> 1cd846f (End a call whose container fills the engine's disk)
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ from funcsvc.model import ReservedCall
 from funcsvc.model.errors import FuncsvcError, StoreUnavailable
 from funcsvc.store import CallQueue, open_stores
 from funcsvc.worker.caretaker import CareLimits, Caretaker
+from funcsvc.worker.disk import DiskLimits, DiskWatch
 from funcsvc.worker.following import Follower, FollowLimits
 from funcsvc.worker.holds import Holds
 from funcsvc.worker.instances import DemandLimits, InstancePool, PoolLimits
@@ -84,7 +90,9 @@ class Worker:
         follow_limits = FollowLimits(
             begin_seconds=settings.lease_seconds, engine_gone_seconds=settings.engine_gone_seconds
         )
-        self._runner = Runner(queue, engine, self._pool, Follower(engine, follow_limits))
+        self._disk = DiskWatch(engine, DiskLimits(max_bytes=settings.max_disk_bytes))
+        follower = Follower(engine, follow_limits, self._disk)
+        self._runner = Runner(queue, engine, self._pool, follower)
         care = CareLimits(lease_seconds=settings.lease_seconds, max_taken_over=MAX_TAKEN_OVER)
         self._caretaker = Caretaker(
             queue, engine, self._pool, self._runner, self._holds, limits=care, stopping=stopping
@@ -95,6 +103,7 @@ class Worker:
         for _ in range(self._settings.slots):
             threading.Thread(target=self._work, daemon=True).start()
         self._caretaker.start()
+        self._disk.start()
         self._pool.start(self._queue.get_definitions)
         _log.info(
             "worker %s takes calls, up to %s at once", self._queue.member, self._settings.slots

@@ -7,7 +7,9 @@ import time
 import pytest
 
 from dev import servers
+from tests.e2e.functions import running
 from tests.e2e.plant import plant
+from tests.e2e.test_ended_from_outside import ENDED, TOLD, begin_all
 
 MIB = 1024 * 1024
 
@@ -65,3 +67,35 @@ def test_call_whose_first_output_the_engine_has_dropped_is_told_as_far_as_it_goe
         assert answer.status == 500
         expected = "exit code 7" if tail == "exit 7" else "more than the engine keeps"
         assert expected in answer.json["message"]
+
+
+def test_engine_stopped_while_no_worker_lives_fails_what_it_ran_and_says_so() -> None:
+    with plant(slots=4) as made:
+        calls = begin_all(made.functions, made.engines[0], "later")
+        made.workers[0].kill()
+        made.engines[0].end()
+        made.engines[0].start()
+        made.workers[0].start()
+        for name, call_id in calls.items():
+            answer = made.functions.output(name, call_id)
+            assert (answer.status, answer.json["message"]) == (500, TOLD.format("15 (SIGTERM)")), (
+                name
+            )
+        made.check_nothing_is_left()
+
+
+def test_container_that_somebody_has_started_again_is_not_followed_until_the_timeout() -> None:
+    with plant() as made:
+        calls = begin_all(made.functions, made.engines[0], "again")
+        made.workers[0].pause()
+        with made.engines[0].client() as client:
+            for container in set().union(*(running(made.engines[0], name) for name in calls)):
+                client.kill(container)
+                client.wait(container)
+                client.start(container)
+        made.workers[0].resume()
+        for name, call_id in calls.items():
+            answer = made.functions.output(name, call_id)
+            assert answer.status == 500
+            assert answer.json["message"].startswith(ENDED), name
+        made.check_nothing_is_left()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import time
@@ -152,6 +153,38 @@ def test_failure_names_exit_code_or_signal(
 ) -> None:
     answer = run.run(name, f"echo some output; {script}")
     assert (answer.status, answer.json) == (500, {"message": message})
+
+
+@pytest.mark.parametrize(
+    ("script", "config", "message"),
+    [
+        (
+            "echo first >&2; cat /no/such",
+            {},
+            "The function ended with exit code 1. "
+            "Its standard error ends with: cat: can't open '/no/such': No such file or directory",
+        ),
+        (
+            "echo shown >&2; exit 3",
+            {"Tty": True},
+            "The function ended with exit code 3.",
+        ),
+        (
+            "printf 'half a line' >&2; kill -SEGV $$",
+            {},
+            "The function was killed by signal 11 (SIGSEGV). "
+            "Its standard error ends with: half a line",
+        ),
+    ],
+    ids=["exit", "terminal", "killed"],
+)
+def test_failure_ends_with_the_last_line_of_standard_error(
+    run: Functions, name: str, script: str, config: dict[str, object], message: str
+) -> None:
+    answer = run.run(name, script, Config=config)
+    assert (answer.status, answer.json) == (500, {"message": message})
+    events = run.web.request("GET", f"/logs/{name}/{run.keys[name]}?tail=1")
+    assert json.loads(events.body)["Message"] == message
 
 
 def test_failure_for_want_of_memory_is_told_apart(run: Functions, name: str) -> None:

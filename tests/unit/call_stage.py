@@ -24,23 +24,28 @@ from funcsvc.model import (
 )
 from funcsvc.model.errors import EngineUnavailable
 from funcsvc.schemas import FuncSchema, func_text
+from funcsvc.worker.disk import DiskLimits, DiskWatch
 from funcsvc.worker.following import Follower, FollowLimits
 from funcsvc.worker.runner import Runner, RunnerLimits
 from tests.unit.clock import Clock
 
 MAX_ATTEMPTS, MAX_INSTANCES = RunnerLimits().max_attempts, RunnerLimits().max_instances
 TIMEOUT = 60
+MAX_DISK_BYTES = 1000
 LIVES = ContainerState(is_running=True, exit_code=0, out_of_memory=False)
 ENDED = ContainerState(is_running=False, exit_code=137, out_of_memory=False)
 DIED = ContainerState(is_running=False, exit_code=1, out_of_memory=False)
 WANTED_MEMORY = ContainerState(is_running=False, exit_code=137, out_of_memory=True)
 NONCE = "0123456789abcdef" * 2
 
-Step = bytes | str | float | BaseException | tuple[bytes, str]
-"""What a source does next: output, a mark (`B`, `X 0`) or both, seconds of silence, or an error.
+Step = bytes | str | float | BaseException | tuple[bytes, str] | Callable[[], None]
+"""What a source does next: output, a mark (`B`, `X 0`) or both, seconds of silence, an error, or
+something else.
 
 An empty output is the end; `stderr: …` is printed on standard error.
 """
+
+_STDERR = "stderr: "
 
 
 def new_func(**fields: object):
@@ -70,8 +75,10 @@ class Played:
                 self.steps.insert(0, step - seconds)
         elif isinstance(step, bytes):
             reader.feed(1, step)
-        elif isinstance(step, str) and step.startswith("stderr: "):
-            reader.feed(2, step.removeprefix("stderr: ").encode())
+        elif callable(step):
+            step()
+        elif isinstance(step, str) and step.startswith(_STDERR):
+            reader.feed(2, step.removeprefix(_STDERR).encode(errors="surrogateescape"))
         elif isinstance(step, tuple):
             reader.feed(1, step[0])
             self._mark(reader, *step[1].split())
@@ -121,12 +128,15 @@ class Stage:
         self.nonce = NONCE
         self.outcomes: list[Outcome] = []
         self.released: list[str] = []
+        self.written: list[int | BaseException] = []
         self.killed: list[tuple[str, float]] = []
         self.stopped: list[str] = []
+        self.followed: list[bool] = []
         self.left: list[str] = []
         self.removed: list[str] = []
         limits = FollowLimits(begin_seconds=15, engine_gone_seconds=20)
-        follower = Follower(self, limits, self.clock)
+        self.disk = DiskWatch(self, DiskLimits(max_bytes=MAX_DISK_BYTES), self.clock)
+        follower = Follower(self, limits, self.disk, self.clock)
         self.runner = Runner(self, self, self, follower, clock=self.clock)
 
     def run(self, attempt: int = 1, definition: str = "") -> Outcome | None:
@@ -196,11 +206,15 @@ class Stage:
         return _next(self.states, otherwise=LIVES)
 
     @contextmanager
-    def replay(self, name: str) -> Iterator[Played]:
+    def replay(self, name: str, *, follow: bool) -> Iterator[Played]:
+        self.followed.append(follow)
         steps = self.replays.pop(0)
         if isinstance(steps, BaseException):
             raise steps
         yield Played(self.clock, steps, lambda: self.nonce)
+
+    def get_disk_bytes(self, name: str) -> int:
+        return _next(self.written, otherwise=0)
 
     def kill(self, name: str, seconds: float) -> None:
         self.killed.append((name, self.clock.now))
@@ -214,6 +228,11 @@ def _next(planned: list[Any], otherwise: Any) -> Any:
     if isinstance(found, BaseException):
         raise found
     return found
+
+
+def on_stderr(text: bytes) -> str:
+    """Return the step that prints these bytes on standard error."""
+    return _STDERR + text.decode(errors="surrogateescape")
 
 
 def engine_away() -> EngineUnavailable:

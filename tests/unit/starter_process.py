@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from funcsvc.engine.containers.protocol import Ending, Mark, OutputReader, make_frame
@@ -57,6 +58,11 @@ class Starter:
     @property
     def pid(self) -> int:
         return int(self.process.pid)
+
+    @property
+    def child(self) -> int:
+        """The only child: the command, or the starter itself if `before` started it."""
+        return child_of(self.pid)
 
     @property
     def stdout(self) -> bytes:
@@ -130,6 +136,11 @@ class Starter:
         self._reader.feed(key.data, data)
 
 
+def child_of(pid: int) -> int:
+    """Return the pid of a process's only child."""
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text())
+
+
 def as_nobody(**options: Any) -> Starter:
     """Return a starter that runs as an ordinary user, without access to the program's folder."""
     file = os.open(STARTER, os.O_RDONLY)
@@ -163,6 +174,11 @@ def call_shell(
 def exited(status: int, stdout: bytes = b"", stderr: bytes = b"") -> Outcome:
     """Return the outcome of a command that exited."""
     return Outcome(Ending(Mark.EXITED, status), status, stdout, stderr)
+
+
+def ended_from_outside(number: signal.Signals, stdout: bytes = b"") -> Outcome:
+    """Return the outcome of a call whose starter was told to end."""
+    return Outcome(Ending(Mark.ENDED_FROM_OUTSIDE, number), 128 + number, stdout, b"")
 
 
 def killed(number: signal.Signals, stdout: bytes = b"") -> Outcome:

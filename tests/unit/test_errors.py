@@ -58,6 +58,8 @@ EXAMPLES = {
     "OutputTooLarge": (errors.OutputTooLarge(10), 509),
     "ExitedBadly": (errors.ExitedBadly(7), 500),
     "Killed": (errors.Killed("SIGSEGV"), 500),
+    "WroteTooMuch": (errors.WroteTooMuch(11, 10), 500),
+    "EndedFromOutside": (errors.EndedFromOutside("got signal 15 (SIGTERM)"), 500),
     "OutOfMemory": (errors.OutOfMemory("s4", 137), 500),
     "CommandNotRun": (errors.CommandNotRun("nosuch", "not found", 127), 500),
     "NotStarted": (errors.NotStarted("the port is taken."), 500),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from funcsvc.engine import (
@@ -12,7 +14,15 @@ from funcsvc.model import (
     Failure,
     Outcome,
 )
-from tests.unit.call_stage import ENDED, LIVES, TIMEOUT, WANTED_MEMORY, Stage, engine_away
+from tests.unit.call_stage import (
+    ENDED,
+    LIVES,
+    TIMEOUT,
+    WANTED_MEMORY,
+    Stage,
+    engine_away,
+    on_stderr,
+)
 
 
 @pytest.fixture
@@ -36,6 +46,7 @@ def test_call_ends_with_what_it_printed(stage):
         ("P 2", Failure.FAILED, 'exec: "run": executable file not found in $PATH (exit code 127)'),
         ("N 2", Failure.FAILED, "no such file or directory (exit code 127)"),
         ("N 13", Failure.FAILED, "permission denied (exit code 126)"),
+        ("E 15", Failure.FAILED, "ended from outside: its container got signal 15 (SIGTERM)."),
         ("F 28", Failure.FAILED, "its starter failed: no space left on device."),
     ],
 )
@@ -44,6 +55,46 @@ def test_mark_says_how_a_command_ended(stage, mark, failure, message):
     outcome = stage.run()
     assert (outcome.failure, outcome.output, outcome.short_stdout) == (failure, b"", b"a part")
     assert message in outcome.message
+
+
+LINE = "The function ended with exit code 1. Its standard error ends with: "
+
+
+@pytest.mark.parametrize(
+    ("errors", "message"),
+    [
+        (b"", "The function ended with exit code 1."),
+        (b"\n\x1b[0m \n", "The function ended with exit code 1."),
+        (b"Traceback:\n  a line\nKeyError: 'x'\n", LINE + "KeyError: 'x'"),
+        (b"\x1b[31mbad\x1b[0m\tthing\x07\n", LINE + "bad thing\ufffd"),
+        ("a\u202eb\u2028c\u200bd\n".encode(), LINE + "a\ufffdb c\ufffdd"),
+        (b"\xff\xfe\n", LINE + "\ufffd\ufffd"),
+        (b"x" * 255, LINE + "x" * 255),
+        (b"x" * 256, LINE + "x" * 255),
+        (b"x" * 254 + "\u00e4".encode(), LINE + "x" * 254),
+        (b"x" * 253 + "\u00e4".encode(), LINE + "x" * 253 + "\u00e4"),
+        (b"\xff" * 255, LINE + "\ufffd" * 85),
+    ],
+)
+def test_failure_ends_with_the_last_line_of_standard_error(stage, errors, message):
+    """Without it, a func that exits other than 0 can't be debugged from its Message."""
+    stage.instances = [["B", on_stderr(errors), "X 1"]]
+    outcome = stage.run()
+    assert (outcome.message, outcome.short_stderr) == (message, errors[:255])
+
+
+def test_last_line_of_standard_error_is_told_after_a_take_over_too(stage):
+    stage.replays = [["B", on_stderr(b"first\nlast\n"), "S 11"]]
+    outcome = stage.take_over()
+    assert outcome.message == (
+        "The function was killed by signal 11 (SIGSEGV). Its standard error ends with: last"
+    )
+
+
+@pytest.mark.parametrize("steps", [["B", "X 0"], ["B", b"x" * (MAX_OUTPUT_BYTES + 1)], ["B", 1e6]])
+def test_only_a_plain_failure_tells_the_last_line_of_standard_error(stage, steps):
+    stage.instances = [[steps[0], on_stderr(b"a warning\n"), *steps[1:]]]
+    assert "warning" not in stage.run().message
 
 
 def test_call_that_runs_too_long_is_killed_at_its_deadline(stage):
@@ -91,7 +142,10 @@ def test_container_that_nobody_finds_any_more_has_lost_the_result(stage):
     ("state", "message"),
     [
         (None, "its container was removed."),
-        (ENDED, "its container was ended from outside (exit code 137)."),
+        (
+            ENDED,
+            "ended from outside: its container ended before the function did (exit code 137).",
+        ),
         (WANTED_MEMORY, "killed for want of memory"),
     ],
 )
@@ -154,16 +208,19 @@ def test_result_of_what_ended_while_nobody_looked_is_there(stage):
 
 
 @pytest.mark.parametrize(
-    ("running_ms", "failure", "message"),
+    ("running_ms", "exit_code", "failure", "message"),
     [
-        (70_000, Failure.TIMED_OUT, "ran past its Timeout of 60 seconds"),
-        (10_000, Failure.FAILED, "ended from outside (exit code 137)"),
+        (70_000, 137, Failure.TIMED_OUT, "ran past its Timeout of 60 seconds"),
+        (10_000, 137, Failure.FAILED, "ended from outside"),
+        (70_000, 255, Failure.FAILED, "ended from outside"),  # as of a host that was restarted
+        (70_000, 143, Failure.FAILED, "ended from outside"),
+        (70_000, 0, Failure.FAILED, "ended from outside"),
     ],
 )
 def test_what_was_killed_while_nobody_looked_is_told_by_its_deadline(
-    stage, running_ms, failure, message
+    stage, running_ms, exit_code, failure, message
 ):
-    stage.states = [ENDED, ENDED]
+    stage.states = [dataclasses.replace(ENDED, exit_code=exit_code)] * 2
     stage.replays = [["B", b"a part", b""]]
     outcome = stage.take_over(running_ms=running_ms)
     assert (outcome.failure, outcome.short_stdout) == (failure, b"a part")
@@ -194,6 +251,15 @@ def test_call_that_never_began_goes_back_when_it_is_taken_over(stage):
     stage.replays = [[b""]]
     assert stage.take_over() is None
     assert (stage.released, stage.removed) == (["token"], ["old"])
+
+
+@pytest.mark.parametrize("state", [LIVES, ENDED])
+def test_output_is_followed_only_while_the_container_runs(stage, state):
+    """One that has ended can be started again, and would then be followed until the Timeout."""
+    stage.states = [state]
+    stage.replays = [["B", b"output", "X 0"]]
+    stage.take_over()
+    assert stage.followed == [state is LIVES]
 
 
 def test_beginning_that_the_engine_dropped_is_said(stage):

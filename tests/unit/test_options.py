@@ -37,6 +37,7 @@ def test_whole_body_of_the_smallest_definition() -> None:
         "Image": "sha256:1",
         "Entrypoint": ["/.funcsvc/starter"],
         "Cmd": [],
+        "StopSignal": "SIGTERM",
         "Healthcheck": {"Test": ["NONE"]},
         "AttachStdin": True,
         "AttachStdout": True,

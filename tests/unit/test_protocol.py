@@ -274,6 +274,44 @@ def test_of_errors_the_beginning_is_kept(size):
     assert reader_of(BEGIN, errors).short_stderr == errors[:255]
 
 
+@pytest.mark.parametrize(
+    ("errors", "line"),
+    [
+        (b"", b""),
+        (b"\n \t\n", b""),
+        (b"one", b"one"),
+        (b"one\n", b"one"),
+        (b"one\ntwo\n", b"two"),
+        (b"one\ntwo \n\n \r\n", b"two"),
+        (b"one\n  two", b"two"),
+        (b"one\r\ntwo\r\n", b"two"),
+        (b" 10%\r 20%\rfailed", b"failed"),
+        (b"\xff\x00\n", b"\xff\x00"),
+        (b"first\n" + b"x" * 255, b"x" * 255),
+        (b"first\n" + b"x" * 256 + b"\n", b"x" * 255),
+        (b" " * 1000 + b"late\n", b"late"),
+        (b"x" * 100_000 + b"\nlast\n" + b"\n" * 100_000, b"last"),
+        (b"like a mark: 0123", b"like a mark: 0123"),
+        (b"like a mark:\n0123", b"0123"),
+    ],
+)
+def test_of_errors_the_last_line_is_kept_in_any_pieces(errors, line):
+    for size in (1, 7, len(errors) or 1):
+        for ends in (mark("X", 1), b""):
+            if len(errors) < 2000 or size > 1:
+                reader = fed_in_pieces(BEGIN, errors + ends, size)
+                assert reader.last_error_line == line
+
+
+@given(st.lists(st.sampled_from([b"a", b"bc", b" ", b"\n", b"\r", b"\n\n", b"0123"]), max_size=30))
+def test_last_line_is_that_of_the_whole_stream(pieces):
+    reader = OutputReader(NONCE, PLENTY)
+    for piece in pieces:
+        reader.feed(STDERR, piece)
+    lines = [line.strip() for line in b"".join(pieces).splitlines()]
+    assert reader.last_error_line == next(filter(None, reversed(lines)), b"")
+
+
 def test_what_was_printed_before_a_call_was_ended_from_outside_is_kept_whole():
     text = b"a line that ends like a mark begins: 0123"
     reader = reader_of(BEGIN + text, text)

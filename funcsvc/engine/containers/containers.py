@@ -6,6 +6,7 @@ was created after its client had given up can be found and removed.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -14,6 +15,7 @@ import docker
 
 from funcsvc.config import Settings
 from funcsvc.engine.connection import Deadline, EngineConnection, translated
+from funcsvc.engine.containers.disk import LayerQuota, measure
 from funcsvc.engine.containers.instance import AttachedInstance
 from funcsvc.engine.containers.options import Wanted, container_options
 from funcsvc.engine.containers.refusals import explained
@@ -31,6 +33,10 @@ WORKER_LABEL = "funcsvc.worker"
 FUNC_LABEL = "funcsvc.func"
 
 
+_NEVER = "0001-01-01T"
+"""How the engine words the time of what hasn't happened."""
+
+
 class Containers:
     """The containers of one worker on one engine. Safe to share between threads."""
 
@@ -40,7 +46,13 @@ class Containers:
         self._connection = connection
         self._settings = settings
         self._starter = StarterVolume(connection, settings)
+        self._quota = LayerQuota(settings.max_disk_bytes)
         self._labels = {SERVICE_LABEL: service, WORKER_LABEL: worker}
+
+    def find_quota(self) -> None:
+        """Find out whether the engine might bound a container's layer. Raises EngineUnavailable."""
+        with self._client() as client:
+            self._quota.rule_out(client.info())
 
     def install_starter(self) -> None:
         """Install the starter on the engine. Raises EngineUnavailable."""
@@ -64,7 +76,7 @@ class Containers:
         deadline = Deadline(self._settings.engine_start_seconds)
         try:
             with self._connection.client(deadline) as client, explained(name):
-                client.create_container_from_config(container_options(wanted), name)
+                self._create(client, wanted, name)
                 instance.attach(self._connection.stream_client(deadline))
                 client.start(name)
         except BaseException:
@@ -80,20 +92,25 @@ class Containers:
             except docker.errors.NotFound:
                 return None
         return ContainerState(
-            is_running=bool(state["Running"]),
+            is_running=bool(state["Running"]) and state["FinishedAt"].startswith(_NEVER),
             exit_code=int(state["ExitCode"]),
             out_of_memory=bool(state["OOMKilled"]),
         )
 
+    def get_disk_bytes(self, name: str) -> int:
+        """Return how many bytes a container has on the engine's disk; 0 unless it is running."""
+        with self._connection.client(Deadline(self._settings.engine_start_seconds)) as client:
+            return measure(client, name)
+
     @contextmanager
-    def replay(self, name: str) -> Iterator[Replay]:
-        """Open a container's output, from its beginning and for as long as it continues.
+    def replay(self, name: str, *, follow: bool) -> Iterator[Replay]:
+        """Open a container's output, from its beginning and, to follow it, to its end.
 
         Raises EngineUnavailable, also if there is no such container.
         """
         with translated():
             client = self._connection.stream_client(Deadline(self._settings.engine_timeout_seconds))
-            with client, closing(Replay(client, name)) as replay:
+            with client, closing(Replay(client, name, follow=follow)) as replay:
                 yield replay
 
     def kill(self, name: str, seconds: float) -> None:
@@ -125,6 +142,13 @@ class Containers:
         with self._client() as client:
             found = client.containers(all=True, filters={"label": [label]})
         return [(one["Names"][0].lstrip("/"), one["Labels"][WORKER_LABEL]) for one in found]
+
+    def _create(self, client: docker.APIClient, wanted: Wanted, name: str) -> None:
+        def create(quota_bytes: int) -> None:
+            body = container_options(dataclasses.replace(wanted, quota_bytes=quota_bytes))
+            client.create_container_from_config(body, name)
+
+        self._quota.apply(create)
 
     def _client(self) -> Any:
         return self._connection.client(Deadline(self._settings.engine_timeout_seconds))

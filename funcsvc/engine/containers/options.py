@@ -41,6 +41,8 @@ class Wanted:
     settings: Settings
     starter_volume: str
     labels: Mapping[str, str]
+    quota_bytes: int = 0
+    """How many bytes it may write to its own layer, where the engine has quotas; 0 is no quota."""
 
 
 def container_options(wanted: Wanted) -> Options:
@@ -59,6 +61,9 @@ def set_image(body: Options, host: Options, wanted: Wanted) -> None:
 def set_starter(body: Options, host: Options, wanted: Wanted) -> None:
     """Make the starter the entrypoint. It gets the command in its frame."""
     body["Entrypoint"] = [STARTER_PATH]
+    body["StopSignal"] = (
+        "SIGTERM"  # which the starter takes for an end; an image's might be another
+    )
     body["Cmd"] = []
     body["Healthcheck"] = {"Test": ["NONE"]}
     mount = {"Type": "volume", "Source": wanted.starter_volume, "Target": STARTER_FOLDER}
@@ -111,6 +116,11 @@ def limit_log(body: Options, host: Options, wanted: Wanted) -> None:
             "compress": "false",
         },
     }
+
+
+def limit_disk(body: Options, host: Options, wanted: Wanted) -> None:
+    if wanted.quota_bytes:
+        host["StorageOpt"] = {"size": str(wanted.quota_bytes)}
 
 
 def set_network(body: Options, host: Options, wanted: Wanted) -> None:
@@ -168,6 +178,7 @@ _OPTIONS: tuple[Callable[[Options, Options, Wanted], None], ...] = (
     limit_cpus,
     limit_processes,
     limit_log,
+    limit_disk,
     set_network,
     set_ports,
     set_volumes,

@@ -77,6 +77,7 @@ class Mark(Enum):
     NOT_FOUND = "P"
     NOT_EXECUTABLE = "N"
     STARTER_FAILED = "F"
+    ENDED_FROM_OUTSIDE = "E"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +97,15 @@ _FINAL = "".join(mark.value for mark in Mark if mark is not Mark.BEGUN).encode()
 class OutputReader:
     """Takes the marks out of a container's output as it arrives, in linear time and bounded memory.
 
-    It keeps `max_output_bytes` of standard output, `short_bytes` of standard error, and at the end
-    of each the bytes that might become a mark.
+    It keeps `max_output_bytes` of standard output, `short_bytes` of standard error and of its last
+    line, and at the end of each stream the bytes that might become a mark.
     """
 
     def __init__(self, nonce: str, max_output_bytes: int, short_bytes: int = 255) -> None:
         self._first = f"{nonce} {Mark.BEGUN.value} {0:08d}\n".encode()
         self._head = b""
         self._out = _Stream(nonce, max_output_bytes)
-        self._err = _Stream(nonce, short_bytes)
+        self._err = _ErrorStream(nonce, short_bytes)
         self.begun = False
         """Whether standard output begins with the first mark, so the command might have run."""
         self.is_garbled = False
@@ -133,6 +134,11 @@ class OutputReader:
     def short_stderr(self) -> bytes:
         """The beginning of the command's standard error."""
         return self._err.kept
+
+    @property
+    def last_error_line(self) -> bytes:
+        """The beginning of the last line of standard error that isn't blank, without its end."""
+        return self._err.last_line
 
     @property
     def is_too_large(self) -> bool:
@@ -196,3 +202,33 @@ class _Stream:
         room = self._max_bytes - len(self._kept)
         self._kept += window[: min(count, room)]
         self.has_more = self.has_more or count > room
+
+
+class _ErrorStream(_Stream):
+    """A stream of which the beginning of the last line is kept too."""
+
+    def __init__(self, nonce: str, max_bytes: int) -> None:
+        super().__init__(nonce, max_bytes)
+        self._whole_line = self._line = b""
+
+    @property
+    def last_line(self) -> bytes:
+        """The beginning of the last line that isn't blank, with what might become a mark."""
+        whole, line = self._with_more(self._held_back)
+        return (line or whole).rstrip()
+
+    def _keep(self, window: bytes, count: int) -> None:
+        super()._keep(window, count)
+        self._whole_line, self._line = self._with_more(window[:count])
+
+    def _with_more(self, data: bytes) -> tuple[bytes, bytes]:
+        """Return the last whole line that isn't blank, and the line that has no end yet."""
+        at = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+        whole, lines = self._whole_line, data[:at].rstrip()
+        begins = max(lines.rfind(b"\n"), lines.rfind(b"\r")) + 1
+        if at:
+            whole = self._begun(self._line if not begins else b"", lines[begins:]) or whole
+        return whole, self._begun(b"" if at else self._line, data[at:])
+
+    def _begun(self, line: bytes, more: bytes) -> bytes:
+        return (line + more).lstrip()[: self._max_bytes]

@@ -26,15 +26,15 @@ _log = logging.getLogger(__name__)
 
 
 class Replay:
-    """A container's output from its beginning, for as long as it continues. It must be closed.
+    """A container's output from its beginning. It must be closed.
 
-    A thread reads, because a read can't be interrupted within one of HTTP's chunks. How long to
-    wait for its parts is up to the caller.
+    With `follow` it goes on for as long as the container runs. A thread reads, because a read can't
+    be interrupted within one of HTTP's chunks. How long to wait for its parts is up to the caller.
     """
 
-    def __init__(self, client: StreamClient, name: str) -> None:
+    def __init__(self, client: StreamClient, name: str, *, follow: bool) -> None:
         url = client._url("/containers/{0}/logs", name)
-        params = {"stdout": 1, "stderr": 1, "follow": 1, "timestamps": 1}
+        params = {"stdout": 1, "stderr": 1, "follow": int(follow), "timestamps": 1}
         self._response = client._get(url, params=params, stream=True)
         client._raise_for_status(self._response)
         keep_alive(self._response.raw._fp.fp.raw._sock)

@@ -17,6 +17,7 @@ from funcsvc.model.errors.failures import (
     CallFailed,
     CallTimedOut,
     CommandNotRun,
+    EndedFromOutside,
     ExitedBadly,
     ImageGone,
     Killed,
@@ -24,6 +25,7 @@ from funcsvc.model.errors.failures import (
     OutOfMemory,
     OutputTooLarge,
     ResultLost,
+    WroteTooMuch,
 )
 from funcsvc.model.errors.funcs import (
     ArgumentsTooLarge,
@@ -90,6 +92,7 @@ __all__ = [
     "CallTimedOut",
     "CommandNotRun",
     "Conflict",
+    "EndedFromOutside",
     "EngineUnavailable",
     "EnvironmentTooLarge",
     "ExitedBadly",
@@ -141,6 +144,7 @@ __all__ = [
     "UnsupportedContentType",
     "WrongHost",
     "WrongOrigin",
+    "WroteTooMuch",
     "path_below",
     "show",
 ]

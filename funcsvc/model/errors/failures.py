@@ -35,6 +35,16 @@ class OutputTooLarge(CallFailed):
         )
 
 
+class WroteTooMuch(CallFailed):
+    """Raised when a function filled more of the engine's disk than the limit and was killed."""
+
+    def __init__(self, written_bytes: int, max_bytes: int) -> None:
+        super().__init__(
+            f"The function wrote {written_bytes} bytes to its container's disk, more than the "
+            f"{max_bytes} bytes that are allowed, and was killed."
+        )
+
+
 class ExitedBadly(CallFailed):
     """Raised when a function's command ended with an exit code other than 0."""
 
@@ -47,6 +57,13 @@ class Killed(CallFailed):
 
     def __init__(self, signal_name: str) -> None:
         super().__init__(f"The function was killed by signal {signal_name}.")
+
+
+class EndedFromOutside(CallFailed):
+    """Raised when something outside a function ended it: its engine stopped, or somebody did it."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__(f"The function was ended from outside: its container {how}.")
 
 
 class OutOfMemory(CallFailed):

@@ -215,7 +215,7 @@ _FAILURES: Errors = {
     ExitedBadly(
         7
     ): "The call failed. The message names the exit code, the signal, an out-of-memory "
-    "kill or a missing image.",
+    "kill or a missing image, and ends with the last line of standard error.",
     StoreUnavailable(
         "it can't be reached"
     ): "Redis can't be used, or there is a bug. Nothing was removed.",
