@@ -20,11 +20,13 @@ from funcsvc.model import (
     MAX_TIMEOUT_SECONDS,
     REFERENCE_PATTERN,
     SIZES,
+    STARTER_FOLDER,
     ImageReference,
     InvalidReference,
     PortBinding,
     Size,
     is_too_long,
+    is_in_starter_folder,
     parse_image_reference,
 )
 from funcsvc.schemas.json_schema import (
@@ -254,7 +256,7 @@ class AbsolutePath(Ruled[str]):
     """An absolute path in the container."""
 
     rule = "an absolute path, one that starts with '/'"
-    json_schema = matching(r"/[^\x00]*")
+    json_schema = matching(rf"(?!/+{re.escape(STARTER_FOLDER[1:])}(?:/|$))/[^\x00]*")
 
     def parse(self, value: Any) -> str:
         if not _a(str, value).startswith("/"):
@@ -264,6 +266,8 @@ class AbsolutePath(Ruled[str]):
                 f"a path of at most {MAX_PATH_NAMES} names of at most {MAX_NAME_BYTES} bytes each, "
                 f"and of at most {MAX_PATH_BYTES} bytes in all"
             )
+        if is_in_starter_folder(value):
+            raise ValueError(f"outside of {STARTER_FOLDER}, which is this service's own")
         return str(value)
 
 
@@ -391,7 +395,7 @@ def normalise_port(text: str) -> str | None:
 
 def parse_port_binding(value: Any) -> PortBinding:
     """Return the port binding in a JSON object. Raises ValidationError with every wrong key."""
-    rules = {"HostIp": (_is_host_ip, "an IP address, or empty for all"),
+    rules = {"HostIp": (_is_host_ip, "an IP address without a zone, or empty for all"),
              "HostPort": (_is_host_port, f'a string: a port from 1 to {MAX_PORT}, a range '
                           'such as "8000-8010", or empty')}  # fmt: skip
     errors = {
@@ -408,10 +412,11 @@ def parse_port_binding(value: Any) -> PortBinding:
 
 
 def _is_host_ip(value: Any) -> bool:
+    """Go's net.ParseIP takes no zone, and the engine publishes everywhere if it can't parse one."""
     if not isinstance(value, str):
         return False
     try:
-        return not value or bool(ipaddress.ip_address(value))
+        return not value or ("%" not in value and bool(ipaddress.ip_address(value)))
     except ValueError:
         return False
 
