@@ -25,8 +25,8 @@ from funcsvc.model import (
     InvalidReference,
     PortBinding,
     Size,
-    is_too_long,
     is_in_starter_folder,
+    is_too_long,
     parse_image_reference,
 )
 from funcsvc.schemas.json_schema import (

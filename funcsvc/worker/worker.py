@@ -39,6 +39,9 @@ BLOCKED_THREADS = 2
 RETRY_SECONDS = 0.5
 """How long to wait before retrying after the engine or Redis has failed."""
 
+MAX_RETRY_SECONDS = 4
+"""The longest wait between two attempts to start."""
+
 IDLE_SECONDS = 8
 """How long a stopping worker waits for containers that are being made or removed."""
 
@@ -53,6 +56,7 @@ def make_worker(settings: Settings, stopping: threading.Event) -> Worker | None:
     threads = settings.slots + MAX_TAKEN_OVER + OTHER_THREADS
     stores = open_stores(settings, max_threads=threads, max_blocked=BLOCKED_THREADS)
     engine = DockerWorkerEngine(settings)
+    seconds, said = RETRY_SECONDS, ""
     while not stopping.is_set():
         try:
             stores.funcs.check()
@@ -61,8 +65,10 @@ def make_worker(settings: Settings, stopping: threading.Event) -> Worker | None:
             queue.renew_leases([])
             return Worker(queue, engine, settings, stopping)
         except FuncsvcError as error:
-            _log.warning("the worker can't start yet: %s", error.message)
-            stopping.wait(RETRY_SECONDS)
+            if error.message != said:
+                _log.warning("the worker can't start yet: %s", error.message)
+            stopping.wait(seconds)
+            seconds, said = min(2 * seconds, MAX_RETRY_SECONDS), error.message
     return None
 
 

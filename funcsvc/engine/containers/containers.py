@@ -8,19 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import docker
 
 from funcsvc.config import Settings
-from funcsvc.engine.connection import Deadline, EngineConnection, translated
+from funcsvc.engine.connection import Deadline, EngineConnection
 from funcsvc.engine.containers.instance import AttachedInstance
 from funcsvc.engine.containers.options import Wanted, container_options
-from funcsvc.engine.containers.refusals import explained
+from funcsvc.engine.containers.refusals import (
+    ImageGoneOnEngine,
+    InstanceVanished,
+    StarterFailed,
+    explained,
+)
 from funcsvc.engine.containers.replay import Replay
 from funcsvc.engine.containers.starter_volume import StarterVolume
 from funcsvc.engine.interfaces import ContainerState
-from funcsvc.model import Capacity, Func, Image
+from funcsvc.model import (
+    DEFAULT_TIMEOUT_SECONDS,
+    SIZES,
+    Capacity,
+    Config,
+    Func,
+    HostConfig,
+    Image,
+    parse_image_reference,
+)
+from funcsvc.model.errors import EngineUnavailable, NotStarted
 
 SERVICE_LABEL = "funcsvc.service"
 
@@ -29,6 +46,21 @@ WORKER_LABEL = "funcsvc.worker"
 
 
 FUNC_LABEL = "funcsvc.func"
+
+
+MAX_REASON_CHARACTERS = 1000
+"""How much of an engine's sentence is logged."""
+
+_TRIAL = Func(
+    name="trial",
+    size=next(iter(SIZES.values())),
+    timeout_seconds=DEFAULT_TIMEOUT_SECONDS,
+    uuid="",
+    created=datetime.now(UTC),
+    config=Config(parse_image_reference("trial")),
+    host_config=HostConfig(network_mode="none"),
+)
+"""A func that is never called, to see whether the engine starts containers at all."""
 
 
 class Containers:
@@ -42,15 +74,33 @@ class Containers:
         self._starter = StarterVolume(connection, settings)
         self._labels = {SERVICE_LABEL: service, WORKER_LABEL: worker}
 
-    def install_starter(self) -> None:
-        """Install the starter on the engine. Raises EngineUnavailable."""
-        self._starter.install()
+    def install_starter(self) -> bool:
+        """Install the starter on the engine, and return whether it was missing.
+
+        Raises EngineUnavailable.
+        """
+        return self._starter.install()
+
+    def try_starter(self, capacity: Capacity) -> None:
+        """Start a container of the starter alone, as for a call, and remove it.
+
+        Raises EngineUnavailable with the reason if that fails, as it then would for every call.
+        """
+        name = f"funcsvc-{uuid4().hex}"
+        with self._starter.carrier_image() as image:
+            try:
+                self.start(name, _TRIAL, Image(image, cmd=(), entrypoint=()), capacity).close()
+            except (NotStarted, StarterFailed, ImageGoneOnEngine, InstanceVanished) as error:
+                said = " ".join(str(error.__cause__).split())[:MAX_REASON_CHARACTERS]
+                raise EngineUnavailable(f"it can't start a container: {said}") from error
+            finally:
+                self.remove(name)
 
     def start(self, name: str, func: Func, image: Image, capacity: Capacity) -> AttachedInstance:
         """Create, attach to and start a container, which then waits for its frame.
 
-        Raises NotStarted with the engine's own sentence, ImageGoneOnEngine, StarterGone,
-        InstanceVanished and EngineUnavailable. Even then, the container must be removed by name.
+        Raises NotStarted and PortTaken, ImageGoneOnEngine, StarterFailed, InstanceVanished and
+        EngineUnavailable. Even then, the container must be removed by name.
         """
         instance = AttachedInstance(name, func, image)
         wanted = Wanted(
@@ -63,7 +113,8 @@ class Containers:
         )
         deadline = Deadline(self._settings.engine_start_seconds)
         try:
-            with self._connection.client(deadline) as client, explained(name):
+            refused = explained(name, func, self._settings.network)
+            with self._connection.client(deadline) as client, refused:
                 client.create_container_from_config(container_options(wanted), name)
                 instance.attach(self._connection.stream_client(deadline))
                 client.start(name)
@@ -91,7 +142,7 @@ class Containers:
 
         Raises EngineUnavailable, also if there is no such container.
         """
-        with translated():
+        with self._connection.translated():
             client = self._connection.stream_client(Deadline(self._settings.engine_timeout_seconds))
             with client, closing(Replay(client, name)) as replay:
                 yield replay

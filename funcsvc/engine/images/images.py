@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,7 +15,10 @@ from funcsvc.config import Settings
 from funcsvc.engine.answer_cache import AnswerCache
 from funcsvc.engine.connection import Deadline, EngineConnection
 from funcsvc.engine.images.credentials import CredentialsUnavailable, get_credentials
+from funcsvc.engine.images.progress import public_progress
 from funcsvc.engine.images.pull_locks import pull_lock
+from funcsvc.engine.images.registry_words import says_no
+from funcsvc.engine.sentences import is_disk_full, without_queries
 from funcsvc.model import (
     Image,
     ImageReference,
@@ -33,19 +35,6 @@ from funcsvc.model.errors import (
     RegistryUnavailable,
     TooManyPulls,
 )
-
-_REFUSED = re.compile(
-    r"no basic auth credentials|unauthorized|denied|authentication required|not found"
-    r"|manifest unknown|name unknown|does not exist|no matching manifest|incorrect username",
-    re.IGNORECASE,
-)
-"""How the engine words it when a registry has answered no.
-
-It uses status 404 or 500, or reports it in the stream of a pull that began well, so only the words
-tell."""
-
-
-_QUERY = re.compile(r"\?[^\s\"]*")  # a registry's storage can have signed URLs
 
 _log = logging.getLogger(__name__)
 
@@ -121,7 +110,7 @@ class Images:
         try:
             deadline = Deadline(self._settings.pull_timeout_seconds)
             with self._pulling(reference, deadline) as pull:
-                yield from pull(decode=False)
+                yield from public_progress(pull(decode=False))
         except ImageNotFound as error:
             raise ImageMissing(reference.text) from error
         finally:
@@ -198,10 +187,10 @@ class Images:
 
 
 def _pull_error(reference: ImageReference, words: str) -> FuncsvcError:
-    _log.warning("pulling %s failed: %s", reference.canonical, _QUERY.sub("?…", words))
-    if "no space left" in words:
+    _log.warning("pulling %s failed: %s", reference.canonical, without_queries(words))
+    if is_disk_full(words):
         return EngineUnavailable("its disk is full")
-    if _REFUSED.search(words):
+    if says_no(words, reference):
         registry = reference.domain
         return ImageNotFound(reference.text, f"{registry} doesn't have it, or denies access to it")
     return RegistryUnavailable(reference.domain, reference.text, "it can't be reached, or failed")

@@ -23,6 +23,7 @@ from funcsvc.model.errors.failures import (
     NotStarted,
     OutOfMemory,
     OutputTooLarge,
+    PortTaken,
     ResultLost,
 )
 from funcsvc.model.errors.funcs import (
@@ -107,6 +108,7 @@ __all__ = [
     "OutOfMemory",
     "OutputRotated",
     "OutputTooLarge",
+    "PortTaken",
     "PullForbidden",
     "RegistryUnavailable",
     "ResultLost",
