@@ -8,6 +8,7 @@ worker is killed, another takes over its calls.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from contextlib import suppress
@@ -45,6 +46,9 @@ MAX_RETRY_SECONDS = 4
 IDLE_SECONDS = 8
 """How long a stopping worker waits for containers that are being made or removed."""
 
+_NUMBERS = re.compile(r"[0-9a-f]*[0-9][0-9a-f]*")
+"""What differs from one attempt to the next in what the engine says: ids, and names of files."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -65,10 +69,11 @@ def make_worker(settings: Settings, stopping: threading.Event) -> Worker | None:
             queue.renew_leases([])
             return Worker(queue, engine, settings, stopping)
         except FuncsvcError as error:
-            if error.message != said:
+            reason = _NUMBERS.sub("", error.message)
+            if reason != said:
                 _log.warning("the worker can't start yet: %s", error.message)
             stopping.wait(seconds)
-            seconds, said = min(2 * seconds, MAX_RETRY_SECONDS), error.message
+            seconds, said = min(2 * seconds, MAX_RETRY_SECONDS), reason
     return None
 
 

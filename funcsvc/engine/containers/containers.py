@@ -48,6 +48,9 @@ WORKER_LABEL = "funcsvc.worker"
 FUNC_LABEL = "funcsvc.func"
 
 
+NO_FRAME = 125
+"""The exit code of a starter that got no frame."""
+
 MAX_REASON_CHARACTERS = 1000
 """How much of an engine's sentence is logged."""
 
@@ -87,14 +90,23 @@ class Containers:
         Raises EngineUnavailable with the reason if that fails, as it then would for every call.
         """
         name = f"funcsvc-{uuid4().hex}"
-        with self._starter.carrier_image() as image:
+        with self._starter.carrier_image() as image_id:
             try:
-                self.start(name, _TRIAL, Image(image, cmd=(), entrypoint=()), capacity).close()
+                self._try(name, Image(image_id, cmd=(), entrypoint=()), capacity)
             except (NotStarted, StarterFailed, ImageGoneOnEngine, InstanceVanished) as error:
-                said = " ".join(str(error.__cause__).split())[:MAX_REASON_CHARACTERS]
-                raise EngineUnavailable(f"it can't start a container: {said}") from error
+                said = getattr(error.__cause__, "explanation", error.__cause__)
+                reason = " ".join(str(said).split())[:MAX_REASON_CHARACTERS]
+                raise EngineUnavailable(f"it can't start a container: {reason}") from error
             finally:
                 self.remove(name)
+
+    def _try(self, name: str, image: Image, capacity: Capacity) -> None:
+        """Start a starter and close its input, at which it ends by itself."""
+        self.start(name, _TRIAL, image, capacity).close()
+        self.wait_until_stopped(name)
+        state = self.get_state(name)
+        if state and state.exit_code != NO_FRAME:
+            raise EngineUnavailable(f"its containers can't run the starter ({state.exit_code})")
 
     def start(self, name: str, func: Func, image: Image, capacity: Capacity) -> AttachedInstance:
         """Create, attach to and start a container, which then waits for its frame.
