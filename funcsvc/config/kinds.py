@@ -93,6 +93,12 @@ def check_docker_host(value: str) -> None:
         raise ValidationError("Must start with unix://, tcp://, http:// or https://.")
 
 
+def check_network_name(value: str) -> None:
+    """Raise ValidationError unless the value can name a network that containers join by choice."""
+    if not re.fullmatch(r"(?!(?:host|none|default)\Z)(?:[A-Za-z0-9][A-Za-z0-9_.-]*)?", value):
+        raise ValidationError("Must be the name of a network, and not host, none or default.")
+
+
 def check_networks(value: tuple[str, ...]) -> None:
     """Raise ValidationError unless every value is an IP address or network."""
     for word in value:

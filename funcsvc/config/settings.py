@@ -18,6 +18,7 @@ from funcsvc.config.kinds import (
     Words,
     check_bind,
     check_docker_host,
+    check_network_name,
     check_networks,
     flag,
     integer,
@@ -257,6 +258,11 @@ class Settings:
     runtime: str = setting(
         fields.String(load_default="", validate=validate.Regexp(r"[A-Za-z0-9._-]*\Z")),
         "The engine's runtime for functions, such as `runsc`; empty means the engine's default.",
+    )
+    network: str = setting(
+        fields.String(load_default="", validate=check_network_name),
+        "The engine's network for functions with NetworkMode `bridge`; empty means the engine's "
+        "own, `bridge`. A worker takes no calls while it doesn't exist.",
     )
     max_processes: int = setting(
         integer(512, 2, 4_000_000), "How many processes and threads one container may have."

@@ -8,23 +8,28 @@ at the deadline. Frequent answers are cached in `answer_cache`, so that this cos
 
 from __future__ import annotations
 
-import http.client
 import os
+import re
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from http import HTTPStatus
 from threading import Timer
 from typing import Any
 
 import docker
 import requests
-import urllib3
 from docker.utils import kwargs_from_env
 
+from funcsvc.engine.reasons import translated
 from funcsvc.model.errors import EngineUnavailable
 
 MAX_API_VERSION = "1.44"
 """The newest version of the engine's API to use. With an older engine, its own version is used."""
+
+
+CLIENT_VERSION = re.compile(r"client version \S+ is too (?:new|old)\b")
+"""How an engine begins to say that it doesn't have the version of its API that was asked for."""
 
 
 CONFIG_FILE_ERRORS = (ValueError, TypeError, AttributeError, docker.errors.InvalidConfigFile)
@@ -49,7 +54,17 @@ class Deadline:
         return time.monotonic() >= self._end
 
 
-class DeadlineClient(docker.APIClient):
+class EngineClient(docker.APIClient):
+    """A docker-py client that trusts the CA in DOCKER_CERT_PATH, whatever REQUESTS_CA_BUNDLE is."""
+
+    def merge_environment_settings(
+        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
+    ) -> Any:
+        verify = self.verify if verify is None else verify
+        return super().merge_environment_settings(url, proxies, stream, verify, cert)
+
+
+class DeadlineClient(EngineClient):
     """A docker-py client whose requests, even pulls, get the time left until its deadline."""
 
     def __init__(self, deadline: Deadline, **kwargs: Any) -> None:
@@ -80,7 +95,7 @@ class DeadlineClient(docker.APIClient):
         return kwargs
 
 
-class StreamClient(docker.APIClient):
+class StreamClient(EngineClient):
     """A docker-py client for one stream, which has no deadline: its reader watches the clock."""
 
     def __init__(self, seconds: float, **kwargs: Any) -> None:
@@ -97,7 +112,7 @@ class EngineConnection:
     @contextmanager
     def client(self, deadline: Deadline) -> Iterator[DeadlineClient]:
         """Open a client for one piece of work. Raises EngineUnavailable if docker-py fails."""
-        with translated():
+        with self.translated():
             try:
                 client = self._make_client(deadline)
             except CONFIG_FILE_ERRORS as error:  # every client reads it, even if not needed
@@ -112,9 +127,15 @@ class EngineConnection:
 
     def _forget_version(self, error: Exception) -> None:
         """Forget the version if the engine was away or refused it, as it might have changed."""
-        if isinstance(error, docker.errors.APIError) and "client version" not in str(error):
-            return
+        if isinstance(error, docker.errors.APIError):
+            text = str(error.explanation or "")
+            if error.status_code != HTTPStatus.BAD_REQUEST or not CLIENT_VERSION.match(text):
+                return
         self._version = None
+
+    def translated(self) -> AbstractContextManager[None]:
+        """Turn the errors of docker-py and requests into EngineUnavailable."""
+        return translated(has_socket=self._docker_host.startswith("unix:"))
 
     def stream_client(self, deadline: Deadline) -> StreamClient:
         """Return a client for one stream, which the caller must close.
@@ -144,29 +165,3 @@ class EngineConnection:
 
 def _numbers(version: str) -> list[int]:
     return [int(part) for part in version.split(".")]
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn the errors of docker-py and requests into EngineUnavailable, without addresses."""
-    try:
-        yield
-    except docker.errors.APIError as error:
-        raise EngineUnavailable(f"it answered {error.status_code}") from error
-    except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
-        raise EngineUnavailable("it did not answer in time") from error
-    except requests.exceptions.ConnectionError as error:
-        # a timeout while reading a body also arrives as this, with the cause inside
-        timed_out = "timed out" in str(error).lower()
-        reason = "it did not answer in time" if timed_out else "it can't be reached"
-        raise EngineUnavailable(reason) from error
-    except (
-        docker.errors.DockerException,
-        requests.exceptions.RequestException,
-        urllib3.exceptions.HTTPError,
-        http.client.HTTPException,
-        OSError,
-    ) as error:
-        raise EngineUnavailable("it can't be reached") from error
-    except (ValueError, KeyError) as error:
-        raise EngineUnavailable("its answer can't be read") from error

@@ -119,7 +119,10 @@ class WorkerEngine(Protocol):
         """Return a name for the engine that no other engine has."""
 
     def prepare(self, service: str, worker: str) -> None:
-        """Prepare to start containers with the labels of this service and worker."""
+        """Prepare to start containers with the labels of this service and worker.
+
+        Has started one when it returns. Raises EngineUnavailable with the reason if it can't.
+        """
 
     def check(self) -> None:
         """Raise EngineUnavailable unless the engine answers."""
@@ -136,7 +139,8 @@ class WorkerEngine(Protocol):
     def start_instance(self, name: str, func: Func, image: Image) -> Instance:
         """Create, attach to and start a container with this name, which then waits for its frame.
 
-        Raises NotStarted and ImageGone, which are the func's own failures, and InstanceVanished.
+        Raises NotStarted, PortTaken and ImageGone, which are the func's own failures, and
+        InstanceVanished.
         The container must be removed by its name, even after an error.
         """
 

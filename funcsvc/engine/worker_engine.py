@@ -12,7 +12,8 @@ from funcsvc.config import Settings
 from funcsvc.engine.capacity import EngineCapacity
 from funcsvc.engine.connection import Deadline, EngineConnection
 from funcsvc.engine.containers.containers import Containers
-from funcsvc.engine.containers.refusals import ImageGoneOnEngine, StarterGone
+from funcsvc.engine.containers.networks import find_network, warn_of_communication
+from funcsvc.engine.containers.refusals import ImageGoneOnEngine, StarterFailed
 from funcsvc.engine.containers.replay import Replay
 from funcsvc.engine.images.images import Images
 from funcsvc.engine.interfaces import ContainerState, Instance
@@ -21,6 +22,7 @@ from funcsvc.model.errors import (
     EngineUnavailable,
     ImageGone,
     ImageNotFound,
+    NotStarted,
     RegistryUnavailable,
 )
 
@@ -47,9 +49,14 @@ class DockerWorkerEngine:
         return hashlib.sha256(what.encode()).hexdigest()[:16]
 
     def prepare(self, service: str, worker: str) -> None:
-        self._prepared = Containers(self._connection, self._settings, service, worker)
-        self._prepared.find_quota()
-        self._prepared.install_starter()
+        with self._client() as client:
+            network = find_network(client, self._settings.network)
+        prepared = Containers(self._connection, self._settings, service, worker)
+        prepared.find_quota()
+        prepared.install_starter()
+        prepared.try_starter(self._capacity.get_capacity())
+        self._prepared = prepared
+        warn_of_communication(network)
 
     def check(self) -> None:
         with self._client() as client:
@@ -66,6 +73,7 @@ class DockerWorkerEngine:
         return found is not None and found.id == image.id
 
     def start_instance(self, name: str, func: Func, image: Image) -> Instance:
+        starter_failed = False
         for _ in range(MAX_STARTS):
             try:
                 return self._containers.start(name, func, image, self._capacity.get_capacity())
@@ -73,9 +81,12 @@ class DockerWorkerEngine:
                 self._containers.remove(name)
                 self._images.forget(func.config.image)
                 image = self.get_image(func)
-            except StarterGone:
+            except StarterFailed as error:
                 self._containers.remove(name)
-                self._containers.install_starter()
+                was_missing = self._containers.install_starter()
+                if starter_failed and not was_missing:  # another thread may have restored it once
+                    raise NotStarted(error.reason) from error
+                starter_failed = True
         raise EngineUnavailable("it loses images or volumes as soon as it has them")
 
     def get_state(self, container: str) -> ContainerState | None:

@@ -26,10 +26,12 @@ from funcsvc.model.calls import (
 from funcsvc.model.funcs import (
     DEFAULT_TIMEOUT_SECONDS,
     MAX_TIMEOUT_SECONDS,
+    STARTER_FOLDER,
     Config,
     Func,
     HostConfig,
     PortBinding,
+    is_in_starter_folder,
 )
 from funcsvc.model.hosts import client_address, host_name, is_loopback, limited_address
 from funcsvc.model.images import (
@@ -60,6 +62,7 @@ __all__ = [
     "REFERENCE_PATTERN",
     "SHORT_BYTES",
     "SIZES",
+    "STARTER_FOLDER",
     "VERSION_PATTERN",
     "BegunCall",
     "Broken",
@@ -87,6 +90,7 @@ __all__ = [
     "client_address",
     "host_name",
     "is_image_id",
+    "is_in_starter_folder",
     "is_loopback",
     "is_too_long",
     "limited_address",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,15 @@ MAX_TIMEOUT_SECONDS = 86400
 
 
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104  # what the engine takes an empty HostIp for
+
+STARTER_FOLDER = "/.funcsvc"
+"""Where every container has the starter, and nothing of its func's."""
+
+
+def is_in_starter_folder(path: str) -> bool:
+    """Tell whether an absolute path, cleaned as the engine does it, is there."""
+    cleaned = "/" + posixpath.normpath(path).lstrip("/")
+    return f"{cleaned}/".startswith(f"{STARTER_FOLDER}/")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,11 @@ from funcsvc.model import (
     MAX_TIMEOUT_SECONDS,
     REFERENCE_PATTERN,
     SIZES,
+    STARTER_FOLDER,
     ImageReference,
     InvalidReference,
     Size,
+    is_in_starter_folder,
     is_too_long,
     parse_image_reference,
 )
@@ -211,7 +213,7 @@ class AbsolutePath(Ruled[str]):
     """An absolute path in the container."""
 
     rule = "an absolute path, one that starts with '/'"
-    json_schema = matching(r"/[^\x00]*")
+    json_schema = matching(rf"(?!/+{re.escape(STARTER_FOLDER[1:])}(?:/|$))/[^\x00]*")
 
     def parse(self, value: Any) -> str:
         if not typed(str, value).startswith("/"):
@@ -221,6 +223,8 @@ class AbsolutePath(Ruled[str]):
                 f"a path of at most {MAX_PATH_NAMES} names of at most {MAX_NAME_BYTES} bytes each, "
                 f"and of at most {MAX_PATH_BYTES} bytes in all"
             )
+        if is_in_starter_folder(value):
+            raise ValueError(f"outside of {STARTER_FOLDER}, which is this service's own")
         return str(value)
 
 

@@ -149,10 +149,11 @@ def parse_port_binding(value: Any) -> PortBinding:
 
 
 def _is_host_ip(value: Any) -> bool:
+    """Go's net.ParseIP takes no zone, and the engine publishes everywhere if it can't parse one."""
     if not isinstance(value, str):
         return False
     try:
-        return not value or bool(ipaddress.ip_address(value))
+        return not value or ("%" not in value and bool(ipaddress.ip_address(value)))
     except ValueError:
         return False
 
@@ -171,7 +172,7 @@ def _is_port(text: str) -> bool:
 
 
 _BINDING_RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "HostIp": (_is_host_ip, "an IP address, or empty for all"),
+    "HostIp": (_is_host_ip, "an IP address without a zone, or empty for all"),
     "HostPort": (
         _is_host_port,
         f'a string: a port from 1 to {MAX_PORT}, a range such as "8000-8010", or empty',

@@ -23,6 +23,7 @@ from funcsvc.model.errors import (
     FuncsvcError,
     InvalidDefinition,
     NotStarted,
+    PortTaken,
     ResultLost,
     StoreUnavailable,
 )
@@ -89,10 +90,10 @@ class Runner:
         """
         try:
             self._run(call)
+        except (NeverBegan, PortTaken) as error:
+            self._put_back(call, error.reason)
         except CallFailed as error:  # from the engine, before the call began
             self._record(call.token, failed(error))
-        except NeverBegan as error:
-            self._put_back(call, error.reason)
         except FuncsvcError as error:
             self._put_back(call, error.message)
             raise

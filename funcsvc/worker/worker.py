@@ -1,18 +1,14 @@
 """`funcsvc worker`: takes calls off the queue and runs them in its slots.
 
 All its threads are daemons: one per slot runs calls, one renews leases, one takes over calls and
-<<<<<<< HEAD
-sweeps containers, one kills removed calls, one makes instances, and two remove containers. When a
-worker is killed, another takes over its calls.
-=======
-sweeps containers, one watches what containers write, one makes instances, and two remove
-containers. When a worker is killed, another takes over its calls.
->>>>>>> 1cd846f (End a call whose container fills the engine's disk)
+sweeps containers, one kills removed calls, one watches what containers write, one makes instances,
+and two remove containers. When a worker is killed, another takes over its calls.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from contextlib import suppress
@@ -45,8 +41,14 @@ BLOCKED_THREADS = 2
 RETRY_SECONDS = 0.5
 """How long to wait before retrying after the engine or Redis has failed."""
 
+MAX_RETRY_SECONDS = 4
+"""The longest wait between two attempts to start."""
+
 IDLE_SECONDS = 8
 """How long a stopping worker waits for containers that are being made or removed."""
+
+_NUMBERS = re.compile(r"[0-9a-f]*[0-9][0-9a-f]*")
+"""What differs from one attempt to the next in what the engine says: ids, and names of files."""
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ def make_worker(settings: Settings, stopping: threading.Event) -> Worker | None:
     threads = settings.slots + MAX_TAKEN_OVER + OTHER_THREADS
     stores = open_stores(settings, max_threads=threads, max_blocked=BLOCKED_THREADS)
     engine = DockerWorkerEngine(settings)
+    seconds, said = RETRY_SECONDS, ""
     while not stopping.is_set():
         try:
             stores.funcs.check()
@@ -67,8 +70,11 @@ def make_worker(settings: Settings, stopping: threading.Event) -> Worker | None:
             queue.renew_leases([])
             return Worker(queue, engine, settings, stopping)
         except FuncsvcError as error:
-            _log.warning("the worker can't start yet: %s", error.message)
-            stopping.wait(RETRY_SECONDS)
+            reason = _NUMBERS.sub("", error.message)
+            if reason != said:
+                _log.warning("the worker can't start yet: %s", error.message)
+            stopping.wait(seconds)
+            seconds, said = min(2 * seconds, MAX_RETRY_SECONDS), reason
     return None
 
 

@@ -9,6 +9,7 @@ import json
 
 import pytest
 
+from dev import images
 from funcsvc.engine.web_engine import check_command
 from funcsvc.model import Image
 from funcsvc.model.errors import InvalidDefinition
@@ -132,6 +133,13 @@ STRICTER = [
     *[({key: ["x" * 131072]}, {}) for key in ("Cmd", "Entrypoint")],
     ({"Env": ["A=" + "x" * 131070]}, {}),
     ({}, {"Links": ["{peer}:" + "a" * 64000]}),
+    *[  # the engine can't parse them, and publishes on every address
+        ({}, bound("80", ip)) for ip in ("::1%lo", "127.0.0.1%lo", "127.0.0.01", "127.1", "::00001")
+    ],
+    *[
+        ({"WorkingDir": path}, {})
+        for path in ("/.funcsvc", "/.funcsvc/a", "//.funcsvc/../.funcsvc/")
+    ],
     ({}, {"PortBindings": {"80/tcp": [None]}}),
     *[({}, {"NetworkMode": mode}) for mode in ("none", "default", "", "my-network")],
     ({}, {"Links": ["/{peer}"]}),  # the contract: a container_name alone is its own alias
@@ -188,6 +196,42 @@ def _engine_says(docker_client, document: dict, run_id: str):
         return answer.json()["message"]
     docker_client.remove_container(answer.json()["Id"], force=True, v=True)
     return True
+
+
+@pytest.fixture(scope="module")
+def sleeping_image(docker_host, run_id):
+    """An image whose containers do nothing for a while."""
+    name = f"funcsvc-test-{run_id}:sleeps"
+    images.import_image(docker_host, name, images.shell_tar(), ['CMD ["/bin/sleep", "60"]'])
+    yield name
+    images.remove_image(docker_host, name)
+
+
+@pytest.mark.parametrize(
+    ("host_ip", "published"),
+    [
+        ("", {"0.0.0.0", "::"}),
+        ("0.0.0.0", {"0.0.0.0"}),
+        ("127.0.0.1", {"127.0.0.1"}),
+        ("::ffff:127.0.0.1", {"127.0.0.1"}),
+        ("::FFFF:7f00:1", {"127.0.0.1"}),
+    ],
+)
+def test_address_that_the_schema_takes_is_the_one_that_the_engine_publishes_on(
+    docker_client, sleeping_image, run_id, host_ip, published
+):
+    document = {"Config": {"Image": sleeping_image}, "HostConfig": bound("", host_ip)}
+    assert _schema_says(document) is True
+    body = {"Image": sleeping_image, "Labels": {RUN_LABEL: run_id}, "ExposedPorts": EXPOSED}
+    host_config = document["HostConfig"]
+    made = docker_client.create_container_from_config({**body, "HostConfig": host_config})["Id"]
+    try:
+        docker_client.start(made)
+        ports = docker_client.inspect_container(made)["NetworkSettings"]["Ports"]["80/tcp"]
+        assert {port["HostIp"] for port in ports} <= published
+        assert len(ports) >= 1
+    finally:
+        docker_client.remove_container(made, force=True, v=True)
 
 
 def ids(case) -> str:

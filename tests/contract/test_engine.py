@@ -320,10 +320,14 @@ def test_pull_that_the_operator_forbids_is_refused_with_the_first_item(engine, i
 
 
 @pytest.mark.parametrize(
-    "address",
-    ["unix:///nonexistent/docker.sock", "tcp://127.0.0.1:1", "unix:///dev/null"],
+    ("address", "reason"),
+    [
+        ("unix:///nonexistent/docker.sock", "its socket does not exist"),
+        ("tcp://127.0.0.1:1", "nothing listens at its address"),
+        ("unix:///dev/null", "nothing listens at its address"),
+    ],
 )
-def test_engine_that_is_not_there_is_unavailable(address, image):
+def test_engine_that_is_not_there_is_unavailable(address, reason, image):
     engine = real_engine(address, pull_policy="missing")
     messages = []
     with warnings.catch_warnings():
@@ -342,7 +346,7 @@ def test_engine_that_is_not_there_is_unavailable(address, image):
         ):
             messages.append(message_of_refusal(use))
         gc.collect()
-    assert messages == ["The Docker Engine can't be used: it can't be reached."] * 9
+    assert messages == [f"The Docker Engine can't be used: it can't be reached: {reason}."] * 9
 
 
 def message_of_refusal(use) -> str:

@@ -67,7 +67,8 @@ def test_killed_engine_is_500_and_recovers_without_a_restart(
     if warm:
         assert web.request("GET", "/readyz").status == 200
     engine.kill()
-    assert_engine_failure(web.create("killed", IMAGE), "it can't be reached", own_redis)
+    reason = "it can't be reached: nothing listens at its address"
+    assert_engine_failure(web.create("killed", IMAGE), reason, own_redis)
     engine.start()
     assert web.create("killed", IMAGE).status == 201
 
@@ -112,7 +113,8 @@ def test_engine_that_was_not_there_at_the_start_is_used_once_it_is(
         with servers.service(
             redis_url=own_redis.url, docker_host=f"unix://{socket}", **SETTINGS
         ) as web:
-            assert_engine_failure(web.create("early", IMAGE), "it can't be reached", own_redis)
+            reason = "it can't be reached: its socket does not exist"
+            assert_engine_failure(web.create("early", IMAGE), reason, own_redis)
             socket.symlink_to(engine.host.removeprefix("unix://"))
             assert web.create("early", IMAGE).status == 201
 

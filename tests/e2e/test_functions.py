@@ -389,11 +389,3 @@ def test_operators_settings_reach_the_container() -> None:
         assert answer.status == 200
         assert answer.body.decode().split() == ["wrote", "CapBnd:", "00000000a80425fb"]
         made.check_nothing_is_left()
-
-
-def test_runtime_that_the_engine_lacks_fails_and_says_so() -> None:
-    with plant(runtime="no-such-runtime") as made:
-        answer = made.functions.run("unknown", "true")
-        assert answer.status == 500
-        assert "no-such-runtime" in answer.json["message"]
-        made.check_nothing_is_left()

@@ -246,7 +246,7 @@ def test_engine_that_is_gone_is_500_and_named_and_the_rest_goes_on(
         ("PUT", "/funcs/hello", {"ContainerSize": "s1"}),
     ):
         answer = web.request(method, path, body)
-        message = "The Docker Engine can't be used: it can't be reached."
+        message = "The Docker Engine can't be used: it can't be reached: its socket does not exist."
         assert (answer.status, answer.json) == (500, {"message": message}), path
     assert web.request("PUT", "/funcs/hello", {"Timeout": 5}).json["ContainerSize"] == "s4"
     assert len(web.request("GET", "/funcs").json) == 1

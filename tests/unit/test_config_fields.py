@@ -229,6 +229,25 @@ def test_working_dir_is_accepted_and_returned(path):
     assert answer(with_option("Config.WorkingDir", path))["Config"]["WorkingDir"] == path
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/.funcsvc", "/.funcsvc/", "/.funcsvc/x", "//.funcsvc", "///.funcsvc//x", "/./.funcsvc",
+     "/a/../.funcsvc", "/../.funcsvc/x/..", "/.funcsvc/."],
+)  # fmt: skip
+def test_working_dir_in_the_starters_folder_is_refused(path):
+    assert errors_of(with_option("Config.WorkingDir", path)) == {
+        "Config.WorkingDir": [
+            f'Config.WorkingDir is "{path}", but must be outside of /.funcsvc, which is this '
+            "service's own."
+        ]
+    }
+
+
+@pytest.mark.parametrize("path", ["/.funcsvc2", "/.func", "/a/.funcsvc", "/.funcsvc/../a", "/..."])
+def test_working_dir_beside_the_starters_folder_is_accepted(path):
+    assert answer(with_option("Config.WorkingDir", path))["Config"]["WorkingDir"] == path
+
+
 @pytest.mark.parametrize("path", ["a", "./a", "../a", "~", " /a", "C:\\a", *NO_STRING])
 def test_working_dir_that_is_not_absolute_is_refused(path):
     (sentence,) = errors_of(with_option("Config.WorkingDir", path))["Config.WorkingDir"]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
+import socket
+import ssl
 from types import SimpleNamespace
 
 import docker
@@ -10,17 +13,40 @@ import pytest
 import requests
 import urllib3
 
-from funcsvc.engine.connection import Deadline, translated
+from funcsvc.engine.connection import Deadline
 from funcsvc.engine.images.images import pull_error
 from funcsvc.engine.images.registry_words import refuses_login
+from funcsvc.engine.reasons import translated
 from funcsvc.model import parse_image_reference
 from funcsvc.model.errors import EngineUnavailable, ImageNotFound, RegistryUnavailable
 
 SECRET = "hunter2@10.0.0.1:2375"
 
 
-def api_error(status: int) -> docker.errors.APIError:
-    return docker.errors.APIError(SECRET, response=SimpleNamespace(status_code=status, reason="x"))
+def api_error(status: int, words: str = "") -> docker.errors.APIError:
+    response = SimpleNamespace(status_code=status, reason="x")
+    return docker.errors.APIError(SECRET, response=response, explanation=words)
+
+
+CANT = "it can't be reached"
+
+
+def caused(cause: Exception) -> requests.exceptions.ConnectionError:
+    """Return an error as requests raises it, with its cause deep inside."""
+    broken_off = urllib3.exceptions.ProtocolError(f"Connection aborted. {SECRET}", cause)
+    return requests.exceptions.ConnectionError(broken_off)
+
+
+def certificate_error(code: int, message: str) -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, SECRET)
+    error.verify_code, error.verify_message = code, message
+    return error
+
+
+def tls_error(reason: str) -> ssl.SSLError:
+    error = ssl.SSLError(1, SECRET)
+    error.reason = reason
+    return error
 
 
 @pytest.mark.parametrize(
@@ -28,23 +54,43 @@ def api_error(status: int) -> docker.errors.APIError:
     [
         (api_error(500), "it answered 500"),
         (api_error(403), "it answered 403"),
+        (api_error(400, "Client sent an HTTP request to an HTTPS server.\n"),
+         "it wants TLS, which is not set up here"),
         (requests.exceptions.ReadTimeout(SECRET), "it did not answer in time"),
         (requests.exceptions.ConnectTimeout(SECRET), "it did not answer in time"),
-        (
-            requests.exceptions.ConnectionError(f"{SECRET} Read timed out."),
-            "it did not answer in time",
-        ),
+        (caused(urllib3.exceptions.ReadTimeoutError(None, "/", SECRET)),
+         "it did not answer in time"),
+        (caused(TimeoutError(SECRET)), "it did not answer in time"),
         (urllib3.exceptions.ReadTimeoutError(None, "/", SECRET), "it did not answer in time"),
         (TimeoutError(SECRET), "it did not answer in time"),
-        (requests.exceptions.ConnectionError(SECRET), "it can't be reached"),
-        (requests.exceptions.ChunkedEncodingError(SECRET), "it can't be reached"),
-        (requests.exceptions.InvalidURL(SECRET), "it can't be reached"),
-        (docker.errors.DockerException(SECRET), "it can't be reached"),
-        (docker.errors.TLSParameterError(SECRET), "it can't be reached"),
-        (urllib3.exceptions.ProtocolError(SECRET), "it can't be reached"),
-        (http.client.BadStatusLine(SECRET), "it can't be reached"),
-        (ConnectionRefusedError(111, SECRET), "it can't be reached"),
-        (PermissionError(13, SECRET), "it can't be reached"),
+        (requests.exceptions.ConnectionError(f"{SECRET} timed out"), CANT),
+        (requests.exceptions.ChunkedEncodingError(SECRET), CANT),
+        (requests.exceptions.InvalidURL(SECRET), CANT),
+        (docker.errors.DockerException(SECRET), CANT),
+        (urllib3.exceptions.ProtocolError(SECRET), CANT),
+        (http.client.BadStatusLine(SECRET), CANT),
+        (docker.errors.TLSParameterError(SECRET),
+         f"{CANT}: the operator's TLS files can't be used"),
+        (caused(PermissionError(13, SECRET)), f"{CANT}: permission to use its socket is denied"),
+        (caused(FileNotFoundError(2, SECRET)), f"{CANT}: its socket does not exist"),
+        (caused(ConnectionRefusedError(111, SECRET)), f"{CANT}: nothing listens at its address"),
+        (caused(ConnectionResetError(104, SECRET)), f"{CANT}: the connection broke off"),
+        (caused(http.client.RemoteDisconnected(SECRET)), f"{CANT}: the connection broke off"),
+        (caused(OSError(errno.EHOSTUNREACH, SECRET)), f"{CANT}: there is no route to its host"),
+        (caused(OSError(errno.EIO, SECRET)), CANT),
+        (caused(socket.gaierror(-2, SECRET)), f"{CANT}: its host name can't be resolved"),
+        (caused(certificate_error(18, "self-signed certificate")),
+         f"{CANT}: its TLS certificate can't be trusted (self-signed certificate)"),
+        (caused(certificate_error(62, f"Hostname mismatch {SECRET}")),
+         f"{CANT}: its TLS certificate is for another host name"),
+        (caused(certificate_error(64, f"IP address mismatch {SECRET}")),
+         f"{CANT}: its TLS certificate is for another host name"),
+        (caused(tls_error("TLSV13_ALERT_CERTIFICATE_REQUIRED")),
+         f"{CANT}: it does not accept the operator's TLS certificate, or wants one"),
+        (caused(tls_error("TLSV1_ALERT_UNKNOWN_CA")),
+         f"{CANT}: it does not accept the operator's TLS certificate, or wants one"),
+        (caused(tls_error("WRONG_VERSION_NUMBER")), f"{CANT}: it does not speak TLS"),
+        (caused(tls_error("OTHER")), f"{CANT}: TLS failed"),
         (ValueError(SECRET), "its answer can't be read"),
         (KeyError(SECRET), "its answer can't be read"),
     ],
@@ -54,6 +100,26 @@ def test_failure_of_the_engine_is_named_without_its_insides(error, reason):
         raise error
     assert caught.value.message == f"The Docker Engine can't be used: {reason}."
     assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (PermissionError(13, SECRET), "permission to use the operator's TLS files is denied"),
+        (FileNotFoundError(2, SECRET), "the operator's TLS files are missing"),
+    ],
+)
+def test_files_of_an_engine_without_a_socket_are_those_for_tls(error, reason):
+    with pytest.raises(EngineUnavailable) as caught, translated(has_socket=False):
+        raise error
+    assert caught.value.message == f"The Docker Engine can't be used: {CANT}: {reason}."
+
+
+def test_cause_that_is_its_own_cause_ends_the_search():
+    first, second = ValueError("a"), OSError("b")
+    first.__cause__, second.__cause__ = second, first
+    with pytest.raises(EngineUnavailable), translated():
+        raise OSError(first)
 
 
 def test_other_errors_are_left_alone():
@@ -179,3 +245,47 @@ def test_full_disk_of_the_engine_is_named():
     error = pull_error(REFERENCE, "write /var/lib/docker/tmp/x: no space left on device")
     assert isinstance(error, EngineUnavailable)
     assert error.message == "The Docker Engine can't be used: its disk is full."
+
+
+TRIGGERS = ["denied", "unauthorized", "not-found", "denied.example.com", "no-space-left/on-device"]
+
+
+@pytest.mark.parametrize("word", TRIGGERS)
+@pytest.mark.parametrize(
+    "form", ["{}", "{}/tool", "tool/{}", "r.example.com:5000/{}:v1", "a.b/c:{}"]
+)
+def test_word_in_an_images_name_is_not_the_registrys_answer(form, word):
+    text = form.format(word if form != "a.b/c:{}" else word.replace("/", "-"))
+    reference = parse_image_reference(text)
+    host = reference.domain
+    for words in (
+        f'Get "https://{host}/v2/{reference.path}/manifests/v1": dial tcp: lookup {host} on '
+        "10.0.0.2:53: no such host",
+        f"Get https://{host}/v2/{reference.path}/manifests/v1: EOF",
+        f'Head "https://{host}/v2/": x509: certificate is valid for localhost, not {host}',
+        f"failed to do request for {reference.canonical}: connection refused",
+        f"failed to register layer: open /{word}: permission denied",
+        f"failed to register layer: write /{word}: no space left on device: denied",
+    ):
+        assert isinstance(pull_error(reference, words), RegistryUnavailable), words
+    for words in (
+        f"pull access denied for {reference.familiar_name}, repository does not exist or may "
+        "require 'docker login'",
+        f"manifest for {reference.familiar} not found: manifest unknown: manifest unknown",
+        "unauthorized: authentication required",
+    ):
+        assert isinstance(pull_error(reference, words), ImageNotFound), words
+
+
+@pytest.mark.parametrize(
+    ("words", "is_full"),
+    [
+        ("write /var/lib/docker/tmp/GetImageBlob1: no space left on device", True),
+        ("failed to register layer: Error processing tar file(exit status 1): write /a/b: no space "
+         "left on device", True),
+        ("failed to register layer: open /no space left on device: permission denied", False),
+        ("unknown: no space left on device", False),
+    ],
+)  # fmt: skip
+def test_only_the_engine_itself_says_that_its_disk_is_full(words, is_full):
+    assert isinstance(pull_error(REFERENCE, words), EngineUnavailable) is is_full

@@ -63,6 +63,7 @@ EXAMPLES = {
     "OutOfMemory": (errors.OutOfMemory("s4", 137), 500),
     "CommandNotRun": (errors.CommandNotRun("nosuch", "not found", 127), 500),
     "NotStarted": (errors.NotStarted("the port is taken."), 500),
+    "PortTaken": (errors.PortTaken("8000"), 500),
     "ImageGone": (errors.ImageGone("The image is gone."), 500),
     "ResultLost": (errors.ResultLost("its engine is gone"), 500),
     "UnknownOption": (errors.UnknownOption("limits", ("limit", "before")), 400),

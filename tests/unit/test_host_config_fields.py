@@ -77,7 +77,9 @@ def test_exposed_port_that_maps_to_something_is_refused(entry, shown):
 @pytest.mark.parametrize(
     "host_port", ["", "1", "80", "65535", "8000-8010", "8000-8000", "1-65535", "65534-65535"]
 )
-@pytest.mark.parametrize("host_ip", ["", "127.0.0.1", "0.0.0.0", "::", "::1"])
+@pytest.mark.parametrize(
+    "host_ip", ["", "127.0.0.1", "0.0.0.0", "::", "::1", "::ffff:127.0.0.1", "::FFFF:7f00:1"]
+)
 def test_port_binding_is_accepted_and_returned(host_ip, host_port):
     bindings = {"80/tcp": [{"HostIp": host_ip, "HostPort": host_port}]}
     answered = answer(with_option("HostConfig.PortBindings", bindings))
@@ -134,13 +136,39 @@ def test_host_port_is_refused(host_port, shown):
 
 
 @pytest.mark.parametrize(
-    "host_ip", ["localhost", "256.0.0.1", "1.2.3", "1.2.3.4/24", "[::1]", " ", 0, 1, True, [], {}]
+    "host_ip",
+    [
+        "::1%lo",
+        "::1%",
+        "fe80::1%eth0",
+        "127.0.0.01",
+        "::ffff:127.0.0.01",
+        "127.1",
+        "0x7f.0.0.1",
+        "2130706433",
+        "::00001",
+        "127.0.0.1%lo",
+        "1:2",
+        "1::2::3",
+        "\uff11.0.0.1",
+        "localhost",
+        "256.0.0.1",
+        "1.2.3",
+        "1.2.3.4/24",
+        "[::1]",
+        " ",
+        0,
+        1,
+        True,
+        [],
+        {},
+    ],
 )
 def test_host_ip_that_is_no_address_is_refused(host_ip):
     path = "HostConfig.PortBindings.80/tcp.0.HostIp"
     bindings = {"80/tcp": [{"HostIp": host_ip, "HostPort": "80"}]}
     (sentence,) = errors_of(with_option("HostConfig.PortBindings", bindings))[path]
-    assert sentence.endswith("but must be an IP address, or empty for all.")
+    assert sentence.endswith("but must be an IP address without a zone, or empty for all.")
 
 
 @pytest.mark.parametrize("entry", ["80", 80, {"HostPort": "80"}, True])

@@ -136,6 +136,24 @@ def test_settings_make_the_root_read_only_and_choose_a_runtime() -> None:
     assert host["Tmpfs"] == {"/tmp": "rw,nosuid,nodev,mode=1777"}
 
 
+def test_operators_network_takes_the_place_of_the_bridge() -> None:
+    body = options(new_func(HostConfig={"Links": ["a:b"]}), network="funcs")
+    assert body["HostConfig"]["NetworkMode"] == "funcs"
+    assert body["HostConfig"]["Links"] == ["a:b"]
+    assert body["NetworkingConfig"] == {"EndpointsConfig": {"funcs": {"Links": ["a:b"]}}}
+
+
+@pytest.mark.parametrize("mode", ["host", "container:c"])
+def test_operators_network_leaves_other_modes_alone(mode: str) -> None:
+    body = options(new_func(HostConfig={"NetworkMode": mode}), network="funcs")
+    assert (body["HostConfig"]["NetworkMode"], "NetworkingConfig" in body) == (mode, False)
+
+
+def test_labels_of_this_service_can_not_be_given() -> None:
+    labels = {"funcsvc.carrier": "1", "funcsvc.service": "x", "funcsvc": "y"}
+    assert options(new_func(Config={"Labels": labels}))["Labels"] == {"funcsvc": "y", "ours": "1"}
+
+
 @pytest.mark.parametrize(
     ("config", "words"),
     [

@@ -17,7 +17,13 @@ from funcsvc.model import (
     Image,
     InstanceKind,
 )
-from funcsvc.model.errors import EngineUnavailable, ImageGone, NotStarted, StoreUnavailable
+from funcsvc.model.errors import (
+    EngineUnavailable,
+    ImageGone,
+    NotStarted,
+    PortTaken,
+    StoreUnavailable,
+)
 from funcsvc.schemas import func_text
 from funcsvc.worker.deaths import MAX_CALLS, Deaths, death_of
 from funcsvc.worker.runner import FailedAfterSend
@@ -197,6 +203,14 @@ def test_failure_of_the_function_itself_is_its_end(stage, error):
     stage.instances = [error]
     assert stage.run().message == error.message
     assert stage.released == []
+
+
+def test_call_whose_host_port_is_taken_goes_back_and_has_failed_at_its_last_attempt(stage):
+    stage.instances = [PortTaken("8000")]
+    assert stage.run() is None
+    assert (stage.released, stage.removed) == (["token"], [""])
+    stage.instances = [PortTaken("8000")]
+    assert stage.run(attempt=MAX_ATTEMPTS).message == PortTaken("8000").message
 
 
 def test_call_goes_back_where_the_engine_is_away_and_the_worker_is_told(stage):

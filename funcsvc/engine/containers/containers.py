@@ -9,20 +9,37 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import docker
 
 from funcsvc.config import Settings
-from funcsvc.engine.connection import Deadline, EngineConnection, translated
+from funcsvc.engine.connection import Deadline, EngineConnection
 from funcsvc.engine.containers.disk import LayerQuota, measure
 from funcsvc.engine.containers.instance import AttachedInstance
 from funcsvc.engine.containers.options import Wanted, container_options
-from funcsvc.engine.containers.refusals import explained
+from funcsvc.engine.containers.refusals import (
+    ImageGoneOnEngine,
+    InstanceVanished,
+    StarterFailed,
+    explained,
+)
 from funcsvc.engine.containers.replay import Replay
 from funcsvc.engine.containers.starter_volume import StarterVolume
 from funcsvc.engine.interfaces import ContainerState
-from funcsvc.model import Capacity, Func, Image
+from funcsvc.model import (
+    DEFAULT_TIMEOUT_SECONDS,
+    SIZES,
+    Capacity,
+    Config,
+    Func,
+    HostConfig,
+    Image,
+    parse_image_reference,
+)
+from funcsvc.model.errors import EngineUnavailable, NotStarted
 
 SERVICE_LABEL = "funcsvc.service"
 
@@ -35,6 +52,23 @@ FUNC_LABEL = "funcsvc.func"
 
 _NEVER = "0001-01-01T"
 """How the engine words the time of what hasn't happened."""
+
+NO_FRAME = 125
+"""The exit code of a starter that got no frame."""
+
+MAX_REASON_CHARACTERS = 1000
+"""How much of an engine's sentence is logged."""
+
+_TRIAL = Func(
+    name="trial",
+    size=next(iter(SIZES.values())),
+    timeout_seconds=DEFAULT_TIMEOUT_SECONDS,
+    uuid="",
+    created=datetime.now(UTC),
+    config=Config(parse_image_reference("trial")),
+    host_config=HostConfig(network_mode="none"),
+)
+"""A func that is never called, to see whether the engine starts containers at all."""
 
 
 class Containers:
@@ -54,15 +88,42 @@ class Containers:
         with self._client() as client:
             self._quota.rule_out(client.info())
 
-    def install_starter(self) -> None:
-        """Install the starter on the engine. Raises EngineUnavailable."""
-        self._starter.install()
+    def install_starter(self) -> bool:
+        """Install the starter on the engine, and return whether it was missing.
+
+        Raises EngineUnavailable.
+        """
+        return self._starter.install()
+
+    def try_starter(self, capacity: Capacity) -> None:
+        """Start a container of the starter alone, as for a call, and remove it.
+
+        Raises EngineUnavailable with the reason if that fails, as it then would for every call.
+        """
+        name = f"funcsvc-{uuid4().hex}"
+        with self._starter.carrier_image() as image_id:
+            try:
+                self._try(name, Image(image_id, cmd=(), entrypoint=()), capacity)
+            except (NotStarted, StarterFailed, ImageGoneOnEngine, InstanceVanished) as error:
+                said = getattr(error.__cause__, "explanation", error.__cause__)
+                reason = " ".join(str(said).split())[:MAX_REASON_CHARACTERS]
+                raise EngineUnavailable(f"it can't start a container: {reason}") from error
+            finally:
+                self.remove(name)
+
+    def _try(self, name: str, image: Image, capacity: Capacity) -> None:
+        """Start a starter and close its input, at which it ends by itself."""
+        self.start(name, _TRIAL, image, capacity).close()
+        self.wait_until_stopped(name)
+        state = self.get_state(name)
+        if state and state.exit_code != NO_FRAME:
+            raise EngineUnavailable(f"its containers can't run the starter ({state.exit_code})")
 
     def start(self, name: str, func: Func, image: Image, capacity: Capacity) -> AttachedInstance:
         """Create, attach to and start a container, which then waits for its frame.
 
-        Raises NotStarted with the engine's own sentence, ImageGoneOnEngine, StarterGone,
-        InstanceVanished and EngineUnavailable. Even then, the container must be removed by name.
+        Raises NotStarted and PortTaken, ImageGoneOnEngine, StarterFailed, InstanceVanished and
+        EngineUnavailable. Even then, the container must be removed by name.
         """
         instance = AttachedInstance(name, func, image)
         wanted = Wanted(
@@ -75,7 +136,8 @@ class Containers:
         )
         deadline = Deadline(self._settings.engine_start_seconds)
         try:
-            with self._connection.client(deadline) as client, explained(name):
+            refused = explained(name, func, self._settings.network)
+            with self._connection.client(deadline) as client, refused:
                 self._create(client, wanted, name)
                 instance.attach(self._connection.stream_client(deadline))
                 client.start(name)
@@ -108,7 +170,7 @@ class Containers:
 
         Raises EngineUnavailable, also if there is no such container.
         """
-        with translated():
+        with self._connection.translated():
             client = self._connection.stream_client(Deadline(self._settings.engine_timeout_seconds))
             with client, closing(Replay(client, name, follow=follow)) as replay:
                 yield replay

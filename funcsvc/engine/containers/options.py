@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from funcsvc.config import Settings
-from funcsvc.model import Capacity, Func, Image
+from funcsvc.model import STARTER_FOLDER, Capacity, Func, Image
 
 Options = dict[str, Any]
 
-STARTER_FOLDER = "/.funcsvc"
+OWN_LABELS = "funcsvc."
+"""The beginning of the labels by which this service finds what is its own."""
+
 STARTER_PATH = f"{STARTER_FOLDER}/starter"
 
 KEPT_CAPABILITIES = (
@@ -89,7 +91,10 @@ def set_working_dir(body: Options, host: Options, wanted: Wanted) -> None:
 
 
 def set_labels(body: Options, host: Options, wanted: Wanted) -> None:
-    body["Labels"] = {**wanted.func.config.labels, **wanted.labels}
+    """Leave out a definition's labels that are named like those of this service."""
+    labels = wanted.func.config.labels.items()
+    others = {name: text for name, text in labels if not name.startswith(OWN_LABELS)}
+    body["Labels"] = {**others, **wanted.labels}
 
 
 def limit_memory(body: Options, host: Options, wanted: Wanted) -> None:
@@ -124,9 +129,14 @@ def limit_disk(body: Options, host: Options, wanted: Wanted) -> None:
 
 
 def set_network(body: Options, host: Options, wanted: Wanted) -> None:
-    host["NetworkMode"] = wanted.func.host_config.network_mode
-    if wanted.func.host_config.links:
-        host["Links"] = list(wanted.func.host_config.links)
+    """Put links to the operator's network, too: there, the engine only checks the host's."""
+    func, network = wanted.func.host_config, wanted.settings.network
+    host["NetworkMode"] = func.network_mode
+    if func.links:
+        host["Links"] = list(func.links)
+    if network and func.network_mode == "bridge":
+        host["NetworkMode"] = network
+        body["NetworkingConfig"] = {"EndpointsConfig": {network: {"Links": list(func.links)}}}
 
 
 def set_ports(body: Options, host: Options, wanted: Wanted) -> None:

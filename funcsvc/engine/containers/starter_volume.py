@@ -12,18 +12,22 @@ import io
 import json
 import tarfile
 import time
+from collections.abc import Iterator
 from uuid import uuid4
 
 import docker
 
 from funcsvc.config import Settings
 from funcsvc.engine.connection import Deadline, EngineConnection
-from funcsvc.engine.containers.options import STARTER_FOLDER, STARTER_PATH
+from funcsvc.engine.containers.options import STARTER_PATH
+from funcsvc.model import STARTER_FOLDER
 from funcsvc.model.errors import EngineUnavailable
 from funcsvc.starter import starter_architecture, starter_binary
 
 _INSTALL_SECONDS = 60
 _REMOVE_SECONDS = 30
+
+_NAME = "funcsvc-starter-"
 
 CARRIER_LABEL = "funcsvc.carrier"
 """Marks what exists only while the starter is installed."""
@@ -39,31 +43,44 @@ class StarterVolume:
         self._connection = connection
         self._settings = settings
         self._binary = starter_binary()
-        self.name = f"funcsvc-starter-{hashlib.sha256(self._binary).hexdigest()[:12]}"
+        self.name = f"{_NAME}{hashlib.sha256(self._binary).hexdigest()[:12]}"
 
-    def install(self) -> None:
+    def install(self) -> bool:
         """Make sure that the engine has the volume with the whole starter in it.
 
-        A volume can be filled only through a container, the carrier, which is never started. Raises
-        EngineUnavailable.
+        Return whether it was missing. A volume can be looked into and filled only through a
+        container, the carrier, which is never started. Raises EngineUnavailable.
         """
         name = f"{self.name}-{uuid4().hex[:8]}"
-        with self._connection.client(Deadline(_INSTALL_SECONDS)) as client:
+        with (
+            self.carrier_image() as image,
+            self._connection.client(Deadline(_INSTALL_SECONDS)) as client,
+        ):
             self._check_architecture(client)
             _remove_forgotten(client)
-            image = _import_carrier(client)
             try:
                 client.create_container_from_config(self._carrier(image), name)
-                self._fill(client, name)
+                return self._fill(client, name)
             finally:
-                self._remove_carrier(name, image)
+                self._clear("remove_container", name)
 
-    def _remove_carrier(self, name: str, image: str) -> None:
-        """Remove the carrier and its image, with a deadline of their own."""
-        with self._connection.client(Deadline(_REMOVE_SECONDS)) as client:
-            for remove, what in ((client.remove_container, name), (client.remove_image, image)):
-                with contextlib.suppress(docker.errors.APIError):
-                    remove(what, force=True)
+    @contextlib.contextmanager
+    def carrier_image(self) -> Iterator[str]:
+        """Give a nearly empty image, which is removed afterwards."""
+        with self._connection.client(Deadline(_INSTALL_SECONDS)) as client:
+            image = _import_carrier(client)
+        try:
+            yield image
+        finally:
+            self._clear("remove_image", image)
+
+    def _clear(self, removal: str, what: str) -> None:
+        """Remove a carrier or its image, with a deadline of its own."""
+        with (
+            self._connection.client(Deadline(_REMOVE_SECONDS)) as client,
+            contextlib.suppress(docker.errors.APIError),
+        ):
+            getattr(client, removal)(what, force=True)
 
     def _check_architecture(self, client: docker.APIClient) -> None:
         architecture = client.version()["Arch"]
@@ -82,11 +99,13 @@ class StarterVolume:
             "HostConfig": {"Mounts": [mount], "NetworkMode": "none"},
         }
 
-    def _fill(self, client: docker.APIClient, name: str) -> None:
-        if not self._is_whole(client, name):
-            client.put_archive(name, STARTER_FOLDER, _tar("starter", self._binary))
+    def _fill(self, client: docker.APIClient, name: str) -> bool:
+        if self._is_whole(client, name):
+            return False
+        client.put_archive(name, STARTER_FOLDER, _tar("starter", self._binary))
         if not self._is_whole(client, name):
             raise EngineUnavailable("it did not take the starter")
+        return True
 
     def _is_whole(self, client: docker.APIClient, name: str) -> bool:
         try:
@@ -108,11 +127,14 @@ def _import_carrier(client: docker.APIClient) -> str:
 
 
 def _remove_forgotten(client: docker.APIClient) -> None:
-    """Remove the carriers of installations that were killed."""
-    for found in client.containers(
-        all=True, filters={"label": [CARRIER_LABEL], "status": ["created"]}
-    ):
-        if found["Created"] < time.time() - _FORGOTTEN_SECONDS:
+    """Remove the carriers of installations that were killed.
+
+    They are known by their names, too, since an image or a func's definition could have the label.
+    """
+    labelled = {"label": [CARRIER_LABEL], "status": ["created"]}
+    for found in client.containers(all=True, filters=labelled):
+        is_carrier = found["Names"][0].startswith(f"/{_NAME}")
+        if is_carrier and found["Created"] < time.time() - _FORGOTTEN_SECONDS:
             with contextlib.suppress(docker.errors.APIError):
                 client.remove_container(found["Id"])
                 client.remove_image(found["ImageID"])

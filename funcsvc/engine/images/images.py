@@ -18,8 +18,10 @@ from funcsvc.engine.connection import Deadline, DeadlineClient, EngineConnection
 from funcsvc.engine.containers.starter_volume import CARRIER_LABEL
 from funcsvc.engine.images.credentials import CredentialsUnavailable, get_credentials
 from funcsvc.engine.images.logins import check_login
+from funcsvc.engine.images.progress import public_progress
 from funcsvc.engine.images.pull_locks import pull_lock
-from funcsvc.engine.images.registry_words import for_the_log, is_disk_full, says_no
+from funcsvc.engine.images.registry_words import for_the_log, says_no
+from funcsvc.engine.sentences import is_disk_full
 from funcsvc.model import (
     Image,
     ImageReference,
@@ -158,7 +160,7 @@ class Images:
         try:
             deadline = Deadline(self._settings.pull_timeout_seconds)
             with self._pulling(reference, deadline, credentials) as pull:
-                yield from pull(decode=False)
+                yield from public_progress(pull(decode=False))
         except ImageNotFound as error:
             raise NotInRegistry(reference.text) from error
         finally:

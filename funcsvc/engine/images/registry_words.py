@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from funcsvc.engine.sentences import CUT, without_queries
 from funcsvc.model import ImageReference
 
 _NO = re.compile(
@@ -21,14 +22,18 @@ _NO_LOGIN = re.compile(
     r"no basic auth credentials|unauthorized|denied|authentication required|incorrect username",
     re.IGNORECASE,
 )
-_DISK_IS_FULL = re.compile(r"no space left on device")
+_LAYER = "failed to register layer: "
+"""How a sentence begins that is about the files of an image, not about its registry."""
+
 _BROUGHT = re.compile(r"https?://[^\s\"]+|(?<=\bfor )\S+|(?<=\blookup )\S+|(?<=\breference )\S+")
-_QUERY = re.compile(r"\?[^\s\"]*")  # a registry's storage can have signed URLs
 
 
 def says_no(words: str, reference: ImageReference) -> bool:
     """Tell whether a registry lacks an image, or denies access to it."""
-    names = (reference.canonical, reference.familiar, reference.name, reference.domain)
+    if words.startswith(_LAYER):
+        return False
+    host = reference.domain.partition(":")[0]
+    names = (reference.canonical, reference.familiar, reference.name, reference.domain, host)
     return bool(_NO.search(_own_words(words, names)))
 
 
@@ -37,21 +42,16 @@ def refuses_login(words: str, registry: str) -> bool:
     return bool(_NO_LOGIN.search(_own_words(words, [registry])))
 
 
-def is_disk_full(words: str) -> bool:
-    """Tell whether the engine couldn't store an image."""
-    return bool(_DISK_IS_FULL.search(words))
-
-
 def for_the_log(words: str, secrets: Iterable[str]) -> str:
     """Return words without signed URLs, or nothing of them if a registry has repeated a secret."""
     if any(secret in words for secret in secrets if secret):
         return "(it repeats the credentials)"
-    return _QUERY.sub("?…", words)
+    return without_queries(words)
 
 
 def _own_words(words: str, brought: Iterable[str]) -> str:
     """Cut out addresses and names. A name of one word is cut only where it can't be a verdict."""
     for name in brought:
         if re.search(r"[./:]", name):
-            words = words.replace(name, "…")
-    return _BROUGHT.sub("…", words)
+            words = words.replace(name, CUT)
+    return _BROUGHT.sub(CUT, words)

@@ -24,6 +24,7 @@ from funcsvc.model.errors.failures import (
     NotStarted,
     OutOfMemory,
     OutputTooLarge,
+    PortTaken,
     ResultLost,
     WroteTooMuch,
 )
@@ -125,6 +126,7 @@ __all__ = [
     "OutOfMemory",
     "OutputRotated",
     "OutputTooLarge",
+    "PortTaken",
     "PullForbidden",
     "RegistryNotReached",
     "RegistryUnavailable",

@@ -90,6 +90,17 @@ class NotStarted(CallFailed):
         super().__init__(f"The function's container could not be started: {reason}")
 
 
+class PortTaken(NotStarted):
+    """Raised when something else on the host has a port that the function publishes.
+
+    `reason` is what NotStarted takes, since the call can be tried again.
+    """
+
+    def __init__(self, host_port: str) -> None:
+        self.reason = f"its host port {host_port} is already in use."
+        super().__init__(self.reason)
+
+
 class ImageGone(CallFailed):
     """Raised when a function's image is no longer available."""
 

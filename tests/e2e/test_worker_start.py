@@ -1,0 +1,108 @@
+"""What a worker finds out about its engine before it takes calls."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+
+from dev import images, servers
+from tests.e2e.functions import CHANGES, IMAGE, Functions, containers, running
+
+REACHED = "functions can reach each other's ports over the engine's network"
+
+
+@contextlib.contextmanager
+def waiting_worker(
+    redis: servers.RedisServer, engine: servers.EngineServer, why: str, **settings: object
+) -> Iterator[servers.WorkerServer]:
+    """Run a worker that can't start yet, and check that it says why, once."""
+    with servers.folder() as place:
+        worker = servers.make_worker(
+            place, redis_url=redis.url, docker_host=engine.host, **settings
+        )
+        try:
+            worker.start(lambda: why in worker.log())
+            yield worker
+            assert worker.log().count(why) == 1
+        finally:
+            worker.end()
+    assert containers(engine) == []
+
+
+def test_engine_that_can_start_no_container_gets_no_calls(
+    own_redis: servers.RedisServer, module_engine: servers.EngineServer
+) -> None:
+    why = (
+        "the worker can't start yet: The Docker Engine can't be used: it can't start a container: "
+        "Unknown runtime specified nope."
+    )
+    with waiting_worker(own_redis, module_engine, why, runtime="nope") as worker:
+        assert "takes calls" not in worker.log()
+        assert REACHED not in worker.log()
+
+
+@pytest.fixture
+def web(
+    own_redis: servers.RedisServer, module_engine: servers.EngineServer
+) -> Iterator[servers.Service]:
+    images.import_image(module_engine.host, IMAGE, images.shell_tar(), CHANGES)
+    with servers.service(redis_url=own_redis.url, docker_host=module_engine.host) as web:
+        yield web
+
+
+@contextlib.contextmanager
+def network(engine: servers.EngineServer, name: str, **options: str) -> Iterator[None]:
+    """Have a network on an engine."""
+    with engine.client() as client:
+        made = client.create_network(name, driver="bridge", options=options)["Id"]
+        try:
+            yield
+        finally:
+            client.remove_network(made)
+
+
+def test_operators_network_is_waited_for_and_then_used(
+    web: servers.Service, own_redis: servers.RedisServer, module_engine: servers.EngineServer
+) -> None:
+    run = Functions(web)
+    why = 'it has no network "funcs", which FUNCSVC_NETWORK names.'
+    port = servers.free_port()
+    bindings = {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}
+    with (
+        waiting_worker(own_redis, module_engine, why, network="funcs") as worker,
+        module_engine.client() as client,
+    ):
+        client.create_container(IMAGE, ["sleep", "60"], name="linked")
+        client.start("linked")
+        run.define(
+            "bridged", "sleep 30", HostConfig={"PortBindings": bindings, "Links": ["linked:db"]}
+        )
+        call_id = run.call("bridged")
+        with network(module_engine, "funcs"):
+            client.connect_container_to_network("linked", "funcs")
+            servers.wait_until(lambda: "takes calls" in worker.log(), "the worker has started")
+            [found] = servers.wait_until(lambda: running(module_engine, "bridged"), "it runs")
+            networks = client.inspect_container(found)["NetworkSettings"]["Networks"]
+            assert networks.keys() == {"funcs"}
+            assert networks["funcs"]["Links"] == ["linked:db"]
+            assert servers.listens(port)
+            assert worker.log().count(f"{REACHED} funcs, which has") == 1
+            for name in (found, "linked"):
+                client.remove_container(name, force=True)
+        assert run.output("bridged", call_id).status == 500
+
+
+@pytest.mark.parametrize("communication", ["true", "false"])
+def test_worker_warns_if_functions_can_reach_each_other(
+    own_redis: servers.RedisServer, module_engine: servers.EngineServer, communication: str
+) -> None:
+    option = {"com.docker.network.bridge.enable_icc": communication}
+    with (
+        network(module_engine, "funcs", **option),
+        servers.worker(
+            redis_url=own_redis.url, docker_host=module_engine.host, network="funcs"
+        ) as worker,
+    ):
+        assert worker.log().count(REACHED) == (communication == "true")
