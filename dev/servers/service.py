@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dev.machine.processes import children_of
+from dev.machine.waiting import wait_until
 from dev.servers.process import LOOPBACK, Server, free_port, running
 
 WEB_COMMAND = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
@@ -67,6 +68,18 @@ class Service(Server):
         config = {"Cmd": ["echo", "HelloWorld"], "Image": image, **fields.pop("Config", {})}
         body = {"Name": name, "Config": config, **fields}
         return self.request("POST", "/funcs/create", body, timeout=timeout)
+
+    def readiness(self, message: str | None = None) -> Answer:
+        """Wait until /readyz says this message, or that all is ready: it remembers for a second."""
+        expected = {"message": message} if message else {"status": "ready"}
+
+        def said() -> Answer | None:
+            answer = self.request("GET", "/readyz")
+            return answer if answer.json == expected else None
+
+        answer = wait_until(said, f"/readyz says {expected}")
+        assert answer is not None
+        return answer
 
     def access_lines(self) -> list[dict[str, Any]]:
         """Return the lines of the access log."""
@@ -125,7 +138,7 @@ def make_service(
 ) -> Service:
     """Return a service that isn't started, with a home and temporary files in a folder."""
     port = free_port()
-    chosen = {"bind": f"{LOOPBACK}:{port}", "workers": 1, "threads": 8, **settings}
+    chosen = {"bind": f"{LOOPBACK}:{port}", "workers": 1, "threads": 16, **settings}
     return Service(place, port, {**environment_of(place, chosen), **(environment or {})})
 
 

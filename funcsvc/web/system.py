@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from functools import partial
 
 from flask import Blueprint, Response
 
@@ -22,6 +23,7 @@ from funcsvc.web.openapi import (
     named_schema,
     operation,
 )
+from funcsvc.web.readiness import SharedLook
 
 API_VERSION = "1.23"
 """The version of the Docker Engine API that the contract follows."""
@@ -67,6 +69,7 @@ def make_blueprint(engine: WebEngine) -> Blueprint:
 def make_health_blueprint(engine: WebEngine, store: FuncStore) -> Blueprint:
     """Return the blueprint of the health checks, which have no version prefix."""
     blueprint = Blueprint("health", __name__)
+    readiness = SharedLook(partial(_find_missing, engine, store))
 
     @blueprint.get("/healthz")
     @operation("Check whether the process is alive.", answers={200: _ALIVE})
@@ -76,17 +79,22 @@ def make_health_blueprint(engine: WebEngine, store: FuncStore) -> Blueprint:
     @blueprint.get("/readyz")
     @operation("Check whether Redis and the engine answer.", answers={200: _READY, 503: _NOT_READY})
     def get_readiness() -> Response:
-        missing = []
-        for part in (store, engine):
-            try:
-                part.check()
-            except Unavailable as error:
-                missing.append(error.message)
+        missing = readiness.get()
         if missing:
             return Answer(error_body(" ".join(missing)), status=503)
         return _json({"status": "ready"})
 
     return blueprint
+
+
+def _find_missing(engine: WebEngine, store: FuncStore) -> list[str]:
+    missing = []
+    for part in (store, engine):
+        try:
+            part.check()
+        except Unavailable as error:
+            missing.append(error.message)
+    return missing
 
 
 def _json(document: dict[str, object]) -> Response:

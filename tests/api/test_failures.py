@@ -9,6 +9,7 @@ import pytest
 
 from funcsvc.model import errors
 from funcsvc.store.translation import AnswerLost
+from funcsvc.web import readiness
 
 HELLO = {"Name": "helloworld", "Config": {"Image": "ubuntu"}}
 SECRET = "secret-of-10.0.0.1"
@@ -145,7 +146,8 @@ def test_readyz_names_what_does_not_answer(client, store, engine, broken):
     assert answer.get_json() == {"message": " ".join(messages[part] for part in broken)}
 
 
-def test_readyz_is_ready_again_when_everything_answers(client, store):
+def test_readyz_is_ready_again_when_everything_answers(client, store, monkeypatch):
+    monkeypatch.setattr(readiness, "REMEMBERED_SECONDS", -1)
     store.fail_with(errors.StoreUnavailable("x"))
     assert client.get("/readyz").status_code == 503
     store.fail_with(None)

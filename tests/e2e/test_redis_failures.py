@@ -245,16 +245,13 @@ def test_readiness_names_redis_and_health_stays(start, own_redis: servers.RedisS
         (own_redis.end, own_redis.start, "it can't be reached"),
     ):
         fail()
-        answer = web.request("GET", "/readyz")
-        assert (answer.status, answer.json) == (
-            503,
-            {"message": f"Redis can't be used: {reason}."},
-        )
+        answer = web.readiness(f"Redis can't be used: {reason}.")
+        assert answer.status == 503
         assert answer.seconds < DEADLINE_SECONDS
         health = web.request("GET", "/healthz")
         assert (health.status, health.json) == (200, {"status": "alive"})
         mend()
-        assert web.request("GET", "/readyz").status == 200
+        assert web.readiness().status == 200
 
 
 def test_redis_that_evicts_is_not_ready_and_warned_of_at_the_start(start, image: str) -> None:
@@ -270,7 +267,7 @@ def test_redis_that_evicts_is_not_ready_and_warned_of_at_the_start(start, image:
         assert [line.endswith(sentence) for line in warnings] == [True]
         with evicting.client() as client:
             client.config_set("maxmemory-policy", "noeviction")
-        assert web.request("GET", "/readyz").status == 200
+        assert web.readiness().status == 200
 
 
 def test_failure_of_redis_is_logged_with_the_request_id_and_no_trace(
