@@ -88,11 +88,12 @@ def _checks(settings: Settings, given: Mapping[str, str]) -> Iterator[str]:
     if {"FUNCSVC_REDIS_URL", "FUNCSVC_REDIS_URL_FILE"} <= given.keys():
         yield "FUNCSVC_REDIS_URL and FUNCSVC_REDIS_URL_FILE are both set, but only one can be."
     held = settings.max_pulls + settings.wait_threads + settings.follow_threads
+    held += settings.answer_threads
     if held >= settings.threads:
         yield (
-            f"FUNCSVC_MAX_PULLS, FUNCSVC_MAX_WAITS and FUNCSVC_MAX_FOLLOWERS are {held} in all, "
-            f"but must be less than FUNCSVC_THREADS, which is {settings.threads}: other requests "
-            "need a thread while these go on."
+            "FUNCSVC_MAX_PULLS, FUNCSVC_MAX_WAITS, FUNCSVC_MAX_FOLLOWERS and "
+            f"FUNCSVC_MAX_LONG_ANSWERS are {held} in all, but must be less than FUNCSVC_THREADS, "
+            f"which is {settings.threads}: other requests need a thread while these go on."
         )
     try:
         has_keys = bool(settings.all_access_keys)

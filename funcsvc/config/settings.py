@@ -29,7 +29,7 @@ from funcsvc.config.redis_url import check_redis_url
 from funcsvc.model import MEGABYTE, Policy
 
 DEFAULT_WORKERS = max(1, min(len(os.sched_getaffinity(0)), 8))
-DEFAULT_THREADS = 32
+DEFAULT_THREADS = 48
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Settings:
         "The number of web worker processes. The default is one per CPU, at most 8.",
     )
     threads: int = setting(
-        integer(DEFAULT_THREADS, 4, 1024), "The number of threads in each web worker process."
+        integer(DEFAULT_THREADS, 5, 1024), "The number of threads in each web worker process."
     )
     body_timeout_seconds: float = setting(
         seconds(10, 0.1, 600), "How long a client may take to send a request, including its body."
@@ -111,8 +111,8 @@ class Settings:
     max_pulls: int = setting(
         integer(4, 1, 512),
         "How many requests in one web worker process may wait for pulls and logins at once; "
-        "further ones get 503. This, FUNCSVC_MAX_WAITS and FUNCSVC_MAX_FOLLOWERS must add up to "
-        "less than FUNCSVC_THREADS.",
+        "further ones get 503. This, FUNCSVC_MAX_WAITS, FUNCSVC_MAX_FOLLOWERS and "
+        "FUNCSVC_MAX_LONG_ANSWERS must add up to less than FUNCSVC_THREADS.",
     )
     allowed_images: tuple[str, ...] = setting(
         Words(load_default=()),
@@ -163,13 +163,22 @@ class Settings:
     max_waits: int = setting(
         integer(0, 0, 1024),
         "How many requests in one web worker process may wait for calls to end at once (`/sync`, "
-        "`/wait`); further ones get 503. 0 means three quarters of the threads not set aside for "
-        "pulls.",
+        "`/wait`); further ones get 503. 0 means half of the threads not set aside for pulls.",
     )
     max_followers: int = setting(
         integer(0, 0, 1024),
         "How many requests in one web worker process may follow logs at once; further ones get "
         "503. 0 means an eighth of the threads not set aside for pulls.",
+    )
+    max_long_answers: int = setting(
+        integer(0, 0, 1024),
+        "How many requests in one web worker process may be sent long answers at once (logs, "
+        "lists, outputs over 64 KiB), or any that their clients read slowly; further ones get 503. "
+        "0 means a sixth of the threads not set aside for pulls.",
+    )
+    min_bytes_per_second: int = setting(
+        integer(16_384, 1, 1024 * MEGABYTE),
+        "How fast a client must read, measured over 10 seconds; slower ones are cut off.",
     )
     func_share_percent: int = setting(
         integer(50, 1, 100),
@@ -292,12 +301,21 @@ class Settings:
     @property
     def wait_threads(self) -> int:
         """How many threads can wait for calls at once."""
-        return self.max_waits or max(1, (self.threads - self.max_pulls - 1) * 3 // 4)
+        return self.max_waits or max(1, self._other_threads // 2)
 
     @property
     def follow_threads(self) -> int:
         """How many threads can follow logs at once."""
-        return self.max_followers or max(1, (self.threads - self.max_pulls - 1) // 8)
+        return self.max_followers or max(1, self._other_threads // 8)
+
+    @property
+    def answer_threads(self) -> int:
+        """How many threads can send long answers at once."""
+        return self.max_long_answers or max(1, self._other_threads // 6)
+
+    @property
+    def _other_threads(self) -> int:
+        return self.threads - self.max_pulls - 1
 
     @property
     def policy(self) -> Policy:

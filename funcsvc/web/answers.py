@@ -18,10 +18,12 @@ from funcsvc.model.errors import (
     FuncsvcError,
     InvalidParameter,
     Limited,
+    TooManyWaits,
     Unauthorized,
     Unavailable,
 )
 from funcsvc.web.http_status import error_body, status_of
+from funcsvc.web.streaming import take_place
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -56,6 +58,7 @@ def register_answers(app: Flask) -> None:
     app.register_error_handler(Exception, _answer_bug)
     app.after_request(_add_request_id)
     app.after_request(_drop_type_of_nothing)
+    app.after_request(_with_place)  # Flask calls the last one first
 
 
 def request_id() -> str:
@@ -78,6 +81,15 @@ def _drop_type_of_nothing(response: Response) -> Response:
     if response.status_code == HTTPStatus.NO_CONTENT:
         del response.headers["Content-Type"]
     return response
+
+
+def _with_place(response: Response) -> Response:
+    """Return the answer, or if it is long and there is no place for it, one that says so."""
+    try:
+        return take_place(response)
+    except TooManyWaits as error:
+        response.close()
+        return _answer_error(error)
 
 
 def _answer_error(error: FuncsvcError) -> Answer:

@@ -29,7 +29,7 @@ def create_app(
     settings = settings or read_settings()
     stores = stores or open_stores(
         settings,
-        max_threads=settings.threads,
+        max_threads=settings.threads + 1,  # a health check's
         max_blocked=settings.wait_threads + settings.follow_threads,
     )
     engine = engine or DockerWebEngine(settings)

@@ -6,27 +6,22 @@ client counts as connected, and as having received everything.
 
 from __future__ import annotations
 
-import fcntl
-import itertools
 import select
 import socket
-import struct
-import termios
-import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
-DELIVERY_STANDSTILL_SECONDS = 2
-"""How long to wait for a client's machine that acknowledges no more bytes."""
+from flask import Response, after_this_request
 
-MAX_DELIVERY_SECONDS = 30
+from funcsvc.web.client_socket import ClientSocket
 
 
 class ClientConnection:
     """The connection of one request."""
 
     def __init__(self, environ: Mapping[str, Any]) -> None:
-        self._socket: socket.socket | None = environ.get("gunicorn.socket")
+        self._socket: ClientSocket | None = environ.get("gunicorn.socket")
 
     @property
     def is_raw(self) -> bool:
@@ -34,31 +29,21 @@ class ClientConnection:
         return self._socket is not None
 
     def is_gone(self) -> bool:
-        """Tell whether the client has closed or reset the connection.
+        """Tell whether the connection is broken: reset, or no longer acknowledged.
 
-        This works even if the client has sent more bytes after its request, which would hide it
-        from a peek at the next byte.
+        A client that has only ended its sending side (see `has_ended_sending`) still reads.
         """
-        return self._events(select.POLLRDHUP, 0) != 0
+        return self._socket is not None and self._socket.is_broken()
+
+    def has_ended_sending(self) -> bool:
+        """Tell whether the client will send no more. It may still read, or have closed: TCP tells
+        no difference before something is written, or the client's machine resets.
+        """
+        return self._socket is not None and self._socket.events(select.POLLRDHUP, 0) != 0
 
     def has_delivered(self) -> bool:
-        """Wait a while for the client's machine to acknowledge every byte; tell whether it has.
-
-        A client that closes after reading everything is not a failure; a reset connection is.
-        """
-        latest = time.monotonic() + MAX_DELIVERY_SECONDS
-        end = time.monotonic() + DELIVERY_STANDSTILL_SECONDS
-        unsent = self._unsent_bytes()
-        for pause_ms in itertools.chain((1, 2, 4, 8, 16), itertools.repeat(32)):
-            if self._events(0, 0):
-                return False
-            if not unsent or time.monotonic() > end:
-                break
-            self._pause(pause_ms)
-            before, unsent = unsent, self._unsent_bytes()
-            if unsent < before:
-                end = min(latest, time.monotonic() + DELIVERY_STANDSTILL_SECONDS)
-        return not unsent
+        """Wait for the client's machine to acknowledge every byte; tell whether it has."""
+        return self._socket is None or self._socket.wait_until_acknowledged()
 
     def send(self, data: bytes) -> None:
         """Send bytes directly, bypassing HTTP. Raises OSError."""
@@ -70,23 +55,22 @@ class ClientConnection:
         assert self._socket is not None
         self._socket.shutdown(socket.SHUT_WR)
 
-    def _pause(self, pause_ms: int) -> None:
-        """Wait a moment, or less if a request arrives, since it carries an acknowledgement."""
-        if self._events(select.POLLIN, pause_ms) and self._unsent_bytes():
-            self._events(0, pause_ms)
+    def take_place(self) -> None:
+        """Take a place for a long answer until the request has ended. Raises TooManyWaits."""
+        if self._socket is not None:
+            self._socket.take_place()
 
-    def _events(self, wanted: int, timeout_ms: int) -> int:
-        """Return which wanted events have occurred. A broken connection is always reported."""
-        if self._socket is None:
-            return 0
-        poll = select.poll()
-        poll.register(self._socket, wanted)
-        return next((events for _, events in poll.poll(timeout_ms)), 0)
+    def use_place(self) -> None:
+        """Say that this request has another place, so that it needs none for a long answer."""
+        if self._socket is not None:
+            self._socket.has_place = True
 
-    def _unsent_bytes(self) -> int:
-        """Return how many of the written bytes aren't acknowledged yet (SIOCOUTQ, tcp(7))."""
-        if self._socket is None:
-            return 0
-        answer = fcntl.ioctl(self._socket, termios.TIOCOUTQ, b"\0" * 4)
-        (unsent,) = struct.unpack("i", answer)
-        return int(unsent)
+    def hold(self, place: AbstractContextManager[Any]) -> None:
+        """Hold another place until the answer has been sent, or has failed to be."""
+
+        @after_this_request
+        def hold_until_sent(response: Response) -> Response:
+            response.call_on_close(lambda: place.__exit__(None, None, None))
+            return response
+
+        self.use_place()

@@ -34,6 +34,7 @@ from funcsvc.store import FuncStore, Stores
 from funcsvc.web.answers import Answer, ShortAnswer
 from funcsvc.web.bodies import read_json_object
 from funcsvc.web.call_addresses import check_call_id
+from funcsvc.web.clients import ClientConnection
 from funcsvc.web.openapi import (
     Errors,
     answer,
@@ -47,6 +48,7 @@ from funcsvc.web.openapi import (
 )
 from funcsvc.web.openapi.answers import NO_CALL, NO_FUNC, PULLS_ARE_BUSY, TOO_LARGE
 from funcsvc.web.openapi.examples import CHANGES, CLEARED_ENV, FULL_NEW_FUNC, FUNC, NEW_FUNC
+from funcsvc.web.streaming import joined, streamed_in_place
 
 
 def make_blueprint(policy: Policy, engine: WebEngine, stores: Stores) -> Blueprint:
@@ -79,7 +81,8 @@ def make_blueprint(policy: Policy, engine: WebEngine, stores: Stores) -> Bluepri
     )
     def list_funcs() -> Response:
         listing = load_listing(request.args)
-        return Answer(_json_list(_find_funcs(store, listing)))
+        pieces = joined(piece.encode() for piece in _json_list(_find_funcs(store, listing)))
+        return Answer(streamed_in_place(pieces, ClientConnection(request.environ)))
 
     @blueprint.get("/funcs/<name>")
     @operation("Inspect a function.", answers={200: _FUNC}, errors=NO_FUNC)

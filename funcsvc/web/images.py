@@ -42,6 +42,7 @@ from funcsvc.schemas import (
 )
 from funcsvc.web.answers import Answer
 from funcsvc.web.bodies import read_json_object
+from funcsvc.web.clients import ClientConnection
 from funcsvc.web.image_removal import ImageRemover
 from funcsvc.web.openapi import (
     Errors,
@@ -106,6 +107,7 @@ def make_blueprint(policy: Policy, engine: WebEngine, remover: ImageRemover) -> 
         credentials = load_auth_header(request.headers.get(AUTH_HEADER, ""))
         progress = engine.pull_progress(_reference(policy), credentials)
         first = next(progress, b"")  # so that an error can still be answered as one
+        ClientConnection(request.environ).use_place()  # of a pull, until the progress is closed
         response = Answer(itertools.chain([first], progress))
         response.call_on_close(progress.close)
         return response

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import logging
 from collections.abc import Iterator
 
+from flask import Response, request
+
 from funcsvc.model.errors import StoreUnavailable
+from funcsvc.web.clients import ClientConnection
 
 PIECE_BYTES = 32 * 1024
+
+SHORT_BYTES = 64 * 1024
+"""An answer up to here fits into the kernel's buffer, so that no thread waits for its client."""
 
 _log = logging.getLogger("funcsvc.api")
 
@@ -19,6 +26,27 @@ def streamed(pieces: Iterator[bytes]) -> Iterator[bytes]:
     A later failure breaks the connection, so that the client knows that something is missing.
     """
     return _cut_at_failure(next(pieces, b""), pieces)
+
+
+def streamed_in_place(pieces: Iterator[bytes], client: ClientConnection) -> Iterator[bytes]:
+    """Stream an answer of unknown length; if it has a second piece, the request takes a place.
+
+    Raises TooManyWaits.
+    """
+    start = list(itertools.islice(pieces, 2))
+    if len(start) == 2:
+        client.take_place()
+    return streamed(itertools.chain(start, pieces))
+
+
+def take_place(response: Response) -> Response:
+    """Take a place for a long answer of known length, unless it tells of a change.
+
+    For use after each request. Raises TooManyWaits.
+    """
+    if request.method == "GET" and (response.content_length or 0) > SHORT_BYTES:
+        ClientConnection(request.environ).take_place()
+    return response
 
 
 def joined(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -58,7 +58,7 @@ def test_view_is_described_by_its_rule_and_its_decorator() -> None:
         "summary": "More.",
         "security": [],
     }
-    assert [*described["responses"]] == ["200", "400", "414"]
+    assert [*described["responses"]] == ["200", "400", "414", "503"]
 
 
 def test_answer_of_a_view_replaces_one_that_all_have() -> None:

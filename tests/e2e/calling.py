@@ -31,9 +31,10 @@ class Calls:
         self.store, self.funcs = self._stores.calls, self._stores.funcs
         self.queue = self._stores.open_queue("engine-of-the-test")
 
-    def create_func(self, name: str) -> str:
+    def create_func(self, name: str, **config: object) -> str:
         """Store a func and return its UUID."""
-        func = FuncSchema().load_new({"Name": name, "Config": {"Image": "none", "Cmd": "true"}})
+        given = {"Image": "none", "Cmd": "true", **config}
+        func = FuncSchema().load_new({"Name": name, "Config": given})
         self.funcs.create_func(func, func_text(func))
         return func.uuid
 

@@ -23,7 +23,11 @@ UPGRADE = "Connection: Upgrade\r\nUpgrade: tcp\r\n"
 def web(module_redis: servers.RedisServer) -> Iterator[servers.Service]:
     """A service with one process, in which two requests can follow logs."""
     with servers.service(
-        redis_url=module_redis.url, docker_host=NO_ENGINE, threads=10, max_followers=2
+        redis_url=module_redis.url,
+        docker_host=NO_ENGINE,
+        threads=10,
+        max_followers=2,
+        func_share_percent=100,
     ) as server:
         yield server
 
@@ -89,6 +93,7 @@ def test_log_is_followed_by_two_and_no_third(web, calls, address, upgrade):
             run_call(web, calls, address)
             assert (first.events(4), second.events(4)) == (LIFE, LIFE)
     path = f"/logs/{address.partition('/')[0]}/-"
+    run_call(web, calls, address)  # what is written to a client that closed shows that it is gone
 
     def ended() -> list[int]:
         return sorted(it["status"] for it in web.access_lines() if it["path"] == path)
@@ -132,6 +137,18 @@ def test_followed_log_of_one_call_ends_with_it(web, calls, address, upgrade):
             assert client.is_closed()
         else:
             assert [client.line() for _ in range(3)] == [b"\r\n", b"0\r\n", b"\r\n"]
+
+
+@pytest.mark.parametrize("upgrade", [False, True])
+def test_client_that_half_closes_follows_on(web, calls, address, upgrade):
+    with Follower(web.port, address, upgrade=upgrade) as client:
+        client.head()
+        client.end_sending()
+        assert not client.has_answer(2.5)  # longer than the pause between two looks
+        run_call(web, calls, address)
+        assert client.events(4) == LIFE
+        calls.funcs.delete_func(address.partition("/")[0])
+        assert list(iter(client.line, b""))[-1:] == ([] if upgrade else [b"\r\n"])
 
 
 @pytest.mark.parametrize("upgrade", [False, True])

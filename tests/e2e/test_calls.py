@@ -28,7 +28,11 @@ GONE_SECONDS = 5
 def web(module_redis: servers.RedisServer) -> Iterator[servers.Service]:
     """A service with one process, in which two requests can wait for calls."""
     with servers.service(
-        redis_url=module_redis.url, docker_host=NO_ENGINE, threads=10, max_waits=2
+        redis_url=module_redis.url,
+        docker_host=NO_ENGINE,
+        threads=10,
+        max_waits=2,
+        func_share_percent=100,
     ) as server:
         yield server
 
@@ -168,7 +172,7 @@ def test_short_requests_are_answered_while_all_who_may_wait(web, calls, address,
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 def test_who_waits_is_answered_when_the_service_is_told_to_stop(own_redis, clients, number):
     with (
-        servers.service(redis_url=own_redis.url, docker_host=NO_ENGINE, threads=10) as web,
+        servers.service(redis_url=own_redis.url, docker_host=NO_ENGINE) as web,
         calling.calls_of(own_redis.url) as calls,
     ):
         address = f"hello/{calls.create_func('hello')}"
@@ -207,6 +211,45 @@ def test_client_that_went_away_frees_its_thread_and_its_call_goes_on(web, calls,
     for call in held:
         calls.end(call)
         assert web.request("GET", f"/output/{address}/{call.id}").body == b"HelloWorld\n"
+
+
+@pytest.mark.parametrize("more", ["/sync", "/wait"])
+def test_client_that_half_closes_gets_its_answer(web, calls, address, more):
+    with RawClient(web.port) as client:
+        if more == "/sync":
+            client.send(request(address, more=more))
+            call = calls.reserve()
+        else:
+            call_id = web.request("POST", f"/call/{address}", b"").json["CallId"]
+            call = calls.reserve()
+            path = f"/output/{address}/{call_id}/wait"
+            client.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        client.end_sending()
+        assert not client.has_answer(2.5)  # longer than the pause between two looks
+        calls.end(call)
+        answer = client.answer()
+        assert (answer.status, answer.body) == (200, b"HelloWorld\n")
+        assert client.is_closed()
+    path = f"/output/{address}/{call.id}"
+    servers.wait_until(lambda: web.request("HEAD", path).status == 404, "it is removed")
+
+
+def test_one_func_leaves_places_to_the_others(own_redis, clients):
+    with (
+        servers.service(redis_url=own_redis.url, docker_host=NO_ENGINE, max_waits=4) as web,
+        calling.calls_of(own_redis.url) as calls,
+    ):
+        busy, other = (f"{name}/{calls.create_func(name)}" for name in ("busy", "other"))
+        waiting = [start_sync(clients, web, busy) for _ in range(2)]
+        held = [calls.reserve() for _ in range(2)]
+        refused = web.request("POST", f"/call/{busy}/sync", b"")
+        assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
+        assert refused.json["message"].startswith("2 requests already wait for the end of a call ")
+        waiting.append(start_sync(clients, web, other))
+        held.append(calls.reserve())
+        for call in held:
+            calls.end(call)
+        assert [future.result(10).status for future in waiting] == [200] * 3
 
 
 def test_client_that_sends_its_next_request_already_is_there(web, calls, address):
@@ -301,7 +344,7 @@ def test_call_outlives_a_service_that_is_killed_while_it_waits(own_redis, client
 def test_wait_and_follower_outlast_a_redis_that_starts_again(clients):
     with (
         servers.redis_server(appendonly="yes", appendfsync="always") as redis,
-        servers.service(redis_url=redis.url, docker_host=NO_ENGINE, threads=10) as web,
+        servers.service(redis_url=redis.url, docker_host=NO_ENGINE) as web,
         calling.calls_of(redis.url) as calls,
     ):
         address = f"hello/{calls.create_func('hello')}"

@@ -16,7 +16,7 @@ from funcsvc.store.keys import RedisKeys
 from tests.e2e.raw_http import RawClient
 
 BODY_SECONDS = 1
-THREADS = 4
+THREADS = 5
 UUID = "e62c014e-386c-42ea-8d07-41d44e98cc3d"
 
 

@@ -231,9 +231,10 @@ def fails_to_start(web: servers.Service, sentence: str) -> None:
             "FUNCSVC_REDIS_URL is not valid:",
         ),
         (
-            {"FUNCSVC_THREADS": "4", "FUNCSVC_MAX_PULLS": "4"},
-            "FUNCSVC_MAX_PULLS, FUNCSVC_MAX_WAITS and FUNCSVC_MAX_FOLLOWERS are 6 in all, but must "
-            "be less than FUNCSVC_THREADS, which is 4",
+            {"FUNCSVC_THREADS": "5", "FUNCSVC_MAX_PULLS": "4"},
+            "FUNCSVC_MAX_PULLS, FUNCSVC_MAX_WAITS, FUNCSVC_MAX_FOLLOWERS and "
+            "FUNCSVC_MAX_LONG_ANSWERS are 7 in all, but must be less than FUNCSVC_THREADS, which "
+            "is 5",
         ),
         ({"DOCKER_HOST": "nonsense://x"}, "DOCKER_HOST"),
     ],

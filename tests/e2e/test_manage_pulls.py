@@ -66,7 +66,7 @@ def test_missing_image_is_pulled_with_the_engines_progress(
 def test_progress_comes_while_the_image_is_still_on_its_way(
     start, module_engine: servers.EngineServer, registry: servers.RegistryServer, name: str
 ) -> None:
-    web = start(threads=4, max_pulls=1)
+    web = start(threads=5, max_pulls=1)
     with servers.proxy(registry.port) as between:
         between.holds = b"/blobs/"
         slow = name.replace(registry.domain, f"127.0.0.1:{between.port}")
@@ -91,7 +91,7 @@ def test_progress_comes_while_the_image_is_still_on_its_way(
 def test_client_that_goes_away_gives_its_turn_back(
     start, module_engine: servers.EngineServer, registry: servers.RegistryServer, name: str
 ) -> None:
-    web = start(threads=4, max_pulls=1)
+    web = start(threads=5, max_pulls=1)
     with servers.proxy(registry.port) as between:
         between.holds = b"/blobs/"
         slow = name.replace(registry.domain, f"127.0.0.1:{between.port}")

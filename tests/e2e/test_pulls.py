@@ -187,7 +187,7 @@ def test_more_requests_than_may_wait_for_pulls_are_503_and_health_answers(
     with servers.proxy(registry.port, is_open=False) as between:
         domain = f"127.0.0.1:{between.port}"
         names = [pushed(tool).replace(registry.domain, domain) for tool in ("slow", "slower")]
-        web = start(threads=5, max_pulls=2)
+        web = start(threads=6, max_pulls=2)
         with ThreadPoolExecutor(2) as clients:
             waiting = [clients.submit(web.create, f"slow-{n}", names[n]) for n in range(2)]
             try:

@@ -14,7 +14,7 @@ FILE = Path(__file__).resolve()
 DEFAULTS = {
     "bind": "127.0.0.1:8000",
     "workers": DEFAULT_WORKERS,
-    "threads": 32,
+    "threads": 48,
     "log_level": "info",
     "redis_url": "redis://127.0.0.1:6379/0",
     "redis_prefix": "funcsvc:",
@@ -48,7 +48,7 @@ def test_empty_environment_gives_the_default(name, value):
 def test_the_process_environment_is_not_read(monkeypatch):
     monkeypatch.setenv("FUNCSVC_THREADS", "99")
     monkeypatch.setenv("FUNCSVC_NONSENSE", "1")
-    assert load_settings({}).threads == 32
+    assert load_settings({}).threads == 48
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(Settings), ids=lambda field: field.name)
@@ -261,30 +261,52 @@ def test_every_problem_is_named_at_once():
         assert f"{name} is not " in message
 
 
-HELD = ("FUNCSVC_MAX_PULLS", "FUNCSVC_MAX_WAITS", "FUNCSVC_MAX_FOLLOWERS")
+HELD = (
+    "FUNCSVC_MAX_PULLS",
+    "FUNCSVC_MAX_WAITS",
+    "FUNCSVC_MAX_FOLLOWERS",
+    "FUNCSVC_MAX_LONG_ANSWERS",
+)
 
 
 @pytest.mark.parametrize(
-    ("threads", "held"), [(5, (2, 1, 1)), (16, (13, 1, 1)), (16, (1, 13, 1)), (16, (1, 1, 13))]
+    ("threads", "held"),
+    [
+        (6, (2, 1, 1, 1)),
+        (16, (12, 1, 1, 1)),
+        (16, (1, 12, 1, 1)),
+        (16, (1, 1, 12, 1)),
+        (16, (1, 1, 1, 12)),
+    ],
 )
 def test_what_takes_long_always_leaves_a_thread(threads, held):
     just = dict(zip(HELD, map(str, held), strict=True))
     settings = load_settings({"FUNCSVC_THREADS": str(threads), **just})
-    assert (settings.max_pulls, settings.wait_threads, settings.follow_threads) == held
+    assert (settings.max_pulls, *shares(settings)) == held
     assert refusal(**just, FUNCSVC_THREADS=str(threads - 1)) == (
-        "FUNCSVC_MAX_PULLS, FUNCSVC_MAX_WAITS and FUNCSVC_MAX_FOLLOWERS are "
-        f"{threads - 1} in all, but must be less than FUNCSVC_THREADS, which is {threads - 1}: "
+        "FUNCSVC_MAX_PULLS, FUNCSVC_MAX_WAITS, FUNCSVC_MAX_FOLLOWERS and FUNCSVC_MAX_LONG_ANSWERS "
+        f"are {threads - 1} in all, but must be less than FUNCSVC_THREADS, which is {threads - 1}: "
         "other requests need a thread while these go on."
     )
 
 
+def shares(settings):
+    return settings.wait_threads, settings.follow_threads, settings.answer_threads
+
+
 @pytest.mark.parametrize(
-    ("threads", "pulls", "waits", "followers"),
-    [(32, 4, 20, 3), (8, 4, 2, 1), (5, 2, 1, 1), (1024, 4, 764, 127)],
+    ("threads", "pulls", "expected"),
+    [(48, 4, (21, 5, 7)), (8, 4, (1, 1, 1)), (5, 1, (1, 1, 1)), (1024, 4, (509, 127, 169))],
 )
-def test_waits_and_followers_get_their_share_of_the_threads(threads, pulls, waits, followers):
+def test_long_requests_get_their_shares_of_the_threads(threads, pulls, expected):
     settings = load_settings({"FUNCSVC_THREADS": str(threads), "FUNCSVC_MAX_PULLS": str(pulls)})
-    assert (settings.wait_threads, settings.follow_threads) == (waits, followers)
+    assert shares(settings) == expected
+
+
+@pytest.mark.parametrize("pulls", [1, 4, 100])
+def test_derived_shares_always_leave_a_thread(pulls):
+    for threads in range(pulls + 4, 1025):
+        load_settings({"FUNCSVC_THREADS": str(threads), "FUNCSVC_MAX_PULLS": str(pulls)})
 
 
 def test_policy_is_what_the_settings_forbid():

@@ -59,7 +59,7 @@ from funcsvc.web.openapi import (
 )
 from funcsvc.web.openapi.answers import NO_CALL, NO_FUNC, NO_REDIS
 from funcsvc.web.openapi.examples import CALL_ID
-from funcsvc.web.streaming import joined, streamed
+from funcsvc.web.streaming import joined, streamed_in_place
 
 CALL_METHODS = ("GET", "POST", "PUT", "DELETE")
 
@@ -94,9 +94,9 @@ def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
     )
     def call_func_sync(name: str, uuid: str) -> Response:
         call, client = _read_call(limits, name, uuid), ClientConnection(request.environ)
-        with waits.limited():
-            calls.create_call(call)
-            ended = waits.wait_for_end(_pending(call), client)
+        place = waits.take_place(name, client)
+        calls.create_call(call)
+        ended = waits.wait_for_end(_pending(call), client, place)
         return answer_call(ended, calls, client)
 
     @blueprint.get("/output/<name>/<uuid>/<call_id>")
@@ -125,8 +125,7 @@ def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
             ClientConnection(request.environ),
         )
         if not call.status.has_ended:
-            with waits.limited():
-                call = waits.wait_for_end(call, client)
+            call = waits.wait_for_end(call, client, waits.take_place(name, client))
         return answer_call(call, calls, client)
 
     @blueprint.get("/status/<name>/<uuid>")
@@ -141,7 +140,8 @@ def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
         counts = calls.get_counts(name)
         if not load_flag(request.args, "list"):
             return Answer(counts_text(counts))
-        return Answer(streamed(joined(status_pieces(counts, calls.list_calls(name)))))
+        pieces = joined(status_pieces(counts, calls.list_calls(name)))
+        return Answer(streamed_in_place(pieces, ClientConnection(request.environ)))
 
     return blueprint
 

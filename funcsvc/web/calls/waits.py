@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import AbstractContextManager
 
 from funcsvc.config import Settings
 from funcsvc.model import CallState
@@ -11,7 +10,7 @@ from funcsvc.model.errors import StoreUnavailable
 from funcsvc.process import STOPPING
 from funcsvc.store import CallStore
 from funcsvc.web.clients import ClientConnection
-from funcsvc.web.concurrency import ConcurrencyLimit
+from funcsvc.web.concurrency import ConcurrencyLimit, Place
 
 LOOK_SECONDS = 2
 """How long to wait on Redis before checking for a lost client or a stopping process."""
@@ -26,22 +25,28 @@ class CallWaits:
     def __init__(self, calls: CallStore, settings: Settings) -> None:
         self._calls = calls
         self._max_seconds = settings.max_wait_seconds
-        self._limit = ConcurrencyLimit("wait for the end of a call", settings.wait_threads)
+        self._limit = ConcurrencyLimit(
+            "wait for the end of a call", settings.wait_threads, settings.func_share_percent
+        )
 
-    def limited(self) -> AbstractContextManager[None]:
-        """Count as a request that waits. Raises TooManyWaits if the limit is reached."""
-        return self._limit.held()
+    def take_place(self, func_name: str, client: ClientConnection) -> Place:
+        """Count as a request that waits, until its answer is sent. Raises TooManyWaits."""
+        place = self._limit.take(func_name)
+        client.hold(place)
+        return place
 
-    def wait_for_end(self, call: CallState, client: ClientConnection) -> CallState:
+    def wait_for_end(self, call: CallState, client: ClientConnection, place: Place) -> CallState:
         """Wait for a call to end, and return it.
 
         It is returned without having ended if the process stops, the client leaves, or the longest
-        wait is over. Raises what `get_call` does, but retries while Redis can't be used.
+        wait is over; or if the client has ended its sending side, so that it might have closed, and
+        another request wants its place. Raises what `get_call` does, but retries while Redis can't
+        be used.
         """
         end = time.monotonic() + self._max_seconds
         while not call.status.has_ended:
             left = end - time.monotonic()
-            if left <= 0 or STOPPING.is_set() or client.is_gone():
+            if left <= 0 or STOPPING.is_set() or is_in_vain(client, place):
                 break
             call = self._look(call, min(LOOK_SECONDS, max(1, left)))
         return call
@@ -54,3 +59,8 @@ class CallWaits:
         except StoreUnavailable:
             STOPPING.wait(PAUSE_SECONDS)
             return call
+
+
+def is_in_vain(client: ClientConnection, place: Place) -> bool:
+    """Tell whether a request needn't wait on: its client is gone, or might be and is in the way."""
+    return client.is_gone() or (client.has_ended_sending() and place.is_wanted())

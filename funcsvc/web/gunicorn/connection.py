@@ -1,83 +1,75 @@
-"""A client's connection: each request has one deadline, and no thread waits for its first byte."""
+"""A client's connection, read by the loop that serves all of them."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
-import time
+import ssl
 from typing import Any
 
-from gunicorn.http.errors import (
-    ParseException,
-)
-from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn
 
-from funcsvc.web.gunicorn.message import Request
+from funcsvc.web.client_socket import ClientSocket
+from funcsvc.web.gunicorn.arrival import ArrivingRequests
 
-WRITE_TIMEOUT_SECONDS = 30
-"""How long one write to a client may make no progress."""
-
-
-LINGER_SECONDS = 1
-"""How long to discard what a client still sends, after an answer that ends the connection."""
-
-
-class DeadlineUnreader(SocketUnreader):
-    """The source of gunicorn's requests, each with one deadline from its first byte to its last.
-
-    gunicorn's own reads have no deadline: a client that stalls, or sends a byte now and then,
-    would hold its thread for ever.
-    """
-
-    def __init__(self, conn: Connection) -> None:
-        super().__init__(conn.sock)
-        self._conn = conn
-
-    def chunk(self, size_hint: int | None = None) -> Any:
-        seconds = self._conn.request_end - time.monotonic()
-        if seconds <= 0:
-            raise TimeoutError("a request did not arrive in time")
-        shorter = self.sock.gettimeout()  # set by gunicorn while it drains a body
-        self.sock.settimeout(seconds if shorter is None else min(seconds, shorter))
-        try:
-            return super().chunk(size_hint)
-        finally:
-            self.sock.settimeout(WRITE_TIMEOUT_SECONDS)
+READ_BYTES = 64 * 1024
 
 
 class Connection(TConn):
-    """A client's connection. `request_end` is the deadline of its current request."""
+    """A client's connection. Reading it never waits; its `timeout` is a time of the clock."""
 
-    request_end = 0.0
+    def __init__(self, cfg: Any, sock: ClientSocket, client: Any, server: Any) -> None:
+        super().__init__(cfg, sock, client, server)
+        self.parser = ArrivingRequests(cfg, client)
+        self.initialized = True  # so that gunicorn's own preparations, which wait, are left out
 
-    def init(self) -> None:
-        """Prepare for the first request."""
-        if not self.initialized:
-            super().init()
-            self.parser.unreader = DeadlineUnreader(self)
-            self.parser.mesg_class = Request
+    def receive(self) -> int:
+        """Take what has arrived, and return its length. Raises OSError and EOFError.
 
-    def linger(self) -> None:
-        """End the answer, and for a moment discard what is still coming of the request.
+        After EOFError the client sends no more, and there is nothing to answer.
+        """
+        data = self._read()
+        if data == b"":
+            self.parser.end()
+        elif data:
+            self.parser.feed(data)
+            if self.parser.take_continue():
+                self._send_if_there_is_room(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return len(data or b"")
+
+    def discard(self) -> bool:
+        """Discard what has arrived. Return whether more can come. Raises OSError."""
+        return self._read() != b""
+
+    def end_sending(self) -> bool:
+        """End the answer. Return whether the client might still be sending its request.
 
         Closing with unread data would reset the connection, and the answer could be lost.
         """
-        with contextlib.suppress(OSError, ParseException):
+        if self.parser.is_whole or self.sock.was_cut or self.sock.fileno() < 0:
+            return False
+        with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_WR)
-            if self._is_read_whole() or time.monotonic() > self.request_end:
-                return
-            end = time.monotonic() + LINGER_SECONDS
-            while (seconds := end - time.monotonic()) > 0:
-                self.sock.settimeout(seconds)
-                if not self.sock.recv(65536):
-                    return
+            return True
+        return False
 
     def close(self, graceful: bool = False) -> None:
         """Close at once: gunicorn would linger in the loop that serves all connections."""
+        if self.sock.was_cut:
+            with contextlib.suppress(OSError):
+                self.sock.reset_when_closed()
         super().close(graceful=False)
 
-    def _is_read_whole(self) -> bool:
-        if self.parser is None or self.parser.mesg is None:
-            return False  # it never was a request
-        return bool(self.parser.finish_body(deadline=time.monotonic() + 0.01))
+    def _send_if_there_is_room(self, data: bytes) -> None:
+        with contextlib.suppress(BlockingIOError, ssl.SSLWantWriteError):
+            self.sock.send(data)
+
+    def _read(self) -> bytes | None:
+        """Return what has arrived, nothing if the client has ended sending, None if it waits."""
+        try:
+            data: bytes = self.sock.recv(max(READ_BYTES, self.parser.missing()))
+            while self.cfg.is_ssl and self.sock.pending():
+                data += self.sock.recv(READ_BYTES)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
+        return data

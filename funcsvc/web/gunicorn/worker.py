@@ -7,7 +7,9 @@ import selectors
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import takewhile
 from queue import SimpleQueue
 from typing import Any
 
@@ -16,10 +18,15 @@ from gunicorn.http.errors import (
     LimitRequestLine,
     UnsupportedTransferCoding,
 )
+from gunicorn.sock import ssl_wrap_socket
 from gunicorn.workers.gthread import ThreadWorker
 
+from funcsvc.model.errors import Busy
 from funcsvc.process import STOPPING, read_settings, set_from_handler
-from funcsvc.web.gunicorn.connection import Connection
+from funcsvc.web.client_socket import ClientSocket, set_options
+from funcsvc.web.concurrency import ConcurrencyLimit
+from funcsvc.web.gunicorn.arrival import TooMuchArriving
+from funcsvc.web.gunicorn.connection import READ_BYTES, Connection
 from funcsvc.web.http_status import error_body
 
 STOP_DELAY_SECONDS = 0.5
@@ -29,8 +36,18 @@ With reuse_port no listener outlives its worker, so the successor must open its 
 """
 
 
+LINGER_SECONDS = 1
+"""How long to discard what a client still sends, after an answer that ends the connection."""
+
+MAX_HELD_BYTES = 64 * 1024 * 1024
+"""How much of requests that arrive, or that wait for a thread, is in memory."""
+
+HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
+HEALTH_THREADS = 4
+
+
 class DeadlineWorker(ThreadWorker):
-    """gunicorn's thread worker, which gives up on stalled clients and answers errors in JSON."""
+    """gunicorn's thread worker, in which only whole requests get threads; errors are JSON."""
 
     early_signals: SimpleQueue[int] | None = None
 
@@ -50,12 +67,24 @@ class DeadlineWorker(ThreadWorker):
                 self.handle_quit(number, None)
 
     def init_process(self) -> None:
-        """Read how long a request may take to arrive, in the worker's own process."""
-        self.request_seconds = read_settings().body_timeout_seconds
+        """Prepare in the worker's own process: limits on clients, threads for health checks."""
+        settings = read_settings()
+        self.request_seconds = settings.body_timeout_seconds
+        self.open_client = partial(
+            ClientSocket,
+            places=ConcurrencyLimit("receive long answers", settings.answer_threads),
+            least_bytes_per_second=settings.min_bytes_per_second,
+        )
+        self.health_pool = ThreadPoolExecutor(HEALTH_THREADS)
+        self.arriving: dict[Connection, None] = {}
+        self.lingering: dict[Connection, None] = {}
+        self.held_bytes = 0
+        for listener in self.sockets:
+            set_options(listener)
         super().init_process()
 
     def accept(self, listener: Any) -> bool:
-        """Accept a connection, and wait for its first byte without a thread.
+        """Accept a connection, and wait for its first request without a thread.
 
         Returns False if there was no connection.
         """
@@ -65,21 +94,166 @@ class DeadlineWorker(ThreadWorker):
             if error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
                 raise
             return False
+        try:
+            sock.setblocking(False)
+            if self.cfg.is_ssl:
+                sock = ssl_wrap_socket(sock, self.cfg)  # the first reads make the handshake
+            conn = Connection(self.cfg, self.open_client(sock), address, listener.getsockname())
+        except OSError:
+            sock.close()
+            return True
         self.nr_conns += 1
-        conn = Connection(self.cfg, sock, address, listener.getsockname())
-        conn.timeout = time.monotonic() + self.request_seconds
-        self.pending_conns.append(conn)
-        readable = partial(self.on_pending_socket_readable, conn)
-        self.poller.register(sock, selectors.EVENT_READ, readable)
+        self._wait_for_rest(conn)
+        self._make_room()
         return True
 
+    def on_client_socket_readable(self, conn: Connection, client: Any) -> None:
+        """Read the next request of a connection that was kept."""
+        self.poller.unregister(client)
+        self.keepalived_conns.remove(conn)
+        if not self._receive(conn):
+            self._close(conn)
+        elif conn.parser.is_ready:
+            self.enqueue_req(conn)
+        else:
+            self._wait_for_rest(conn)
+
+    def enqueue_req(self, conn: Connection) -> None:
+        """Give a request to a thread. Health checks have threads that nothing else can hold."""
+        request = conn.parser.mesg
+        is_check = request is not None and request.path in HEALTH_PATHS
+        future = (self.health_pool if is_check else self.tpool).submit(self.handle, conn)
+        future.add_done_callback(
+            lambda done: self.method_queue.defer(self.finish_request, conn, done)
+        )
+
     def handle(self, conn: Connection) -> Any:
-        """Serve one request, whose first byte has arrived."""
-        conn.request_end = time.monotonic() + self.request_seconds
-        stays_open = super().handle(conn)
-        if not stays_open:
-            conn.linger()
-        return stays_open
+        """Serve one request, which has arrived."""
+        try:
+            return super().handle(conn)
+        finally:
+            conn.sock.end_request()
+
+    def finish_request(self, conn: Connection, future: Any) -> None:
+        """Wait for the next request of a connection, or end it."""
+        self.held_bytes -= conn.parser.count
+        if future.cancelled() or future.exception() is not None or not future.result():
+            conn.parser.count = 0
+            self._end(conn)
+            return
+        conn.parser.begin_next()
+        self.held_bytes += conn.parser.count
+        if conn.parser.is_ready:
+            self.enqueue_req(conn)
+        elif conn.parser.count:
+            self._wait_for_rest(conn)
+        else:
+            super().finish_request(conn, future)
+
+    def murder_pending(self) -> None:
+        """Give up requests that haven't arrived in time, and clients that are sending for nobody.
+
+        A request whose head has arrived is served, and the client told that its body is missing.
+        """
+        for conn in self._expired(self.arriving):
+            self._stop_reading(conn, self.arriving)
+            if conn.parser.mesg is None:
+                self._close(conn)
+            else:
+                conn.parser.give_up()
+                self.enqueue_req(conn)
+        for conn in self._expired(self.lingering):
+            self._stop_reading(conn, self.lingering)
+            self._close(conn)
+
+    def _expired(self, conns: dict[Connection, None]) -> list[Connection]:
+        """Return connections whose time is over. Unless stopping, the first has the least time."""
+        now = time.monotonic()
+        expired = takewhile if self.alive else filter
+        return list(expired(lambda conn: conn.timeout <= now, conns))
+
+    def _make_room(self) -> None:
+        """At the limit of connections, close the one that has been idle, or arriving, longest.
+
+        gunicorn would accept no more, and clients that send nothing would keep all others out.
+        """
+        if self.nr_conns < self.worker_connections:
+            return
+        if self.keepalived_conns:
+            conn = self.keepalived_conns.popleft()
+            self.poller.unregister(conn.sock)
+            self._close(conn)
+        elif self.arriving:
+            conn = next(iter(self.arriving))
+            self._stop_reading(conn, self.arriving)
+            self._close(conn)
+
+    def _wait_for_rest(self, conn: Connection) -> None:
+        """Wait for a request, or for the rest of one."""
+        conn.timeout = time.monotonic() + self.request_seconds
+        self.arriving[conn] = None
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_arrival, conn))
+
+    def _on_arrival(self, conn: Connection, client: Any) -> None:
+        """Take what has arrived, and give the request to a thread once it is ready."""
+        is_first = not conn.parser.count
+        if not self._receive(conn):
+            self._stop_reading(conn, self.arriving)
+            self._close(conn)
+        elif conn.parser.is_ready:
+            self._hand_over(conn)
+        elif is_first and conn.parser.count:  # its time counts from here
+            del self.arriving[conn]
+            conn.timeout = time.monotonic() + self.request_seconds
+            self.arriving[conn] = None
+        if self.held_bytes > MAX_HELD_BYTES:
+            self._refuse_one()
+
+    def _receive(self, conn: Connection) -> bool:
+        """Take what has arrived. Return whether the client is there, and might want an answer."""
+        try:
+            self.held_bytes += conn.receive()
+        except (OSError, EOFError):
+            return False
+        return True
+
+    def _refuse_one(self) -> None:
+        """Refuse the request that has been arriving longest, of those that hold much memory."""
+        conn = next((one for one in self.arriving if one.parser.count > READ_BYTES), None)
+        if conn is not None:
+            conn.parser.give_up(TooMuchArriving())
+            self._hand_over(conn)
+
+    def _hand_over(self, conn: Connection) -> None:
+        self._stop_reading(conn, self.arriving)
+        self.enqueue_req(conn)
+
+    def _end(self, conn: Connection) -> None:
+        """Close a connection, but first discard for a moment what is still coming."""
+        if not conn.end_sending():
+            self._close(conn)
+            return
+        conn.timeout = time.monotonic() + LINGER_SECONDS
+        self.lingering[conn] = None
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_late, conn))
+
+    def _on_late(self, conn: Connection, client: Any) -> None:
+        try:
+            is_open = conn.discard()
+        except OSError:
+            is_open = False
+        if not is_open:
+            self._stop_reading(conn, self.lingering)
+            self._close(conn)
+
+    def _stop_reading(self, conn: Connection, conns: dict[Connection, None]) -> None:
+        del conns[conn]
+        self.poller.unregister(conn.sock)
+
+    def _close(self, conn: Connection) -> None:
+        self.held_bytes -= conn.parser.count
+        self.nr_conns -= 1
+        conn.close()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin to stop a moment after SIGTERM: on a reload, the successor is still starting."""
@@ -120,8 +294,9 @@ class DeadlineWorker(ThreadWorker):
     def _cap_keepalive(self, deadline: float) -> None:
         """Give idle connections, and those that never sent a byte, only until the deadline."""
         super()._cap_keepalive(deadline)
-        for conn in self.pending_conns:
-            conn.timeout = min(conn.timeout, deadline)
+        for conn in self.arriving:
+            if not conn.parser.count:
+                conn.timeout = min(conn.timeout, deadline)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer in JSON what failed outside of the application; gunicorn's answer is HTML."""
@@ -131,6 +306,8 @@ class DeadlineWorker(ThreadWorker):
             self.log.exception("A request failed outside of the application.")
         body = error_body(message).encode()
         head = f"HTTP/1.1 {status} Error\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        if status == 503:
+            head += f"Retry-After: {Busy.retry_after_seconds}\r\n"
         try:
             client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         except OSError:
@@ -138,6 +315,8 @@ class DeadlineWorker(ThreadWorker):
 
 
 def _parse_failure(exc: BaseException) -> tuple[int, str]:
+    if isinstance(exc, TooMuchArriving):
+        return 503, "Too many requests are arriving at once: try again in a few seconds."
     if isinstance(exc, LimitRequestLine):
         return 414, "The request line is too long."
     if isinstance(exc, LimitRequestHeaders):

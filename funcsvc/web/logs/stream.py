@@ -12,8 +12,9 @@ from funcsvc.process import STOPPING
 from funcsvc.schemas import LogQuery, event_line
 from funcsvc.store import Stores
 from funcsvc.web.call_addresses import find_func
-from funcsvc.web.calls.waits import LOOK_SECONDS, PAUSE_SECONDS
+from funcsvc.web.calls.waits import LOOK_SECONDS, PAUSE_SECONDS, is_in_vain
 from funcsvc.web.clients import ClientConnection
+from funcsvc.web.concurrency import Place
 from funcsvc.web.streaming import joined
 
 PATIENCE_SECONDS = 60
@@ -31,17 +32,19 @@ class LogStream:
     uuid: str
     query: LogQuery
     client: ClientConnection
+    place: Place | None
     position: str = "0-0"
 
     def lines(self) -> Iterator[bytes]:
         """Yield stored lines, then new ones; none is lost or repeated in between.
 
-        The first piece is empty, and starts the answer. Raises StoreUnavailable.
+        A followed log begins with an empty piece, which starts the answer. Raises StoreUnavailable.
         """
         # checked before the log's end is: if the call has ended, that is in the stored lines
         follows = self.query.follow and not self._has_call_ended()
         until = self.stores.events.get_last_position(self.name)
-        yield b""
+        if follows:
+            yield b""
         try:
             yield from joined(self._lines_until(until))
         except StoreUnavailable:
@@ -60,10 +63,12 @@ class LogStream:
     def _lines_to_come(self) -> Iterator[bytes]:
         """Yield new lines as they come.
 
-        Returns when the client leaves, the func is gone, the call has ended or the process stops.
+        Returns when the client leaves, the func is gone, the call has ended or the process stops;
+        or if the client might be gone, and another request wants its place.
         """
+        assert self.place is not None
         given_up = time.monotonic() + PATIENCE_SECONDS
-        while not (STOPPING.is_set() or self.client.is_gone()):
+        while not (STOPPING.is_set() or is_in_vain(self.client, self.place)):
             try:
                 events = self._next_events()
                 is_over = self._is_over(events)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import ExitStack
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,7 @@ from funcsvc.web.logs.stream import LogStream
 from funcsvc.web.openapi import Errors, answer, flag_query, operation, query
 from funcsvc.web.openapi.answers import NO_FUNC, NO_REDIS
 from funcsvc.web.openapi.examples import CALL_ID
-from funcsvc.web.streaming import streamed
+from funcsvc.web.streaming import streamed, streamed_in_place
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
     """Return the blueprint of logs, which needs no access key and has no version prefix."""
     blueprint = Blueprint("logs", __name__)
-    limit = ConcurrencyLimit("follow logs", settings.follow_threads)
+    limit = ConcurrencyLimit("follow logs", settings.follow_threads, settings.func_share_percent)
 
     @blueprint.get("/logs/<name>/<uuid>")
     @operation(
@@ -43,14 +42,12 @@ def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
     def get_logs(name: str, uuid: str) -> Response:
         find_func(stores.funcs, name, uuid)
         query, client = load_log_query(request.args), ClientConnection(request.environ)
-        stream = LogStream(stores, name, uuid, query, client)
-        with ExitStack() as held:
-            if query.follow:
-                held.enter_context(limit.held())
-            lines = streamed(stream.lines())
-            response = _upgraded(lines, client) if _wants_upgrade(client) else _answer(lines)
-            response.call_on_close(held.pop_all().close)
-        return response
+        place = limit.take(name) if query.follow else None
+        pieces = LogStream(stores, name, uuid, query, client, place).lines()
+        if place:
+            client.hold(place)
+        lines = streamed(pieces) if place else streamed_in_place(pieces, client)
+        return _upgraded(lines, client) if _wants_upgrade(client) else _answer(lines)
 
     return blueprint
 

@@ -12,6 +12,7 @@ from funcsvc.model.errors import (
     StoreUnavailable,
     TooManyAttempts,
     TooManyPulls,
+    TooManyWaits,
     Unauthorized,
 )
 from funcsvc.schemas import MAX_DEFINITION_BYTES
@@ -56,6 +57,13 @@ PUBLIC = {
             InvalidDefinition({"Config.Env.1": [_ENV_ERROR]}): "A parameter is wrong: malformed "
             "JSON, a wrong type, an unknown field, a broken rule, a missing image, or a size that "
             "the engine can't hold. Without access keys, also a Host that isn't loopback."
+        },
+    ),
+    503: _shared(
+        "Busy",
+        {
+            TooManyWaits("receive long answers", 7): "The limit on requests that receive long "
+            "answers, or on the bytes of requests that arrive, is reached. Nothing was stored."
         },
     ),
     414: Component(

@@ -1,0 +1,190 @@
+"""Requests as their bytes arrive: when one can be served, and what a thread then reads of it."""
+
+from __future__ import annotations
+
+import pytest
+from gunicorn.config import Config
+from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
+
+from funcsvc.model import MAX_PAYLOAD_BYTES
+from funcsvc.web.gunicorn.arrival import (
+    MAX_HEAD_BYTES,
+    MAX_REQUEST_BYTES,
+    SPARE_BYTES,
+    ArrivingRequests,
+)
+from funcsvc.web.gunicorn.chunks import MAX_LINE_BYTES, ChunkScan
+
+PEER = ("127.0.0.1", 1)
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+
+
+def request(*, head: bytes = b"", body: bytes = b"") -> bytes:
+    return b"POST /call HTTP/1.1\r\nHost: a\r\n" + head + b"\r\n" + body
+
+
+def arriving(data: bytes = b"", **settings: str) -> ArrivingRequests:
+    config = Config()
+    for name, value in settings.items():
+        config.set(name, value)
+    requests = ArrivingRequests(config, PEER)
+    if data:
+        requests.feed(data)
+    return requests
+
+
+def length(count: int) -> bytes:
+    return b"Content-Length: %d\r\n" % count
+
+
+WHOLE = {
+    "no body": (request(), b""),
+    "length": (request(head=length(3), body=b"abc"), b"abc"),
+    "length of none": (request(head=length(0)), b""),
+    "chunks": (request(head=CHUNKED, body=b"1\r\na\r\n2;x=y\r\nbc\r\n0\r\n\r\n"), b"abc"),
+    "chunks and a trailer": (request(head=CHUNKED, body=b"3\r\nabc\r\n0\r\nX: y\r\n\r\n"), b"abc"),
+    "an empty line before": (b"\r\n" + request(head=length(1), body=b"a"), b"a"),
+}
+
+
+@pytest.mark.parametrize(("data", "body"), WHOLE.values(), ids=WHOLE)
+@pytest.mark.parametrize("step", [1, 2, 7, 10_000])
+def test_request_is_ready_with_its_last_byte_and_not_before(data, body, step):
+    requests = arriving()
+    for at in range(0, len(data), step):
+        assert not requests.is_ready
+        requests.feed(data[at : at + step])
+    assert (requests.is_ready, requests.is_whole, requests.count) == (True, True, len(data))
+    assert next(requests).body.read() == body
+
+
+@pytest.mark.parametrize("step", [1, 5, 10_000])
+def test_requests_in_a_row_are_told_apart(step):
+    data = b"".join(data for data, _ in WHOLE.values())
+    requests, bodies = arriving(), []
+    for at in range(0, len(data), step):
+        requests.feed(data[at : at + step])
+        while requests.is_ready:
+            bodies.append(next(requests).body.read())
+            assert requests.finish_body()
+            requests.begin_next()
+    assert bodies == [body for _, body in WHOLE.values()]
+    assert requests.count == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b"GARBAGE\r\n\r\n", ParseException),
+        (b"GET / HTTP/1.1\n\n", ParseException),
+        (b"GET /" + b"a" * 20_000, LimitRequestLine),
+        (request(head=b"Content-Length: x\r\n"), ParseException),
+        (request(head=b"X: " + b"a" * 9000 + b"\r\n"), LimitRequestHeaders),
+        (b"GET / HTTP/1.1\r\n" + b"X: aaaa\r\n" * 20_000, LimitRequestHeaders),
+    ],
+)
+def test_request_that_is_wrong_is_ready_at_once_and_its_thread_gets_the_error(data, error):
+    requests = arriving()
+    for at in range(0, len(data), 8192):
+        if not requests.is_ready:
+            requests.feed(data[at : at + 8192])
+    assert (requests.is_ready, requests.is_whole) == (True, False)
+    assert requests.count <= MAX_HEAD_BYTES + 8192
+    with pytest.raises(error):
+        next(requests)
+
+
+@pytest.mark.parametrize("head", [length(MAX_PAYLOAD_BYTES + 1), CHUNKED])
+def test_body_that_is_too_large_is_not_waited_for(head):
+    requests = arriving(request(head=head))
+    if head is CHUNKED:
+        assert not requests.is_ready
+        requests.feed(b"%x\r\n" % (2 * MAX_PAYLOAD_BYTES))
+        requests.feed(b"x" * (MAX_PAYLOAD_BYTES + SPARE_BYTES + 1))
+        assert len(next(requests).body.read(MAX_PAYLOAD_BYTES + 1)) == MAX_PAYLOAD_BYTES + 1
+    assert (requests.is_ready, requests.is_whole) == (True, False)
+
+
+def test_only_a_body_that_is_waited_for_is_read_at_once():
+    requests = arriving(request(head=length(MAX_PAYLOAD_BYTES)))
+    assert requests.missing() == MAX_PAYLOAD_BYTES
+    requests.feed(b"abc")
+    assert requests.missing() == MAX_PAYLOAD_BYTES - 3
+    assert arriving(request(head=length(10**15))).missing() == 0
+    assert arriving(request(head=CHUNKED)).missing() == arriving(b"POST").missing() == 0
+
+
+def test_memory_of_one_request_is_bounded():
+    requests = arriving(request(head=CHUNKED))
+    while not requests.is_ready:
+        requests.feed(b"1;%s\r\na\r\n" % (b"x" * 4000) * 16)
+    assert MAX_REQUEST_BYTES < requests.count < MAX_REQUEST_BYTES + 100_000
+
+
+@pytest.mark.parametrize("head", [length(10), CHUNKED])
+def test_body_that_does_not_come_makes_no_thread_wait(head):
+    requests = arriving(request(head=head, body=b"5\r\nab"))
+    assert not requests.is_ready
+    requests.give_up()
+    body = next(requests).body
+    with pytest.raises(TimeoutError):
+        body.read()
+    assert not requests.finish_body()
+
+
+def test_client_that_ends_in_the_middle_of_a_body_leaves_it_short():
+    requests = arriving(request(head=length(10), body=b"abc"))
+    requests.end()
+    assert next(requests).body.read() == b"abc"
+
+
+@pytest.mark.parametrize("data", [b"", b"P", request()[:-2]])
+def test_client_that_ends_before_there_is_a_request_wants_nothing(data):
+    with pytest.raises(EOFError):
+        arriving(data).end()
+
+
+def test_continue_is_asked_for_once_and_only_if_the_body_is_still_to_come():
+    expects = b"Expect: 100-continue\r\n"
+    requests = arriving(request(head=expects + length(3)))
+    assert requests.take_continue()
+    assert not requests.take_continue()
+    requests.feed(b"abc")
+    assert not next(requests)._expected_100_continue
+    assert not arriving(request(head=expects + length(1), body=b"a")).take_continue()
+    assert not arriving(request(head=expects + length(MAX_PAYLOAD_BYTES + 1))).take_continue()
+    assert not arriving(b"POST /").take_continue()
+
+
+def test_proxy_protocol_before_a_request_is_read():
+    """Its second version begins with what looks like the end of a head."""
+    addresses = b"\x7f\0\0\1\x7f\0\0\1\0\1\0\2"
+    head = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + addresses
+    for step in (1, 5, 10_000):
+        requests = arriving(proxy_protocol="v2")
+        data = head + request(head=length(1), body=b"a")
+        for at in range(0, len(data), step):
+            assert not requests.is_ready
+            requests.feed(data[at : at + step])
+        assert next(requests).proxy_protocol_info["client_port"] == 1
+
+
+@pytest.mark.parametrize("data", [b"zz\r\n", b"\r\n", b"-1\r\n", b"1\r\nabc\r\n"])
+def test_malformed_chunks_are_not_waited_for(data):
+    scan = ChunkScan(100)
+    scan.feed(data)
+    assert (scan.is_hopeless, scan.is_over) == (True, False)
+
+
+def test_line_of_a_chunk_is_bounded():
+    scan = ChunkScan(100)
+    scan.feed(b"1;" + b"x" * MAX_LINE_BYTES)
+    assert scan.is_hopeless
+
+
+@pytest.mark.parametrize(("count", "hopeless"), [(100, False), (101, True)])
+def test_chunks_are_bounded_together(count, hopeless):
+    scan = ChunkScan(100)
+    scan.feed(b"32\r\n%s\r\n" % (b"x" * 50))
+    scan.feed(b"%x\r\n%s\r\n0\r\n\r\n" % (count - 50, b"x" * (count - 50)))
+    assert (scan.is_hopeless, scan.is_over) == (hopeless, not hopeless)
