@@ -129,7 +129,7 @@ def client():
 class FreshStore(FakeFuncStore):
     """A store in which no name is ever taken."""
 
-    def create_func(self, func, definition):
+    def create_func(self, func, definition, image_id=""):
         super().create_func(func, definition)
         self.definitions.clear()
 
