@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 # With `exec` and the parent-death signal, the command and its services end when make does.
 PYTHON := exec setpriv --pdeathsig TERM .venv/bin/python
 
-run: ## Runs the service until Ctrl-C, and starts Redis and an engine for it if there are none.
+run: ## Runs the service until Ctrl-C, with a Redis of its own, and an engine if none is there.
 	@dev/setup run
 	@$(PYTHON) -m dev.run
 

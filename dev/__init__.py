@@ -5,3 +5,15 @@
 - `images`: images that are made on the spot, and so need no registry
 - `machine`: what all of them need of this machine
 """
+
+import sys
+from types import TracebackType
+
+
+def _quietly(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Show no trace of a Ctrl-C that comes before a command has begun to heed it."""
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _quietly

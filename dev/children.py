@@ -7,9 +7,11 @@ import configparser
 import contextlib
 import getpass
 import http.client
+import math
 import os
 import shlex
 import subprocess
+import sys
 import time
 import xmlrpc.client
 from collections.abc import Callable
@@ -18,14 +20,16 @@ from typing import Any, TextIO, cast
 
 from supervisor.xmlrpc import SupervisorTransport
 
-from dev.machine import places
+from dev.machine import places, terminal
 from dev.machine.processes import await_end, with_parent
 from dev.machine.waiting import NotInTime, wait_until
+from dev.news import ERROR, Log
 
 START_SECONDS = 60
 STOP_SECONDS = 30
 # What ends sooner counts as a failed start: dockerd needs seconds to find that it can't work.
 SETTLE_SECONDS = 10
+NEWS_SECONDS = 0.2
 LOG_BYTES = "5MB"
 
 
@@ -37,7 +41,10 @@ class ChildFailed(Exception):
 
 
 class Children:
-    """Describe the programs with `add`, then `start` them."""
+    """Describe the programs with `add`, then `start` them.
+
+    Each has a log of its own. `tell` prints what is new in them and of a level that is shown.
+    """
 
     def __init__(self, purpose: str, held: TextIO, environment: dict[str, str]) -> None:
         self.purpose = purpose
@@ -46,19 +53,23 @@ class Children:
         self.held = held
         self.environment = environment
         self.sections: dict[str, dict[str, str]] = {}
+        self.logs: dict[str, Log] = {}
+        self.stop_seconds = 0.0
         self.supervisord: subprocess.Popen[bytes] | None = None
-        self.terminal: subprocess.Popen[bytes] | None = None
 
     def add(
-        self, name: str, command: list[str], autostart: bool = True, to_terminal: bool = False
+        self,
+        name: str,
+        command: list[str],
+        *,
+        autostart: bool = True,
+        stop_seconds: float = STOP_SECONDS,
+        shown: frozenset[str] = ERROR,
     ) -> None:
         """Describe one program; those added later are stopped earlier."""
-        log = {
-            "stdout_logfile": str(self.log_folder / f"{name}.log"),
-            "stdout_logfile_maxbytes": LOG_BYTES,
-        }
-        if to_terminal:
-            log = {"stdout_logfile": "/dev/fd/1", "stdout_logfile_maxbytes": "0"}
+        path = self.log_folder / f"{name}.log"
+        self.logs[name] = Log(name, path, shown)
+        self.stop_seconds += stop_seconds
         self.sections[f"program:{name}"] = {
             "command": _escaped(shlex.join(with_parent("TERM", *command))),
             "autostart": str(autostart).lower(),
@@ -67,9 +78,10 @@ class Children:
             "startretries": "2",
             "priority": str(len(self.sections) + 1),
             "redirect_stderr": "true",
+            "stdout_logfile": _escaped(str(path)),
+            "stdout_logfile_maxbytes": LOG_BYTES,
             "stdout_logfile_backups": "1",
-            "stopwaitsecs": str(STOP_SECONDS),
-            **{key: _escaped(value) for key, value in log.items()},
+            "stopwaitsecs": str(math.ceil(stop_seconds)),
         }
 
     def start(self) -> None:
@@ -80,18 +92,23 @@ class Children:
         path = self.log_folder.parent / "supervisord.conf"
         with path.open("w") as file:
             configuration.write(file)
-        # A process group of its own: Ctrl-C is for the command, which ends its children last. The
-        # output goes through a pipe: supervisord can't open a standard output that is a socket.
+        self._socket.unlink(missing_ok=True)  # of one that was killed
+        # A process group of its own: Ctrl-C is for the command, which ends its children last.
         self.supervisord = subprocess.Popen(
             with_parent("TERM", ".venv/bin/supervisord", "--configuration", str(path)),
             cwd=places.ROOT,
             env=self.environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
             pass_fds=[self.held.fileno()],
             process_group=0,
         )
-        self.terminal = subprocess.Popen(["cat"], stdin=self.supervisord.stdout, process_group=0)
+        wait_until(self._listens, "supervisord answers", START_SECONDS)
+
+    def _listens(self) -> bool:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return bool(self._ask("getPID"))
+        return self.supervisord is None or self.supervisord.poll() is not None
 
     def _supervisord_sections(self) -> dict[str, dict[str, str]]:
         supervisord = {
@@ -141,15 +158,33 @@ class Children:
 
     def wait_for(self, name: str, answers: Callable[[], bool], otherwise: str) -> None:
         """Wait until the program answers; `otherwise` is what ChildFailed says when it doesn't."""
+
+        def has_come() -> bool:
+            self.tell()
+            return self.has_failed(name) or answers()
+
         with contextlib.suppress(NotInTime):
-            wait_until(lambda: self.has_failed(name) or answers(), name, START_SECONDS)
+            wait_until(has_come, name, START_SECONDS)
         if not answers():
             raise ChildFailed(f"{otherwise} {self._tail(name)}")
 
-    def wait_for_failure(self, *names: str) -> None:
-        """Return when supervisord has given one of them up: the end that isn't wanted."""
+    def watch(self, *names: str) -> None:
+        """Tell what is new until supervisord has given one of them up; that end isn't wanted.
+
+        Ends too when the terminal is gone.
+        """
         while not any(self.has_failed(name) for name in names):
-            time.sleep(1)
+            self.tell()
+            if terminal.has_hung_up():
+                sys.exit(0)
+            time.sleep(NEWS_SECONDS)
+
+    def tell(self) -> None:
+        """Print the news of every log; a terminal that is gone is no reason to stop badly."""
+        lines = [line for log in self.logs.values() for line in log.news()]
+        with contextlib.suppress(OSError):
+            if lines:
+                print("\n".join(lines), flush=True)
 
     def _tail(self, name: str) -> str:
         path = self.log_folder / f"{name}.log"
@@ -158,10 +193,18 @@ class Children:
 
     def stop(self) -> None:
         """End every program, the last one first, and then supervisord."""
-        for process in (self.supervisord, self.terminal):
-            if process is not None:
-                process.terminate()
-                await_end(process, 3 * STOP_SECONDS)
+        if self.supervisord is None:
+            return
+        for log in self.logs.values():
+            if log.shown == ERROR:  # of servers, whose end makes each other complain
+                log.shown = frozenset()
+        self.supervisord.terminate()
+        end = time.monotonic() + self.stop_seconds + STOP_SECONDS
+        while self.supervisord.poll() is None and time.monotonic() < end:
+            self.tell()
+            time.sleep(NEWS_SECONDS / 4)
+        await_end(self.supervisord, 1)
+        self.tell()
 
 
 def _escaped(value: str) -> str:

@@ -25,7 +25,7 @@ def main() -> None:
             for purpose in places.PURPOSES:
                 held.enter_context(places.hold(purpose, seconds=1))
         for purpose in places.PURPOSES:
-            dockerd.clear(places.runtime_folder(purpose))
+            dockerd.clear(places.runtime_folder(purpose), places.engine_folder(purpose))
             places.remove(places.runtime_folder(purpose))
         places.remove(places.VAR)
         for pattern in MADE:

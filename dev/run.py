@@ -1,51 +1,120 @@
 """`make run`: the service with everything that it needs, until Ctrl-C."""
 
+import contextlib
+import http.client
+import json
+import shlex
+import shutil
+import socket
 import sys
-import urllib.error
-import urllib.request
+from pathlib import Path
 
 from dev import images, servers
-from dev.services import connect, run_command, services
+from dev.machine import terminal
+from dev.news import WARNING
+from dev.services import Program, connect, run_command, services
+from funcsvc.config import Settings
 from funcsvc.process import settings_or_exit
 from funcsvc.web.gunicorn.hooks import exit_if_taken
 
-# The web process ends first: the worker may then still finish what was accepted.
-PROGRAMS = {"worker": servers.WORKER_COMMAND, "web": servers.WEB_COMMAND}
 ANY_HOST = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
+SPARE_SECONDS = 20
+KIND, JSON = "Content-Type", "application/json"
+FUNC = {"Name": "helloworld", "Config": {"Cmd": ["echo", "HelloWorld"], "Image": "busybox"}}
 
-CREATE = """curl -i -H 'Content-Type: application/json' \
--d '{"Name": "helloworld", "Config": {"Cmd": ["echo", "HelloWorld"], "Image": "busybox"}}' \
-%s/funcs/create"""
+
+def programs(settings: Settings) -> dict[str, Program]:
+    """Return the two; the web process ends first: the worker may still finish what it accepted."""
+    graces = {"worker": settings.worker_grace_seconds, "web": settings.graceful_timeout_seconds}
+    commands = {"worker": servers.WORKER_COMMAND, "web": servers.WEB_COMMAND}
+    return {
+        name: Program(commands[name], {"stop_seconds": grace + SPARE_SECONDS, "shown": WARNING})
+        for name, grace in graces.items()
+    }
 
 
-def is_ready(url: str) -> bool:
-    """Tell whether the service says that it can work."""
-    try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (OSError, urllib.error.URLError):
-        return False
+class Address:
+    """Where the service listens: a port, or a unix socket."""
+
+    def __init__(self, bind: str) -> None:
+        self.bind = bind
+        self.unix_socket = bind.removeprefix("unix:") if bind.startswith("unix:") else None
+        host, _, port = bind.rpartition(":")
+        self.host = ANY_HOST.get(host, host)
+        self.url = "http://localhost" if self.unix_socket else f"http://{self.host}:{port}"
+
+    def __str__(self) -> str:
+        return self.bind if self.unix_socket else self.url
+
+    def exit_if_taken(self) -> None:
+        """End with a sentence where somebody listens already; gunicorn would take a socket over."""
+        if not self.unix_socket:
+            host, _, port = self.bind.rpartition(":")
+            exit_if_taken(host.strip("[]"), int(port))
+        elif servers.listens(Path(self.unix_socket)):
+            sys.exit(f"funcsvc can't listen at {self.bind}: Address already in use.")
+
+    def is_ready(self) -> bool:
+        """Tell whether the service says that it can work."""
+        try:
+            with contextlib.closing(self._connection()) as connection:
+                connection.request("GET", "/readyz")
+                return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def _connection(self) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=5)
+        if self.unix_socket:
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.settimeout(5)
+            connection.sock.connect(self.unix_socket)
+        return connection
+
+    def example(self) -> str:
+        """Return a command that creates a func, with a program that is there."""
+        url, body = f"{self.url}/funcs/create", json.dumps(FUNC)
+        if self.unix_socket:
+            where = f"--unix-socket {shlex.quote(self.unix_socket)} "
+            return f"curl -i {where}-H '{KIND}: {JSON}' -d '{body}' {url}"
+        if shutil.which("curl"):
+            return f"curl -i -H '{KIND}: {JSON}' -d '{body}' {url}"
+        request = f'u.Request("{url}", json.dumps({body}).encode(), {{"{KIND}": "{JSON}"}})'
+        return f"python3 -c 'import json, urllib.request as u; print(u.urlopen({request}).read())'"
+
+    def hint(self) -> str:
+        """Return what is missing for the example, if anything."""
+        lacks_curl = self.unix_socket and not shutil.which("curl")
+        return "\n(This needs curl, which isn't installed here.)\n" if lacks_curl else ""
+
+
+READY = """
+funcsvc is ready at {address}; Ctrl-C ends it. Try:
+
+{example}
+{hint}"""
 
 
 def main() -> None:
-    bind = settings_or_exit().bind
-    if bind.startswith("unix:"):
-        sys.exit(f"FUNCSVC_BIND is {bind}, but `make run` needs host:port.")
-    host, _, port = bind.rpartition(":")
-    exit_if_taken(host.strip("[]"), int(port))
-    url = f"http://{ANY_HOST.get(host, host)}:{port}"
-    with services("run", PROGRAMS) as children:
+    settings = settings_or_exit()
+    address = Address(settings.bind)
+    address.exit_if_taken()
+    both = programs(settings)
+    with terminal.in_front(), services("run", both) as children:
         with connect(children.environment) as engine:
             images.offer_busybox(engine)
-        for name in PROGRAMS:
+        for name in both:
             children.start_one(name)
-        children.wait_for(
-            "web", lambda: is_ready(url), f"{url}/readyz never answered 200; its log is above."
-        )
-        print(f"funcsvc answers at {url}; Ctrl-C ends it. Try:\n{CREATE % url}", flush=True)
-        children.wait_for_failure(*PROGRAMS)
-        sys.exit("The service ended again and again, and was given up; its log is above.")
+        takes_calls = children.logs["worker"].has_said
+        children.wait_for("web", address.is_ready, f"{address} isn't ready: /readyz isn't 200.")
+        children.wait_for("worker", lambda: takes_calls("takes calls"), "The worker isn't ready.")
+        parts = {"address": address, "example": address.example(), "hint": address.hint()}
+        print(READY.format(**parts), flush=True)
+        children.logs["web"].shown = WARNING | {"ACCESS"}
+        children.logs["worker"].shown = WARNING | {"INFO"}
+        children.watch(*both)
+        sys.exit(f"The service ended again and again, and was given up: see {children.log_folder}.")
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, until_ended=True)

@@ -1,21 +1,42 @@
-"""Commands that need root: as they are for root, through sudo for any other user.
+"""Commands that need root.
 
-As a program it runs a command as root, and ends it when this process ends, however that happens. A
-user may not signal what sudo started, and the kernel's parent-death signal doesn't survive sudo. So
-root's side holds the reading end of a pipe, and ends the command when the pipe closes.
+Root runs them itself. For any other user the root side runs them (`dev.machine.root_side`), which
+sudo starts once; so a password is asked for at the start or never. As a program, with the root
+side's socket and a command, it lasts as long as the command, and ends it when it ends itself.
 """
 
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
 import os
-import select
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from dev.machine.processes import with_parent
+from dev.machine.waiting import NotInTime, wait_until
 
 SEARCH_PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
-ROOT_SIDE = "--root-side"
+SOCKET = "DEV_ROOT_SIDE"
+"""The variable that tells a job of this command where the root side is."""
+
+START_SECONDS = 120
+"""A password may have to be typed."""
+
+UNDO_SECONDS = 200
+COMMAND_BYTES = 100_000
+
+_started = contextlib.ExitStack()
+atexit.register(_started.close)
+
+
+class NoRoot(Exception):
+    """Raised when this user can't become root."""
 
 
 def run(*command: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -23,11 +44,12 @@ def run(*command: str | Path, check: bool = True) -> subprocess.CompletedProcess
     # through env, for a program that isn't there is then a failure like any other
     words = ["env", f"PATH={SEARCH_PATH}", *map(str, command)]
     return subprocess.run(
-        words if os.geteuid() == 0 else ["sudo", *words],
+        words if os.geteuid() == 0 else lasting(*words),
         check=check,
         stdout=subprocess.PIPE,
         stderr=None if check else subprocess.DEVNULL,
         text=True,
+        process_group=0,  # the terminal's signals aren't for it
     )
 
 
@@ -35,31 +57,78 @@ def lasting(*command: str) -> list[str]:
     """Return the command line that runs a command as root for as long as its parent lives."""
     if os.geteuid() == 0:
         return [*command]
-    return [sys.executable, "-m", "dev.machine.as_root", *command]
+    if SOCKET not in os.environ:
+        place = Path(tempfile.mkdtemp(prefix="fs", dir="/tmp"))
+        os.environ[SOCKET] = str(_started.enter_context(root_side(place)))
+    return [sys.executable, "-m", "dev.machine.as_root", os.environ[SOCKET], *command]
 
 
-def run_as_user(command: list[str]) -> int:
-    """Start root's side, and close the pipe to it on SIGTERM."""
-    # without -B, compiled modules of root's would stay in the checkout
-    program = [sys.executable, "-B", "-m", "dev.machine.as_root", ROOT_SIDE]
-    keeper = subprocess.Popen(
-        ["sudo", "--non-interactive", *program, *command], stdin=subprocess.PIPE
-    )
-    assert keeper.stdin is not None
-    signal.signal(signal.SIGTERM, lambda *_: keeper.stdin and keeper.stdin.close())
-    return keeper.wait()
+@contextlib.contextmanager
+def root_side(place: Path, data: Path | None = None) -> Iterator[Path]:
+    """Have a root side, and give its socket, in a place that is made for this user.
+
+    At the end of this process, however it comes, the root side undoes what was made for the engine
+    at that place, unmounts what is mounted in the data, and removes the place.
+    """
+    program = [sys.executable, "-B", "-m", "dev.machine.root_side"]  # no compiled file of root's
+    words = [*program, str(os.getuid()), str(os.getgid()), str(place)]
+    words += [str(data)] if data else []
+    sudo = [] if os.geteuid() == 0 else ["sudo"]
+    try:
+        process = subprocess.Popen([*sudo, *words], stdin=subprocess.PIPE)
+    except FileNotFoundError:
+        raise NoRoot("This needs root: run it as root, or install sudo.") from None
+    assert process.stdin is not None
+    try:
+        yield _socket_of(process, place)
+    finally:
+        process.stdin.close()
+        os.killpg(0, signal.SIGCONT)  # Ctrl-Z stops sudo
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(UNDO_SECONDS)
 
 
-def run_as_root(command: list[str]) -> int:
-    """Run the command until it ends, or until the pipe on standard input is closed."""
-    process = subprocess.Popen(with_parent("TERM", *command), stdin=subprocess.DEVNULL)
-    ready, _, _ = select.select([sys.stdin, os.pidfd_open(process.pid)], [], [])
-    if sys.stdin in ready:
-        process.terminate()
-    return process.wait()
+def _socket_of(process: subprocess.Popen[bytes], place: Path) -> Path:
+    path = place / "root.sock"
+    with contextlib.suppress(NotInTime):
+        wait_until(lambda: process.poll() is not None or _connects(path), "root", START_SECONDS)
+    if process.poll() is not None or not _connects(path):
+        raise NoRoot("This needs root, and the process that is to run as root didn't start.")
+    return path
+
+
+def _connects(path: Path) -> bool:
+    with contextlib.suppress(OSError), connect(path):
+        return True
+    return False
+
+
+def connect(path: Path) -> socket.socket:
+    """Return a connection to the root side."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        connection.connect(str(path))
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def share(path: Path, descriptor: int) -> None:
+    """Have the root side keep a file open until it has undone all: a lock that it holds, too."""
+    with connect(path) as connection:
+        socket.send_fds(connection, [b"[]"], [descriptor])
+        connection.recv(1)
+
+
+def run_there(path: Path, command: list[str]) -> int:
+    """Have a command run by the root side, to these standard streams, until it or this ends."""
+    with connect(path) as connection:
+        signal.signal(signal.SIGTERM, lambda *_: connection.shutdown(socket.SHUT_WR))
+        socket.send_fds(connection, [json.dumps(command).encode()], [1, 2])
+        status = connection.recv(16)
+    return int(status) if status else 1
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == ROOT_SIDE:
-        sys.exit(run_as_root(sys.argv[2:]))
-    sys.exit(run_as_user(sys.argv[1:]))
+    sys.exit(run_there(Path(sys.argv[1]), sys.argv[2:]))

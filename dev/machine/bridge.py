@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from dev.machine import as_root
+from dev.machine import as_root, firewall
 
 RANGE = ipaddress.IPv4Network("198.18.0.0/15")
 """Set aside for tests by RFC 2544: nobody's own network is in it."""
@@ -42,15 +42,13 @@ def make(name: str) -> str:
 
 
 def remove(name: str) -> None:
-    """Remove a bridge, if it is there, with the rules that its engine made for it."""
+    """Remove a bridge, if it is there, with its ports and the rules that its engine made for it."""
     if not (INTERFACES / name).exists():
         return
+    for port in (INTERFACES / name / "brif").glob("*"):  # of containers that were killed
+        as_root.run("ip", "link", "delete", port.name, check=False)
     as_root.run("ip", "link", "delete", name, check=False)
-    for table in ("nat", "filter"):
-        rules = as_root.run("iptables", "-w", "-t", table, "-S", check=False).stdout
-        for append, *words in map(str.split, rules.splitlines()):
-            if append == "-A" and name in words:
-                as_root.run("iptables", "-w", "-t", table, "-D", *words, check=False)
+    firewall.remove_rules(name)
 
 
 def free_network(routes: Iterable[ipaddress.IPv4Network]) -> ipaddress.IPv4Network:

@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from dev.machine import as_root, bridge, processes
+from dev.machine import as_root, bridge, forwarding, processes
 from dev.machine.waiting import NotInTime, wait_until
 
 PID_FILE = "dockerd.pid"
@@ -17,6 +17,7 @@ CONTAINERD = "exec/containerd/containerd"
 """What its containerd's files begin with, below the engine's place."""
 
 END_SECONDS = 10
+CGROUPS = Path("/sys/fs/cgroup")
 
 
 def namespace_of(place: Path) -> str:
@@ -55,9 +56,18 @@ def _runs(file: Path, place: Path) -> bool:
     return False
 
 
-def clear(place: Path) -> None:
-    """End what is left of a dockerd whose parent is gone: all its processes, and its bridge."""
+def cgroup_of(place: Path) -> str:
+    """Return the name of the engine's cgroup; systemd wants a slice."""
+    return f"{namespace_of(place)}.slice"
+
+
+def clear(place: Path, data: Path) -> None:
+    """End what is left of a dockerd whose parent is gone, and remove what it made elsewhere.
+
+    That is its processes with their sockets, its cgroups, and the bridges of its networks.
+    """
     _ends(place / PID_FILE, place)
+    sockets = _sockets_of_shims(place)
     arguments = (
         f"--pidfile={place}/{PID_FILE}",  # dockerd
         f"{place}/{CONTAINERD}.toml",  # containerd
@@ -68,9 +78,40 @@ def clear(place: Path) -> None:
         pids = [*(child for pid in left for child in processes.children_of(pid)), *left]
         as_root.run("sh", "-c", 'kill -KILL "$@"', "sh", *map(str, pids), check=False)
         wait_until(lambda: not processes.with_argument(*arguments), f"{pids} are dead")
-    bridge.remove(bridge_of(place))
+    for path in sockets:
+        as_root.run("rm", "-f", path, check=False)
+    _remove_cgroups(cgroup_of(place))
+    for name in (bridge_of(place), *_bridges_of_networks(data)):
+        bridge.remove(name)
+    forwarding.restore(place)
+
+
+def _sockets_of_shims(place: Path) -> list[str]:
+    """Return the sockets in /run/containerd of shims; each container's folder names its own."""
+    if not (place / "exec").exists():
+        return []
+    found = as_root.run(
+        "find", place / "exec", "-name", "address", "-type", "f", "-exec", "cat", "{}", "+",
+        check=False,
+    )  # fmt: skip
+    return [path for path in found.stdout.split("unix://") if path]
+
+
+def _bridges_of_networks(data: Path) -> set[str]:
+    """Return the bridges of networks that its users made, from the engine's database of them."""
+    file = data / "network/files/local-kv.db"
+    words = ("--only-matching", "--text", "--no-filename", '"BridgeName":"br-[0-9a-f]*"')
+    found = as_root.run("grep", *words, file, check=False).stdout
+    return {line.split('"')[3] for line in found.splitlines()}
+
+
+def _remove_cgroups(name: str) -> None:
+    below = ("(", "-name", name, "-o", "-path", f"*/{name}/*", ")")
+    remove = ("-exec", "rmdir", "{}", ";")
+    as_root.run("find", CGROUPS, "-depth", "-type", "d", *below, *remove, check=False)
 
 
 if __name__ == "__main__":
     make_way(Path(sys.argv[1]))
+    os.environ["TMPDIR"] = sys.argv[1]  # containerd leaves what it says of its own trouble there
     os.execvp(sys.argv[2], sys.argv[2:])

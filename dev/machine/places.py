@@ -2,7 +2,6 @@
 
 import fcntl
 import hashlib
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -21,17 +20,15 @@ def data_folder(purpose: str) -> Path:
     return VAR / purpose
 
 
-def runtime_folder(purpose: str) -> Path:
+def engine_folder(purpose: str) -> Path:
+    """Return the folder of the data of an engine of ours."""
+    return data_folder(purpose) / "docker"
+
+
+def runtime_folder(purpose: str, root: Path = ROOT) -> Path:
     """Return the folder of sockets and pid files; a socket's path has at most 107 bytes."""
-    digest = hashlib.sha256(f"{ROOT}:{purpose}".encode()).hexdigest()[:8]
+    digest = hashlib.sha256(f"{root}:{purpose}".encode()).hexdigest()[:8]
     return Path(f"/run/funcsvc-{digest}")
-
-
-def make_runtime_folder(purpose: str) -> Path:
-    """Make it for this user: only root may write to /run."""
-    folder = runtime_folder(purpose)
-    as_root.run("install", "-d", "-m", "0755", f"--owner={os.getuid()}", folder)
-    return folder
 
 
 def hold(purpose: str, seconds: float = 10) -> TextIO:

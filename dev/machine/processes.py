@@ -1,6 +1,7 @@
 """Processes: how they end with their parent, and those of others, as /proc shows them."""
 
 import contextlib
+import os
 import subprocess
 from pathlib import Path
 
@@ -29,6 +30,22 @@ def with_argument(*arguments: str) -> list[int]:
             if wanted.intersection(path.read_bytes().split(b"\0")):
                 found.append(int(path.parent.name))
     return found
+
+
+def named(name: str) -> list[int]:
+    """Return the processes of this name, but for those that are seen to have another network."""
+    found, network = [], os.readlink("/proc/self/ns/net")
+    for path in Path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if path.read_text().strip() == name and _network_of(path.parent) in (network, ""):
+                found.append(int(path.parent.name))
+    return found
+
+
+def _network_of(process: Path) -> str:
+    with contextlib.suppress(PermissionError):
+        return os.readlink(process / "ns/net")
+    return ""
 
 
 def await_end(process: subprocess.Popen[bytes], seconds: float) -> None:

@@ -8,34 +8,44 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
+from enum import Enum
 from pathlib import Path
 
 import docker
 
-from dev.machine import as_root, bridge, dockerd, places
-from dev.machine.processes import children_of
+from dev.machine import as_root, bridge, dockerd, forwarding, places
 from dev.servers.process import Server, folder
 
 
-class EngineServer(Server):
-    """A dockerd with a bridge of its own. `start` may be called again after `kill` or `end`.
+class Networking(Enum):
+    """What containers of an engine may reach."""
 
-    With `has_iptables` its containers have a way out. Without, it leaves iptables to the other
-    engines of this machine.
-    """
+    CLOSED = "the way out, and those that they link"
+    OPEN = "the way out, and each other"
+    OFFLINE = "each other alone: the engine leaves iptables to others"
+
+
+class EngineServer(Server):
+    """A dockerd with a bridge of its own. `start` may be called again after `kill` or `end`."""
 
     def __init__(
-        self, place: Path, data: Path, *, has_iptables: bool = False, launcher: Sequence[str] = ()
+        self,
+        place: Path,
+        data: Path,
+        *,
+        networking: Networking = Networking.OFFLINE,
+        launcher: Sequence[str] = (),
     ) -> None:
-        dockerd.clear(place)
+        dockerd.clear(place, data)
         self.data = data
         self.launcher = launcher
+        if networking != Networking.OFFLINE:
+            forwarding.keep(place)
         self.bridge = bridge.make(dockerd.bridge_of(place))
-        self.has_iptables = has_iptables and self.bridge != "none"
         super().__init__(place, [])
-        self.command = self.command_line(has_iptables=self.has_iptables)
+        self.command = self.command_line(networking)
 
-    def command_line(self, *, has_iptables: bool) -> list[str]:
+    def command_line(self, networking: Networking) -> list[str]:
         """Return the command line of dockerd, as root, where another may have been killed."""
         place, namespace = self.place, dockerd.namespace_of(self.place)
         options = {
@@ -44,6 +54,7 @@ class EngineServer(Server):
             "data-root": str(self.data),
             "exec-root": f"{place}/exec",
             "pidfile": f"{place}/{dockerd.PID_FILE}",
+            "cgroup-parent": dockerd.cgroup_of(place),
             "shutdown-timeout": "5",
             "log-level": "warn",
             "bridge": self.bridge,
@@ -51,7 +62,9 @@ class EngineServer(Server):
             "containerd-namespace": namespace,
             "containerd-plugins-namespace": f"{namespace}-plugins",
         }
-        if not has_iptables:
+        if networking == Networking.CLOSED:
+            options["icc"] = "false"
+        elif networking == Networking.OFFLINE:
             options |= dict.fromkeys(("iptables", "ip6tables", "ip-forward", "ip-masq"), "false")
         way = [sys.executable, "-B", "-m", "dev.machine.dockerd", str(place), *self.launcher]
         words = (f"--{name}={text}" for name, text in options.items())
@@ -66,11 +79,10 @@ class EngineServer(Server):
 
     @property
     def pid(self) -> int:
-        """The pid of dockerd itself, before which sudo and its like stand."""
-        pid = super().pid
-        while _name_of(pid) != "dockerd" and (below := children_of(pid)):
-            pid = below[0]
-        return pid
+        """The pid of dockerd itself, before which a launcher stands, or root's side."""
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return int((self.place / dockerd.PID_FILE).read_text())
+        return super().pid
 
     def client(self) -> docker.APIClient:
         """Return a client to look, and to act, behind the service's back."""
@@ -87,7 +99,7 @@ class EngineServer(Server):
 
     def clear(self) -> None:
         """Remove the bridge, and what an engine that was killed leaves outside of its place."""
-        dockerd.clear(self.place)
+        dockerd.clear(self.place, self.data)
         places.unmount_below(self.data)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -109,9 +121,3 @@ def engine_server() -> Iterator[EngineServer]:
         finally:
             server.end()
             server.clear()
-
-
-def _name_of(pid: int) -> str:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    return ""

@@ -1,4 +1,4 @@
-"""Redis, on loopback."""
+"""Redis, on loopback or on a unix socket."""
 
 from __future__ import annotations
 
@@ -9,38 +9,61 @@ from pathlib import Path
 import redis
 
 from dev.servers.process import LOOPBACK, Server, free_port, running
+from funcsvc.store.connections import make_pool
+
+ANSWER_SECONDS = 2
 
 
 class RedisServer(Server):
-    """A Redis. `start` may be called again after `kill` or `end`: the port stays."""
+    """A Redis. `start` may be called again after `kill` or `end`: the address stays.
 
-    def __init__(self, place: Path, options: Mapping[str, str], port: int = 0) -> None:
-        self.port = port or free_port()
+    It listens on a port of loopback, or on a unix socket alone, which only this user may use.
+    """
+
+    def __init__(
+        self,
+        place: Path,
+        options: Mapping[str, str],
+        port: int = 0,
+        unix_socket: Path | None = None,
+    ) -> None:
+        self.port = 0 if unix_socket else port or free_port()
+        self.unix_socket = unix_socket
         self.password = options.get("requirepass")
         settings = {"bind": LOOPBACK, "port": str(self.port), "dir": str(place), "save": ""}
+        if unix_socket:
+            settings |= {"unixsocket": str(unix_socket), "unixsocketperm": "700"}
         words = [(f"--{name}", text) for name, text in {**settings, **options}.items()]
         super().__init__(place, ["redis-server", *(word for pair in words for word in pair)])
 
     @property
     def url(self) -> str:
+        if self.unix_socket:
+            return f"unix://{self.unix_socket}?db=0"
         return f"redis://{LOOPBACK}:{self.port}/0"
 
     def client(self) -> redis.Redis:
         """Return a client to look, and to write, behind the service's back."""
-        return redis.Redis(port=self.port, password=self.password, socket_timeout=5, protocol=2)
+        given = {} if self.password is None else {"password": self.password}
+        return redis.Redis.from_url(self.url, socket_timeout=5, protocol=2, **given)
 
     def answers(self) -> bool:
-        return redis_answers(self.url, self.password)
+        with self.client() as client:
+            return _answers(client)
 
 
-def redis_answers(url: str, password: str | None = None) -> bool:
-    """Tell whether commands can be given to the Redis at this address."""
-    given = {} if password is None else {"password": password}
+def redis_answers(url: str) -> bool:
+    """Tell whether the service can give commands to the Redis at this address."""
+    pool = make_pool(url, ANSWER_SECONDS, 1)
     try:
-        with redis.Redis.from_url(
-            url, socket_connect_timeout=2, socket_timeout=2, retry=None, **given
-        ) as client:
-            return bool(client.ping())
+        return _answers(redis.Redis(connection_pool=pool))
+    finally:
+        pool.disconnect()
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
     except redis.RedisError:
         return False
 

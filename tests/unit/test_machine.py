@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dev import servers
-from dev.machine import bridge, dockerd
+from dev.machine import bridge, dockerd, firewall
 from dev.machine.waiting import NotInTime
 
 EVERY = [*bridge.RANGE.subnets(new_prefix=24)]
@@ -56,6 +56,21 @@ def test_names_of_an_engine_suit_containerd_and_the_kernel(
     assert dockerd.namespace_of(Path(place)) == namespace
     assert dockerd.bridge_of(Path(place)) == name
     assert len(name) <= 15
+
+
+@pytest.mark.parametrize(
+    ("rules", "in_use"),
+    [
+        ([], False),
+        (["-N DOCKER", "-A DOCKER-USER -j RETURN", "-A FORWARD -j DOCKER-USER"], False),
+        (["-A DOCKER-FORWARD -j DOCKER-CT"], False),
+        (["-A FORWARD -i br0 -j ACCEPT"], False),
+        (["-A DOCKER-USER -d 169.254.0.0/16 -j DROP"], True),
+        (["-A DOCKER -i docker0 -j RETURN"], True),
+    ],
+)
+def test_chains_of_engines_go_only_where_they_do_nothing(rules: list[str], in_use: bool) -> None:
+    assert firewall.in_use([rule.split() for rule in rules]) is in_use
 
 
 @pytest.mark.parametrize("pid", [os.getpid(), 2**30], ids=["another's", "nobody's"])

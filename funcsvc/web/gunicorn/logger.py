@@ -28,6 +28,11 @@ class Logger(GunicornLogger):
         ours.setLevel(self.error_log.level)
         ours.propagate = False
 
+    def info(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        """Log something, but not where gunicorn believes that it listens (see `say_ready`)."""
+        if not str(msg).startswith("Listening at"):
+            super().info(msg, *args, **kwargs)
+
     def access(self, resp: Any, req: Any, environ: Any, request_time: timedelta) -> None:
         """Log a request: without query and headers, and without the UUID in its path."""
         if not self.access_log_enabled:

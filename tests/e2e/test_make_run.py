@@ -1,0 +1,82 @@
+"""`make run` at a terminal, with an engine that is there. tests/chaos/long_make_run.py has more.
+
+One run serves all, and the last test ends it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from dev import servers
+from dev.run import Address
+from tests.e2e.make_run import READY, MakeRun, make_checkout, make_run
+
+
+@pytest.fixture(scope="module")
+def run(
+    tmp_path_factory: pytest.TempPathFactory, module_engine: servers.EngineServer
+) -> Iterator[MakeRun]:
+    """One in a path that is too long for a socket in it, and has a space."""
+    checkout = make_checkout(tmp_path_factory.mktemp("deep") / ("x" * 100) / "with a space")
+    with make_run(checkout, {"DOCKER_HOST": module_engine.host}) as begun:
+        begun.wait_for(READY)
+        begun.wait_for("/funcs/create\r\n\r\n")
+        yield begun
+
+
+def test_one_line_says_what_is_in_use_and_the_address_comes_last(
+    run: MakeRun, module_engine: servers.EngineServer
+) -> None:
+    used, address, example = [line for line in run.shown.splitlines() if line]
+    assert used.startswith("redis: unix:///run/funcsvc-")
+    assert "redis.sock (its own, data in var/run/redis); " in used
+    assert f"engine: {module_engine.host} (was there). Logs: var/run/log." in used
+    assert address == f"{READY} http://127.0.0.1:{run.port}; Ctrl-C ends it. Try:"
+    assert example.startswith("curl -i ")
+
+
+def test_example_works_where_curl_is_not_installed(
+    run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", "/nowhere")
+        example = Address(f"127.0.0.1:{run.port}").example()
+    assert example.startswith("python3 -c ")
+    done = subprocess.run(["sh", "-c", example], check=True, capture_output=True, text=True)
+    assert '"Name": "helloworld"' in done.stdout
+    assert run.request("DELETE", "/funcs/helloworld")[0] == 204
+
+
+def test_own_redis_keeps_its_data_and_listens_for_this_user_alone(run: MakeRun) -> None:
+    path = run.shown.partition("unix://")[2].partition(" ")[0]
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o700
+    assert "--port 0 " in (run.checkout / "var/run/supervisord.conf").read_text()
+    assert any((run.checkout / "var/run/redis/appendonlydir").iterdir())
+
+
+def test_requests_are_shown_in_one_form_and_probes_are_not(run: MakeRun) -> None:
+    assert run.request("GET", "/readyz")[0] == 200
+    assert run.request("GET", "/funcs") == (200, [])
+    run.wait_for(" web    GET /funcs → 200, ")
+    assert "/readyz" not in run.shown
+
+
+def test_own_servers_log_never_says_that_they_listen_nowhere(run: MakeRun) -> None:
+    text = (run.checkout / "var/run/log/web.log").read_text()
+    assert f"funcsvc listens at 127.0.0.1:{run.port}" in text
+    assert "Listening at" not in text
+
+
+def test_three_times_ctrl_c_ends_it_well_and_leaves_nothing(run: MakeRun) -> None:
+    assert run.left()
+    for _ in range(3):
+        run.type("\x03")
+    assert run.wait() == 0
+    assert "Stopping…" in run.shown
+    assert "Error" not in run.shown
+    assert run.left() == []
