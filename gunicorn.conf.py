@@ -1,4 +1,4 @@
-"""Settings of gunicorn. docs/architecture.md explains the surprising ones."""
+"""Settings of gunicorn. docs/gunicorn.md explains the surprising ones."""
 
 from funcsvc.process import keep_freed_memory, settings_or_exit
 from funcsvc.web.gunicorn.hooks import (
