@@ -12,7 +12,7 @@ import pytest
 from dev import images, servers
 from tests.e2e.test_readme import ADDRESS, FENCE, normal
 
-PAGES = [servers.ROOT / f"docs/{name}.md" for name in ("api", "calling", "access")]
+PAGES = [servers.ROOT / f"docs/{name}.md" for name in ("api", "images", "calling", "access")]
 WITH_KEYS = "curl -u mykey:mysecret "
 ASSIGNMENT = re.compile(r"(?P<variable>[A-Z]+)=\$\(")
 
