@@ -29,7 +29,7 @@ bench: ## Measures the service on this machine; passes ARGS to the benchmark.
 	@dev/setup bench
 	@$(PYTHON) -m dev.bench $(ARGS)
 
-lock: ## Rewrites requirements.lock with the newest versions that setup.cfg allows.
+lock: ## Rewrites both locks with the newest versions that setup.cfg allows.
 	@dev/lock
 
 settings: ## Regenerates docs/settings.md from the settings declared in the code.

@@ -11,16 +11,10 @@ import pytest
 import redis
 import requests
 
-REQUIRED = os.environ.pop("FUNCSVC_REQUIRE_SERVICES", "") == "1"
+from tests.required import missing
+
 REDIS_URL = os.environ.get("FUNCSVC_REDIS_URL", "redis://127.0.0.1:6379/0")
 DOCKER_HOST = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-
-
-def missing_service(reason: str) -> None:
-    """Skip the test, or fail it where services are required, as in CI."""
-    if REQUIRED:
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +30,7 @@ def redis_url() -> str:
         with redis.Redis.from_url(REDIS_URL, socket_timeout=2, socket_connect_timeout=2) as client:
             client.ping()
     except redis.RedisError as error:
-        missing_service(f"no Redis answers: {type(error).__name__}")
+        missing(f"no Redis answers: {type(error).__name__}")
     return REDIS_URL
 
 
@@ -63,5 +57,5 @@ def docker_host() -> str:
         with docker.APIClient(base_url=DOCKER_HOST, version="1.41", timeout=5) as client:
             client.ping()
     except (docker.errors.DockerException, requests.RequestException) as error:
-        missing_service(f"no Docker Engine answers: {type(error).__name__}")
+        missing(f"no Docker Engine answers: {type(error).__name__}")
     return DOCKER_HOST

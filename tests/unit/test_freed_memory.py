@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -38,6 +39,7 @@ def count_faults(start: str) -> int:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(start=start)],
         cwd=servers.ROOT,
+        env={"PATH": os.environ["PATH"]},
         check=True,
         capture_output=True,
         text=True,

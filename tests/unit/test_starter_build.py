@@ -24,7 +24,7 @@ BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_w
 def copied(tmp_path_factory):
     """A copy of what a wheel is built from, without files built in the checkout."""
     folder = tmp_path_factory.mktemp("checkout")
-    for name in ("setup.py", "setup.cfg", "README.md", "LICENSE"):
+    for name in ("setup.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(CHECKOUT / name, folder)
     unwanted = shutil.ignore_patterns("__pycache__", Path(STARTER).name)
     shutil.copytree(CHECKOUT / "funcsvc", folder / "funcsvc", ignore=unwanted)
