@@ -5,6 +5,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 POLL_SECONDS = 0.02
+PATIENCE_SECONDS = 60
+"""How long to wait for what comes at once: it ends a wait for what never comes, on any machine."""
+NEVER_SECONDS = 600
+"""A setting's deadline that no test lives to see: what comes before it wasn't brought by it."""
+
 Answer = TypeVar("Answer")
 
 
@@ -12,7 +17,9 @@ class NotInTime(AssertionError):
     """Raised when a condition has not come true in time, which is how a test fails."""
 
 
-def wait_until(condition: Callable[[], Answer], what: str, seconds: float = 30) -> Answer:
+def wait_until(
+    condition: Callable[[], Answer], what: str, seconds: float = PATIENCE_SECONDS
+) -> Answer:
     """Return the first true answer of `condition`.
 
     Raises NotInTime, with `what`, after so many seconds without one.

@@ -7,7 +7,7 @@ from them the command line, and whether a server answers.
 
 from dev.machine.as_root import SEARCH_PATH
 from dev.machine.places import ROOT
-from dev.machine.waiting import wait_until
+from dev.machine.waiting import NEVER_SECONDS, PATIENCE_SECONDS, wait_until
 from dev.servers.certificates import Certificates, make_certificates
 from dev.servers.dns import DnsServer, dns_server
 from dev.servers.engine import EngineServer, engine_server
@@ -44,6 +44,8 @@ from dev.servers.worker import WORKER_COMMAND, WorkerServer, make_worker, worker
 
 __all__ = [
     "LOOPBACK",
+    "NEVER_SECONDS",
+    "PATIENCE_SECONDS",
     "ROOT",
     "SEARCH_PATH",
     "SERVICE",

@@ -15,10 +15,9 @@ from typing import Any, TypeVar
 from dev.machine.as_root import SEARCH_PATH
 from dev.machine.places import ROOT, remove
 from dev.machine.processes import await_end, with_parent
-from dev.machine.waiting import wait_until
+from dev.machine.waiting import PATIENCE_SECONDS, wait_until
 
 LOOPBACK = "127.0.0.1"
-START_SECONDS = 30
 STOP_SECONDS = 20
 TAIL_LINES = 40
 
@@ -94,7 +93,7 @@ class Server:
         raise NotImplementedError
 
     def start(
-        self, is_ready: Callable[[], Any] | None = None, seconds: float = START_SECONDS
+        self, is_ready: Callable[[], Any] | None = None, seconds: float = PATIENCE_SECONDS
     ) -> None:
         """Start the process and wait until it is ready; fail when it ends instead.
 

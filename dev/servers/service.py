@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dev.machine.processes import children_of
-from dev.machine.waiting import wait_until
+from dev.machine.waiting import PATIENCE_SECONDS, wait_until
 from dev.servers.process import LOOPBACK, Server, free_port, running
 
 WEB_COMMAND = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
@@ -47,7 +47,7 @@ class Service(Server):
     def url(self) -> str:
         return f"http://{LOOPBACK}:{self.port}"
 
-    def connection(self, timeout: float = 30) -> Any:
+    def connection(self, timeout: float = PATIENCE_SECONDS) -> Any:
         """Give one connection to the service, for requests one after the other."""
         return contextlib.closing(http.client.HTTPConnection(LOOPBACK, self.port, timeout=timeout))
 
@@ -57,13 +57,15 @@ class Service(Server):
         path: str,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
-        timeout: float = 30,
+        timeout: float = PATIENCE_SECONDS,
     ) -> Answer:
         """Send one request over a connection of its own; a body that isn't bytes goes as JSON."""
         with self.connection(timeout) as connection:
             return exchange(connection, method, path, body, headers)
 
-    def create(self, name: str, image: str, timeout: float = 30, **fields: Any) -> Answer:
+    def create(
+        self, name: str, image: str, timeout: float = PATIENCE_SECONDS, **fields: Any
+    ) -> Answer:
         """Create a func that runs `echo HelloWorld`."""
         config = {"Cmd": ["echo", "HelloWorld"], "Image": image, **fields.pop("Config", {})}
         body = {"Name": name, "Config": config, **fields}

@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from dev.servers.process import START_SECONDS, Server, running
+from dev.machine.waiting import PATIENCE_SECONDS
+from dev.servers.process import Server, running
 from dev.servers.service import environment_of
 
 WORKER_COMMAND = [sys.executable, "-m", "funcsvc", "worker"]
@@ -18,7 +19,7 @@ class WorkerServer(Server):
     """One worker process. `start` may be called again after `kill` or `end`."""
 
     def start(
-        self, is_ready: Callable[[], Any] | None = None, seconds: float = START_SECONDS
+        self, is_ready: Callable[[], Any] | None = None, seconds: float = PATIENCE_SECONDS
     ) -> None:
         before = self._starts()
         super().start(is_ready or (lambda: self._starts() > before), seconds)

@@ -138,11 +138,9 @@ def test_followed_log_of_one_call_ends_with_it(func, calls):
 @pytest.mark.parametrize("tail", ["all", "0"])
 def test_followed_log_of_a_call_that_has_ended_ends_at_once(func, tail):
     call_id = func.ended()
-    start = time.monotonic()
     expected = life(call_id) if tail == "all" else []
     assert events(func, f"?follow=1&callid={call_id}&tail={tail}") == expected
     assert events(func, f"?follow=1&callid={NO_CALL}") == []
-    assert time.monotonic() - start < 1
 
 
 def test_call_that_ends_while_the_log_begins_ends_it(func, calls, monkeypatch):

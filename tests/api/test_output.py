@@ -8,6 +8,7 @@ import time
 import pytest
 
 from dev import servers
+from dev.machine.waiting import PATIENCE_SECONDS
 from funcsvc import process as stopping
 from funcsvc.model import Outcome
 from funcsvc.model.errors import StoreUnavailable
@@ -176,7 +177,7 @@ def test_wait_that_is_too_long_is_told_where_the_call_is(store, engine, runs, st
         calls.run(call_id)
     start = time.monotonic()
     answer = func.client.get(func.path("output", call_id, "wait"))
-    assert 0.9 < time.monotonic() - start < 4
+    assert 0.9 < time.monotonic() - start < PATIENCE_SECONDS
     assert (answer.status_code, answer.get_json()) == (status, {"CallId": call_id, "Status": word})
 
 
@@ -196,9 +197,7 @@ def test_who_waits_is_answered_when_the_process_stops(func, calls, monkeypatch):
     monkeypatch.setattr(waits, "STOPPING", stopped)
     assert stopping.STOPPING is not stopped
     stopped.set()
-    start = time.monotonic()
-    answer = func.client.post(func.path("call", "sync"))
-    assert time.monotonic() - start < 1
+    answer = func.client.post(func.path("call", "sync"))  # or else it waits for a day
     assert (answer.status_code, answer.get_json()["Status"]) == (202, "PENDING")
     assert len(calls.accepted) == 1
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from dev.machine.waiting import NEVER_SECONDS
 from funcsvc.config import Settings, load_settings
 from funcsvc.model import (
     CallCounts,
@@ -101,7 +102,8 @@ class RealService(Service):
     ) -> None:
         self.settings = make_settings(url, prefix, redis_timeout_seconds=seconds, **options)
         self.keys = RedisKeys(prefix)
-        self.client = make_client(url, seconds, **limits or {})
+        blocking = {"max_block_seconds": NEVER_SECONDS, **(limits or {})}
+        self.client = make_client(url, seconds, **blocking)
         self.funcs = RedisFuncStore(self.client, self.keys)
         self.calls = RedisCallStore(self.client, self.settings)
         self.events = RedisEventLog(self.client, self.keys)
@@ -190,7 +192,7 @@ def assert_not_found(service, func_name: str, call_id: str) -> None:
     assert caught.value.message == f'There is no call "{call_id}".'
 
 
-def wait(service, call_id: str, seconds: float = 5) -> float:
+def wait(service, call_id: str, seconds: float = NEVER_SECONDS) -> float:
     """Wait for the end of a call. Return the time at which the wait was over."""
     service.calls.wait_for_end(call_id, seconds)
     return time.monotonic()

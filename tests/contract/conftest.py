@@ -12,7 +12,7 @@ import pytest
 from funcsvc.store.funcs import RedisFuncStore
 from tests.contract.calls import FakeService, RealService
 from tests.contract.redis_proxy import RedisProxy
-from tests.contract.stores import PATIENCE_SECONDS, make_store, new_func
+from tests.contract.stores import STORE_SECONDS, make_store, new_func
 from tests.contract.whole_state import WholeState, check_whole_state, read_whole_state
 from tests.fakes import FakeFuncStore
 
@@ -84,7 +84,7 @@ def proxy(redis_url) -> Iterator[RedisProxy]:
 @pytest.fixture
 def fragile_store(proxy, redis_prefix):
     """A store behind the proxy. It is connected, and Redis has its script."""
-    store = make_store(proxy.url, redis_prefix, PATIENCE_SECONDS)
+    store = make_store(proxy.url, redis_prefix, STORE_SECONDS)
     store.create_func(*new_func("warm-up"))
     return store
 

@@ -7,7 +7,7 @@ import socket
 import threading
 from urllib.parse import urlsplit, urlunsplit
 
-WAIT_SECONDS = 10
+from dev.machine.waiting import NEVER_SECONDS, PATIENCE_SECONDS
 
 
 class RedisProxy:
@@ -42,7 +42,7 @@ class RedisProxy:
         for each in (self._listener, *self._sockets):
             _break(each)
         for thread in self._threads:
-            thread.join(WAIT_SECONDS)
+            thread.join(PATIENCE_SECONDS)
 
     def _accept(self) -> None:
         while True:
@@ -50,7 +50,7 @@ class RedisProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            redis = socket.create_connection(self._redis, timeout=WAIT_SECONDS)
+            redis = socket.create_connection(self._redis, timeout=PATIENCE_SECONDS)
             self._sockets += [client, redis]
             thread = threading.Thread(target=self._serve, args=(client, redis))
             self._threads.append(thread)
@@ -65,7 +65,7 @@ class RedisProxy:
                     if fault == "cut before":
                         return
                     if fault == "hold":
-                        self.release.wait(WAIT_SECONDS)
+                        self.release.wait(NEVER_SECONDS)
                     redis.sendall(command)
                     answer = redis.recv(1 << 20)
                     if fault:

@@ -13,7 +13,9 @@ from funcsvc.store.funcs import RedisFuncStore
 from funcsvc.store.keys import RedisKeys
 
 FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
-PATIENCE_SECONDS = 2.0  # enough for a loaded machine
+STORE_SECONDS = 2.0
+"""How long a store waits for a Redis that fails."""
+
 MAX_THREADS = 128  # each has its own connection
 
 

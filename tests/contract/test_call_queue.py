@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dev.machine.waiting import NEVER_SECONDS, PATIENCE_SECONDS, wait_until
 from funcsvc.model import CallStatus
 from tests.contract.calls import (
     ENDED,
@@ -278,32 +279,40 @@ def test_tokens_are_never_the_same(real):
     assert len(set(made)) == 400
 
 
-def wait(queue, seconds: float = 5) -> float:
-    """Wait for a pending call and return how many seconds that took."""
+def assert_is_woken(queue) -> None:
+    """Wait for a pending call, for as long as only a wake can end."""
     begin = time.monotonic()
-    queue.wait_for_pending(seconds)
-    return time.monotonic() - begin
+    queue.wait_for_pending(NEVER_SECONDS)
+    assert time.monotonic() - begin < PATIENCE_SECONDS
 
 
 def test_every_call_that_comes_wakes_an_idle_worker(real, func, redis_client):
     before = redis_client.info("clients")["blocked_clients"]
+
+    def wait_until_blocked(number: int) -> None:
+        wait_until(
+            lambda: redis_client.info("clients")["blocked_clients"] == before + number,
+            f"{number} workers wait",
+        )
+
     with ThreadPoolExecutor(5) as workers:
-        waits = [workers.submit(wait, real.new_queue()) for _ in range(5)]
-        until = time.monotonic() + 5
-        while redis_client.info("clients")["blocked_clients"] < before + 5:
-            assert time.monotonic() < until
+        waits = [workers.submit(assert_is_woken, real.new_queue()) for _ in range(5)]
+        wait_until_blocked(5)
         for _ in range(4):
             real.call(func)
-        time.sleep(0.3)
-        assert sum(wait.done() for wait in waits) == 4
+        wait_until_blocked(1)
+        wait_until(lambda: sum(wait.done() for wait in waits) == 4, "four are woken")
         real.call(func)
-        assert max(wait.result() for wait in waits) < 3
+        for each in waits:
+            each.result()
 
 
 def test_call_that_came_before_a_worker_waits_wakes_it(real, func):
     real.call(func)
-    assert wait(real.queue) < 0.3
-    assert wait(real.queue, 0.2) >= 0.15
+    assert_is_woken(real.queue)
+    begin = time.monotonic()
+    real.queue.wait_for_pending(0.2)
+    assert time.monotonic() - begin >= 0.15
 
 
 def test_what_wakes_workers_is_bounded_whatever_comes(real, func, redis_client):
@@ -326,7 +335,7 @@ def test_call_that_may_run_by_now_wakes_a_worker(real, func, redis_client, chang
     call = real.reserve()
     redis_client.delete(real.keys.wake)
     change(real, call)
-    assert wait(real.queue) < 0.3
+    assert_is_woken(real.queue)
     assert real.queue.reserve_call("token") is not None
 
 
@@ -337,6 +346,6 @@ def test_limit_that_was_raised_wakes_one_worker_after_the_other(real, func, redi
     redis_client.delete(real.keys.wake)
     real.call(func, max_running=0)
     for _ in range(4):  # each has one slot only
-        assert wait(real.queue) < 0.3
+        assert_is_woken(real.queue)
         real.reserve()
     assert redis_client.llen(real.keys.wake) == 0

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dev.machine.waiting import PATIENCE_SECONDS
 from funcsvc.model import CallCounts
 from funcsvc.model.errors import StoreUnavailable
 from tests.contract.calls import (
@@ -16,13 +17,13 @@ from tests.contract.calls import (
     new_call,
     reserve_all,
 )
-from tests.contract.stores import PATIENCE_SECONDS
+from tests.contract.stores import STORE_SECONDS
 
 
 @pytest.fixture
 def fragile(make_real, real, func, proxy) -> RealService:
     """The stores behind the proxy, connected and with scripts loaded. The func hello exists."""
-    service = make_real(proxy.url, seconds=PATIENCE_SECONDS)
+    service = make_real(proxy.url, seconds=STORE_SECONDS)
     real.call(func)
     token = service.reserve().token
     service.queue.release_call(token)
@@ -96,7 +97,7 @@ def test_reserve_that_comes_after_all_is_undone_when_its_lease_ends(
     with pytest.raises(StoreUnavailable):
         fragile.queue.reserve_call("token")
     proxy.release.set()
-    assert proxy.done.wait(10)
+    assert proxy.done.wait(PATIENCE_SECONDS)
     assert set(whole_state().get("owners")) == {"token"}
     real.age("token", 1)
     assert real.queue.adopt_call("heir") is None
@@ -110,7 +111,7 @@ def test_each_call_is_reserved_once_by_many_workers_at_once(real, func, make_rea
     barrier = threading.Barrier(8)
 
     def work(service: RealService) -> list[str]:
-        barrier.wait(10)
+        barrier.wait(PATIENCE_SECONDS)
         return reserve_all(service)
 
     with ThreadPoolExecutor(8) as workers:

@@ -10,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dev.machine.waiting import PATIENCE_SECONDS
 from funcsvc.model.errors import FuncNotFound, InvalidDefinition, StoreUnavailable
 from funcsvc.schemas import ChangesSchema
 from funcsvc.store.keys import RedisKeys
 from funcsvc.store.scripts import get_script
-from tests.contract.stores import PATIENCE_SECONDS, make_store, new_func
+from tests.contract.stores import STORE_SECONDS, make_store, new_func
 
 CLIENTS = 100
 
@@ -268,7 +269,7 @@ def test_change_that_did_not_come_in_time_is_reported_and_never_made(
         use(fragile_store)
     assert caught.value.message.startswith("Redis can't be used: ")
     proxy.release.set()
-    assert proxy.done.wait(10)
+    assert proxy.done.wait(PATIENCE_SECONDS)
     assert real_store.get_func("hello") == known
 
 
@@ -303,7 +304,7 @@ def test_store_works_again_after_a_fault(fragile_store, real_store, proxy, known
 
 def test_store_whose_redis_is_gone_is_unavailable(redis_prefix, proxy):
     proxy.close()
-    store = make_store(proxy.url, redis_prefix, PATIENCE_SECONDS)
+    store = make_store(proxy.url, redis_prefix, STORE_SECONDS)
     for use in (
         *USES.values(),
         lambda one: one.get_funcs(["a"]),

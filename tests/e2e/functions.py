@@ -107,6 +107,8 @@ def running(engine: servers.EngineServer, name: str) -> set[str]:
     }
 
 
-def wait_until_no_container(engine: servers.EngineServer, seconds: float = 15) -> None:
+def wait_until_no_container(
+    engine: servers.EngineServer, seconds: float = servers.PATIENCE_SECONDS
+) -> None:
     """Fail if the service still has a container on an engine after `seconds`."""
     servers.wait_until(lambda: not containers(engine), "no container is left", seconds)

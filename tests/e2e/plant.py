@@ -55,7 +55,9 @@ class Plant:
         self.workers.append(worker)
         return worker
 
-    def wait_for_status(self, call_id: str, status: str, seconds: float = 20) -> None:
+    def wait_for_status(
+        self, call_id: str, status: str, seconds: float = servers.PATIENCE_SECONDS
+    ) -> None:
         """Wait until a call has this status."""
         key = f"funcsvc:call:{call_id}"
         with self.redis.client() as client:
@@ -63,7 +65,7 @@ class Plant:
                 lambda: client.hget(key, "status") == status.encode(), f"call is {status}", seconds
             )
 
-    def wait_until_ran(self, call_id: str, seconds: float = 20) -> None:
+    def wait_until_ran(self, call_id: str, seconds: float = servers.PATIENCE_SECONDS) -> None:
         """Wait until a call's function has left its line."""
         servers.wait_until(lambda: call_id in self.runs(), "the function has begun", seconds)
 
@@ -96,7 +98,7 @@ class Plant:
         self.check_nothing_is_left()
         return ended
 
-    def check_nothing_is_left(self, seconds: float = 20) -> None:
+    def check_nothing_is_left(self, seconds: float = servers.PATIENCE_SECONDS) -> None:
         """Delete the functions. Fail if a container is left, or a key that should be gone.
 
         Waiting instances must go with their function.

@@ -10,9 +10,7 @@ import struct
 import time
 from types import TracebackType
 
-from dev.servers import LOOPBACK, Answer
-
-DEADLINE_SECONDS = 40
+from dev.servers import LOOPBACK, PATIENCE_SECONDS, Answer
 
 
 class RawClient:
@@ -20,7 +18,7 @@ class RawClient:
 
     def __init__(self, port: int, receive_bytes: int | None = None) -> None:
         self._socket = socket.socket()
-        self._socket.settimeout(DEADLINE_SECONDS)
+        self._socket.settimeout(PATIENCE_SECONDS)
         if receive_bytes is not None:  # set before connecting, or the window is larger
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self._socket.connect((LOOPBACK, port))
@@ -67,7 +65,7 @@ class RawClient:
         """Tell whether bytes, or the end of the connection, arrive within some seconds."""
         return bool(select.select([self._socket], [], [], seconds)[0])
 
-    def is_closed(self, seconds: float = 10) -> bool:
+    def is_closed(self, seconds: float = PATIENCE_SECONDS) -> bool:
         """Tell whether the service closes the connection within some seconds."""
         if not self.has_answer(seconds):
             return False

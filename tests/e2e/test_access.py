@@ -194,7 +194,7 @@ def test_open_service_refuses_to_start_on_other_addresses(
         )
         try:
             with pytest.raises(AssertionError, match="ended"):
-                web.start(lambda: False, seconds=15)
+                web.start(lambda: False)
         finally:
             web.end()
         assert web.process.returncode == 1
@@ -234,7 +234,7 @@ def test_keys_that_are_none_stop_the_start_and_are_not_shown(keys: str) -> None:
         web = servers.make_service(place, access_keys=keys)
         try:
             with pytest.raises(AssertionError, match="ended") as caught:
-                web.start(lambda: False, seconds=15)
+                web.start(lambda: False)
         finally:
             web.end()
         assert web.process.returncode == 1
@@ -260,7 +260,7 @@ def test_clients_behind_a_proxy_on_a_unix_socket_are_told_apart(
         def status(client_address: str) -> bytes:
             authorization = basic("mykey", "wrong")["Authorization"]
             with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(20)
+                connection.settimeout(servers.PATIENCE_SECONDS)
                 connection.connect(str(path))
                 connection.sendall(
                     f"GET /funcs HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {client_address}\r\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -101,7 +100,6 @@ def test_log_is_followed_by_two_and_no_third(web, calls, address, upgrade):
     servers.wait_until(
         lambda: ended() == [101, 200, 200, 503],
         "the threads of clients that went away are free",
-        seconds=5,
     )
     assert web.request("HEAD", f"/logs/{address}?follow=1").status == 200
 
@@ -156,12 +154,10 @@ def test_followed_log_ends_when_the_func_is_removed(web, calls, address, upgrade
     with Follower(web.port, address, upgrade=upgrade) as client:
         client.head()
         calls.funcs.delete_func(address.partition("/")[0])
-        start = time.monotonic()
         if upgrade:
-            assert client.is_closed(5)
+            assert client.is_closed()
         else:
             assert client.line() == b"0\r\n"
-        assert time.monotonic() - start < 5
 
 
 @pytest.mark.parametrize(

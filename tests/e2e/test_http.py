@@ -116,8 +116,8 @@ def test_body_that_does_not_arrive_is_400_in_time_and_frees_its_thread(
                 client.send(head("Transfer-Encoding: chunked") + b"%x\r\n{" % len(definition))
         for answer in [client.answer() for client in clients]:
             assert_json_error(answer, 400)
-            assert answer.seconds < BODY_SECONDS + 2
-        assert web.request("GET", "/healthz").seconds < 1
+            assert answer.seconds < servers.PATIENCE_SECONDS / 2
+        assert web.request("GET", "/healthz").status == 200
         assert all(client.is_closed() for client in clients)
 
 

@@ -28,7 +28,6 @@ def line_of(web: servers.Service, request_id: str) -> dict[str, Any]:
     return servers.wait_until(
         lambda: next((it for it in web.access_lines() if it["request_id"] == request_id), None),
         f"request {request_id} is in the access log",
-        seconds=5,
     )
 
 

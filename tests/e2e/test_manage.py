@@ -16,7 +16,7 @@ from funcsvc.store.keys import RedisKeys
 KEYS = RedisKeys("funcsvc:")
 CLIENTS = 100
 TIMEOUT_SECONDS = 0.5
-DEADLINE_SECONDS = 3
+DEADLINE_SECONDS = 20  # what hangs, hangs for ever
 
 
 def test_func_goes_round_trip_with_two_workers(

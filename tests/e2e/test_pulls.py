@@ -111,7 +111,7 @@ def test_registry_that_never_answers_is_500_within_the_pull_timeout(
                 "it was not pulled within 1 seconds."
             },
         )
-        assert answer.seconds < 3
+        assert answer.seconds < servers.PATIENCE_SECONDS / 2
         assert web.is_healthy()
     assert_nothing_stored(own_redis)
 
@@ -203,9 +203,9 @@ def test_more_requests_than_may_wait_for_pulls_are_503_and_health_answers(
                 assert int(busy.headers["Retry-After"]) > 0
                 health = [web.request("GET", "/healthz") for _ in range(8)]
                 assert [answer.status for answer in health] == [200] * 8
-                assert max(answer.seconds for answer in health) < 1
+                assert not any(create.done() for create in waiting)
             finally:
                 between.gate.set()
-            assert [create.result(30).status for create in waiting] == [201, 201]
+            assert [create.result().status for create in waiting] == [201, 201]
         for name in names:
             images.remove_image(module_engine.host, name)

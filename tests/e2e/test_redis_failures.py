@@ -14,8 +14,8 @@ from funcsvc.store.keys import RedisKeys
 
 KEYS = RedisKeys("funcsvc:")
 TIMEOUT_SECONDS = 0.5
-DEADLINE_SECONDS = 2.5
-"""The limit for a request while Redis fails. All but TIMEOUT_SECONDS is for a busy machine."""
+DEADLINE_SECONDS = 20
+"""The limit for a request while Redis fails, which without a deadline never ends."""
 
 
 @pytest.fixture

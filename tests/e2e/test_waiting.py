@@ -38,7 +38,7 @@ def wait_for_waiting(engine: servers.EngineServer, name: str, used: bytes = b"")
     def found() -> list[str]:
         return [it for it in waiting(engine, name) if it[:12] != used.decode().strip()]
 
-    ids: list[str] = servers.wait_until(found, "an instance waits", 20)
+    ids: list[str] = servers.wait_until(found, "an instance waits")
     return ids
 
 

@@ -13,13 +13,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from dev.machine.waiting import PATIENCE_SECONDS
 from funcsvc.engine.containers.protocol import Ending, Mark, OutputReader, make_frame
 
 STARTER = str(files("funcsvc.starter").joinpath("funcsvc-starter"))
 NONCE = "0123456789abcdef" * 2
 NOBODY = 65534
 IS_ROOT = os.geteuid() == 0
-DEADLINE_SECONDS = 10
 MEBIBYTE = 1024 * 1024
 
 
@@ -93,7 +93,7 @@ class Starter:
 
     def read_until(self, is_enough: Callable[[], object]) -> None:
         """Read both streams until a condition is true, or until they have ended."""
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not is_enough() and self._selector.get_map():
             assert time.monotonic() < deadline, f"it doesn't come: {self.raw}"
             for key, _ in self._selector.select(0.1):
@@ -103,12 +103,12 @@ class Starter:
         """Read to the final marks or the ends of the streams. Return how the call ended."""
         self.read_until(lambda: self._reader.ending)
         self.end_input()
-        status = self.process.wait(DEADLINE_SECONDS)
+        status = self.process.wait(PATIENCE_SECONDS)
         return Outcome(self._reader.ending, status, self._reader.stdout, self._reader.short_stderr)
 
     def wait_until(self, is_so: Callable[[], object]) -> None:
         """Wait for a condition without reading."""
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not is_so():
             assert time.monotonic() < deadline, "it doesn't come to be so"
             time.sleep(0.005)

@@ -7,6 +7,7 @@ from threading import Barrier, Event
 
 import pytest
 
+from dev.machine.waiting import PATIENCE_SECONDS
 from funcsvc.engine.answer_cache import MAX_REMEMBERED, AnswerCache
 
 
@@ -33,7 +34,7 @@ class Gate:
     def __call__(self) -> str:
         self.times += 1
         self.asked.set()
-        assert self.opened.wait(10)
+        assert self.opened.wait(PATIENCE_SECONDS)
         if self._error:
             raise self._error
         return "answer"
@@ -44,12 +45,12 @@ def wait_until_all_ask(memory: AnswerCache, gate: Gate, threads: int, pool: Thre
     begin = Barrier(threads + 1)
 
     def ask() -> str:
-        begin.wait(10)
+        begin.wait(PATIENCE_SECONDS)
         return memory.get("key", gate)
 
     asking = [pool.submit(ask) for _ in range(threads)]
-    begin.wait(10)
-    assert gate.asked.wait(10)
+    begin.wait(PATIENCE_SECONDS)
+    assert gate.asked.wait(PATIENCE_SECONDS)
     return asking
 
 
@@ -113,10 +114,10 @@ def test_threads_share_one_request_and_its_error():
     memory, gate = AnswerCache(60), Gate(ValueError("engine down"))
     with ThreadPoolExecutor(4) as pool:
         asking = [pool.submit(memory.get, "key", gate)]
-        assert gate.asked.wait(10)
+        assert gate.asked.wait(PATIENCE_SECONDS)
         waiting = Event()
         asking += [pool.submit(lambda: (waiting.set(), memory.get("key", Counter()))) for _ in "ab"]
-        assert waiting.wait(10)
+        assert waiting.wait(PATIENCE_SECONDS)
         gate.opened.set()
         assert isinstance(asking[0].exception(10), ValueError)
         for future in asking[1:]:  # it shared the error, or came later and asked again
@@ -129,7 +130,7 @@ def test_slow_answer_of_one_key_holds_up_no_other():
     memory, gate = AnswerCache(60), Gate()
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(memory.get, "slow", gate)
-        assert gate.asked.wait(10)
+        assert gate.asked.wait(PATIENCE_SECONDS)
         assert memory.get("fast", lambda: "at once") == "at once"
         assert not slow.done()
         gate.opened.set()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from dev.machine.waiting import PATIENCE_SECONDS
 from funcsvc.model.errors import TooManyWaits
 from funcsvc.web.client_socket import ClientSocket
 from funcsvc.web.clients import ClientConnection
@@ -55,10 +56,8 @@ def end_sending(sock: socket.socket) -> None:
 
 
 def test_client_that_waits_is_there(client):
-    start = time.monotonic()
     assert not client.is_gone()
     assert not client.has_ended_sending()
-    assert time.monotonic() - start < 1
 
 
 def test_client_that_has_sent_its_next_request_is_there(ends, client):
@@ -158,7 +157,7 @@ def test_answer_that_nobody_reads_is_given_up(ends, client):
     fill(ends[0])
     start = time.monotonic()
     assert not client.has_delivered()
-    assert WINDOW_SECONDS <= time.monotonic() - start < 5
+    assert WINDOW_SECONDS <= time.monotonic() - start < PATIENCE_SECONDS
 
 
 def test_answer_that_is_read_at_the_least_rate_is_waited_for(ends, client):
@@ -183,7 +182,7 @@ def test_client_that_reads_more_slowly_than_the_least_rate_is_cut(ends, ours):
     start = time.monotonic()
     with pytest.raises(BrokenPipeError, match="too slowly"):
         ours.sendall(b"x" * 40 * RATE)
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < PATIENCE_SECONDS
     assert ours.was_cut
     ends[1].shutdown(socket.SHUT_RD)
     reader.join()
@@ -199,7 +198,7 @@ def test_client_that_reads_nothing_more_after_much_is_cut_in_time(ends, ours):
     start = time.monotonic()
     with pytest.raises(BrokenPipeError):
         ours.sendall(b"x" * 20 * RATE)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < PATIENCE_SECONDS
 
 
 def test_nobody_waits_for_a_slow_reader_without_a_place(ends, ours, places):

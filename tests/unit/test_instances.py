@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dev.machine.waiting import PATIENCE_SECONDS
 from funcsvc.engine import InstanceVanished
 from funcsvc.model import InstanceKind
 from funcsvc.model.errors import EngineUnavailable, NotStarted
@@ -332,7 +333,7 @@ def test_many_threads_never_get_one_instance_twice(stage) -> None:
     def call() -> None:
         with stage.pool.lend(stage.func("a")) as instance:
             lent.append(instance)
-            barrier.wait(10)
+            barrier.wait(PATIENCE_SECONDS)
 
     threads = [threading.Thread(target=call) for _ in range(20)]
     for thread in threads:

@@ -89,12 +89,12 @@ def test_containerd_of_a_dead_engine_is_waited_for(tmp_path: Path) -> None:
     program.parent.mkdir(parents=True)
     program.write_bytes(Path("/bin/sleep").read_bytes())
     program.chmod(0o755)
-    with subprocess.Popen([program, "2"]) as process:
+    with subprocess.Popen([program, "0.5"]) as process:
         command_line = Path(f"/proc/{process.pid}/cmdline")
         servers.wait_until(lambda: bytes(program) in command_line.read_bytes(), "it has begun")
         program.with_suffix(".pid").write_text(str(process.pid))
         dockerd.make_way(tmp_path)
-        assert process.wait(0.5) == 0
+        assert process.wait(servers.PATIENCE_SECONDS) == 0
     assert not program.with_suffix(".pid").exists()
 
 

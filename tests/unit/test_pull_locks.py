@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dev.machine.waiting import PATIENCE_SECONDS
 from funcsvc.engine.images import pull_locks
 from funcsvc.engine.images.pull_locks import pull_lock
 
@@ -48,16 +49,16 @@ def holder():
 
 
 def test_lock_is_taken_when_nobody_holds_it():
-    with pull_lock("work", 0.1):
+    with pull_lock("work", PATIENCE_SECONDS):
         pass
-    with pull_lock("work", 0.1):
+    with pull_lock("work", PATIENCE_SECONDS):
         pass
 
 
 def test_lock_is_released_after_an_error():
-    with pytest.raises(ValueError, match="oh"), pull_lock("work", 0.1):
+    with pytest.raises(ValueError, match="oh"), pull_lock("work", PATIENCE_SECONDS):
         raise ValueError("oh")
-    with pull_lock("work", 0.1):
+    with pull_lock("work", PATIENCE_SECONDS):
         pass
 
 
@@ -67,26 +68,26 @@ def test_lock_is_not_taken_while_another_process_holds_it(holder):
 
 
 def test_lock_for_other_work_is_taken_while_another_process_holds_one(holder):
-    with pull_lock("other work", 0.2):
+    with pull_lock("other work", PATIENCE_SECONDS):
         pass
 
 
 def test_lock_is_taken_when_the_other_process_releases_it(holder):
     holder.stdin.close()
-    with pull_lock("work", 10):
+    with pull_lock("work", PATIENCE_SECONDS):
         pass
 
 
 def test_lock_is_taken_when_the_process_that_holds_it_is_killed(holder):
     holder.kill()
-    with pull_lock("work", 10):
+    with pull_lock("work", PATIENCE_SECONDS):
         pass
 
 
 def test_lock_files_are_in_a_folder_of_the_users_alone_and_few(lock_folder, monkeypatch):
     monkeypatch.setattr(pull_locks, "MAX_LOCK_FILES", 8)
     for number in range(30):
-        with pull_lock(f"work {number}", 1):
+        with pull_lock(f"work {number}", PATIENCE_SECONDS):
             pass
     assert lock_folder.stat().st_mode & 0o777 == 0o700
     assert len(list(lock_folder.iterdir())) <= 8

@@ -10,9 +10,9 @@ import sys
 
 import pytest
 
+from dev.machine.waiting import PATIENCE_SECONDS
 from funcsvc.engine.containers.protocol import Ending, Mark
 from tests.unit.starter_process import (
-    DEADLINE_SECONDS,
     IS_ROOT,
     MEBIBYTE,
     NONCE,
@@ -241,11 +241,11 @@ def test_starter_stays_a_moment_after_the_end_until_it_is_let_go():
         starter.read_until(lambda: starter.has_ended)
         assert starter.process.poll() is None
         starter.end_input()
-        assert starter.process.wait(DEADLINE_SECONDS) == 0
+        assert starter.process.wait(PATIENCE_SECONDS) == 0
 
 
 def test_starter_that_nobody_lets_go_ends_by_itself():
     with Starter() as starter:
         starter.begin(["true"])
         starter.read_until(lambda: starter.has_ended)
-        assert starter.process.wait(DEADLINE_SECONDS) == 0
+        assert starter.process.wait(PATIENCE_SECONDS) == 0

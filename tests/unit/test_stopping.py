@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from threading import Event, Thread
 
+from dev.machine.waiting import PATIENCE_SECONDS
 from funcsvc.process import set_from_handler
-
-SECONDS = 5
 
 
 def test_event_is_set_although_its_lock_is_held_by_the_thread_that_was_told():
@@ -18,6 +17,6 @@ def test_event_is_set_although_its_lock_is_held_by_the_thread_that_was_told():
 
     told = Thread(target=be_told, daemon=True)
     told.start()
-    told.join(SECONDS)
+    told.join(PATIENCE_SECONDS)
     assert not told.is_alive()
-    assert event.wait(SECONDS)
+    assert event.wait(PATIENCE_SECONDS)
