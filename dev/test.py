@@ -8,9 +8,11 @@ from dev.services import run_command, run_job, services
 
 COVERAGE = [".venv/bin/coverage"]
 
-# Most tests wait for processes most of the time; each file runs in one process, with its servers.
-PROCESSES = min((os.cpu_count() or 1) + 1, 8)
-PYTEST = ["run", "-m", "pytest", f"--numprocesses={PROCESSES}", "--dist=loadfile"]
+# Most tests wait for processes most of the time; each file runs in one process, with its servers,
+# and the files begin in the order in which tests/conftest.py has them.
+PROCESSES = min((os.cpu_count() or 1) + 2, 8)
+DISTRIBUTION = ["--dist=loadfile", "--no-loadscope-reorder"]
+PYTEST = ["run", "-m", "pytest", f"--numprocesses={PROCESSES}", *DISTRIBUTION]
 
 
 def report_coverage(environment: dict[str, str]) -> list[str]:

@@ -67,7 +67,7 @@ def check_update(answer, store, before: str) -> None:
         assert stored == before
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(document=ANY_JSON | st.dictionaries(KEYS | UPDATE_KEYS, ANY_JSON, max_size=4))
 def test_any_json_updates_or_is_refused(client, store, document):
     path = create(client, store, {"Name": "hello", "Config": {"Image": "ubuntu"}})
@@ -75,7 +75,7 @@ def test_any_json_updates_or_is_refused(client, store, document):
     check_update(put(client, path, document), store, before)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(first=VALID, second=VALID, data=st.data())
 def test_any_definition_put_over_another_updates_or_is_refused(client, store, first, second, data):
     path = create(client, store, first)
@@ -88,7 +88,7 @@ def test_any_definition_put_over_another_updates_or_is_refused(client, store, fi
     check_update(put(client, path, body), store, before)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(document=VALID)
 def test_every_definition_sent_back_changes_nothing(client, store, document):
     path = create(client, store, document)
@@ -107,7 +107,7 @@ def test_update_changes_nothing_but_what_it_names(client, store, document, env):
     assert after == {**before, "Timeout": 77, "Config": {**before["Config"], "Env": env}}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(
     query=st.dictionaries(OPTIONS, QUERY_TEXT | FILTERS, max_size=3)
     | st.builds(dict, filters=FILTERS)

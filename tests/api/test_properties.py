@@ -154,13 +154,13 @@ def post(client, body: bytes):
     return client.post("/funcs/create", data=body, content_type="application/json")
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(document=ANY_JSON)
 def test_any_json_is_created_or_refused(client, document):
     check_answer(post(client, json.dumps(document).encode()), {201, 400})
 
 
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=350, deadline=None)
 @given(document=mutated())
 def test_any_change_of_a_definition_is_created_or_refused(client, document):
     check_answer(post(client, json.dumps(document).encode()), {201, 400})

@@ -22,7 +22,7 @@ STUBS = {
     "sudo": """
         case $1 in
             env) shift 2; exec "$@" ;;
-            *) echo "sudo $*" >>"$DONE" ;;
+            tee) cat >/dev/null ;;
         esac""",
     "dpkg": "",
     "ldd": "exit 1",

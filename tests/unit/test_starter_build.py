@@ -17,6 +17,10 @@ from funcsvc.starter import starter_architecture, starter_binary
 from tests.unit.starter_process import IS_ROOT, STARTER, Starter, exited
 
 CHECKOUT = Path(__file__).parents[2]
+FILES = (
+    *("setup.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"),
+    *("wsgi.py", "gunicorn.conf.py"),
+)
 BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
 
 
@@ -24,7 +28,7 @@ BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_w
 def copied(tmp_path_factory):
     """A copy of what a wheel is built from, without files built in the checkout."""
     folder = tmp_path_factory.mktemp("checkout")
-    for name in ("setup.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+    for name in FILES:
         shutil.copy(CHECKOUT / name, folder)
     unwanted = shutil.ignore_patterns("__pycache__", Path(STARTER).name)
     shutil.copytree(CHECKOUT / "funcsvc", folder / "funcsvc", ignore=unwanted)
@@ -51,6 +55,8 @@ def test_wheel_carries_it_for_one_kind_of_machine_and_any_python(copied, tmp_pat
         member = archive.getinfo("funcsvc/starter/funcsvc-starter")
         assert archive.read(member).startswith(b"\x7fELF")
         assert stat.S_IMODE(member.external_attr >> 16) & 0o111 == 0o111
+        started = {name.rpartition("/share/funcsvc/")[2] for name in archive.namelist()}
+        assert {"wsgi.py", "gunicorn.conf.py"} <= started
 
 
 @pytest.mark.parametrize("compiler", ["false", "no-such-compiler -O2"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -96,7 +97,8 @@ def test_background_process_that_floods_the_terminal_is_not_waited_for():
     with Starter(preexec_fn=lambda: os.dup2(writing, 9), pass_fds=[9]) as starter:
         starter.begin(["sh", "-c", script], terminal=True)
         outcome = starter.finish()
-        os.kill(int(os.read(reading, 20)), signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it may have seen its terminal go
+            os.kill(int(os.read(reading, 20)), signal.SIGKILL)
         assert (outcome.ending, outcome.status) == (Ending(Mark.EXITED, 4), 4)
     os.close(reading)
     os.close(writing)
