@@ -12,7 +12,7 @@ run: ## Runs the service until Ctrl-C, with a Redis of its own, and an engine if
 	@dev/setup run
 	@$(PYTHON) -m dev.run
 
-test: ## Runs the linters, then every test, with coverage; passes ARGS="-k word" to pytest.
+test: ## Runs the linters and every test, with coverage; passes ARGS="-k word" to pytest.
 	@dev/setup test
 	@$(PYTHON) -m dev.test $(ARGS)
 

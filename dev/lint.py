@@ -3,23 +3,23 @@
 import shlex
 import subprocess
 import sys
+from typing import TextIO
 
 from dev.machine import places
 
 CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",))
 
 
-def find_failures() -> list[str]:
-    """Run each check in the terminal; the command lines of those that failed."""
+def find_failures(output: TextIO = sys.stdout) -> list[str]:
+    """Run each check; the command lines of those that failed. What they print goes to a file."""
     failed = []
     for program, *arguments in CHECKS:
-        print(f"== {program} {shlex.join(arguments)}", flush=True)
-        if (
-            subprocess.run(
-                [f".venv/bin/{program}", *arguments], cwd=places.ROOT, check=False
-            ).returncode
-            != 0
-        ):
+        print(f"== {program} {shlex.join(arguments)}", file=output, flush=True)
+        command = [f".venv/bin/{program}", *arguments]
+        done = subprocess.run(
+            command, cwd=places.ROOT, stdout=output, stderr=subprocess.STDOUT, check=False
+        )
+        if done.returncode != 0:
             failed.append(shlex.join([program, *arguments]))
     return failed
 

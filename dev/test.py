@@ -2,6 +2,8 @@
 
 import os
 import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 
 from dev import lint
 from dev.services import run_command, run_job, services
@@ -25,15 +27,23 @@ def report_coverage(environment: dict[str, str]) -> list[str]:
     ]
 
 
+def run_tests(environment: dict[str, str]) -> list[str]:
+    """Run the tests that were asked for, or all; the steps that failed."""
+    print("== pytest", flush=True)
+    run_job([*COVERAGE, "erase"], environment)
+    passed = run_job([*COVERAGE, *PYTEST, *sys.argv[1:]], environment) == 0
+    return [*([] if passed else ["pytest"]), *report_coverage(environment)]
+
+
 def main() -> None:
-    failed = lint.find_failures()
-    with services("test") as children:
-        environment = {**children.environment, "FUNCSVC_REQUIRE_SERVICES": "1"}
-        print("== pytest", flush=True)
-        run_job([*COVERAGE, "erase"], environment)
-        if run_job([*COVERAGE, *PYTEST, *sys.argv[1:]], environment) != 0:
-            failed.append("pytest")
-        failed += report_coverage(environment)
+    # The linters run while the first tests wait for their servers, and are shown at the end.
+    with tempfile.TemporaryFile("w+") as said, ThreadPoolExecutor(1) as background:
+        checks = background.submit(lint.find_failures, said)
+        with services("test") as children:
+            failed = run_tests({**children.environment, "FUNCSVC_REQUIRE_SERVICES": "1"})
+        failed = [*checks.result(), *failed]
+        said.seek(0)
+        print(said.read(), end="", flush=True)
     if failed:
         sys.exit(f"Failed: {', '.join(failed)}.")
 

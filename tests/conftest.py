@@ -14,7 +14,7 @@ import requests
 from tests.required import missing
 
 REDIS_URL = os.environ.get("FUNCSVC_REDIS_URL", "redis://127.0.0.1:6379/0")
-FOLDERS = ("e2e", "contract", "api", "unit")
+FOLDERS = ("chaos", "e2e", "contract", "api", "unit")
 """From the longest files to the shortest: at the end no process waits long for another."""
 
 DOCKER_HOST = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")

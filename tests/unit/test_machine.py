@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from ipaddress import IPv4Network
@@ -22,6 +23,20 @@ def test_clean_needs_the_standard_library_alone() -> None:
     subprocess.run(
         [sys.executable, "-S", "-c", "import dev.clean"], cwd=servers.ROOT, check=True, timeout=60
     )
+
+
+def test_clean_removes_all_that_git_ignores_the_starter_too(tmp_path: Path) -> None:
+    shutil.copytree(servers.ROOT / "dev", tmp_path / "dev")
+    (tmp_path / "funcsvc/starter").mkdir(parents=True)
+    ignored = (servers.ROOT / ".gitignore").read_text().split()
+    assert "funcsvc/starter/funcsvc-starter" in ignored
+    for pattern in ignored:
+        path = tmp_path / pattern.replace("*", "x")
+        path.mkdir() if pattern.endswith("/") else path.touch()
+    subprocess.run([sys.executable, "-S", "-m", "dev.clean"], cwd=tmp_path, check=True, timeout=60)
+    left = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"dev"}
+    assert [*(tmp_path / "funcsvc").rglob("*")] == [tmp_path / "funcsvc/starter"]
 
 
 def test_network_of_a_bridge_is_the_one_that_no_route_overlaps() -> None:
