@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from dev import servers
-from tests.required import missing
+from tests.required import REQUIRED, missing
 
 FLAGS = (
     "--headless",
@@ -88,12 +88,12 @@ def browse(url: str, place: Path) -> Visit:
     return Visit(browser.stdout, browser.stderr, requested_urls(requests, url))
 
 
-def find_browser() -> str:
+def find_browser(no_browser: Path = NO_BROWSER) -> str:
     """Return the browser that FUNCSVC_BROWSER names, or else the first that starts."""
     given = os.environ.get("FUNCSVC_BROWSER")
     names = [given] if given else BROWSERS
     found = [path for name in names if (path := shutil.which(name)) and starts(path)]
-    if not found and NO_BROWSER.exists():
+    if not found and no_browser.exists():
         pytest.skip("no browser can be installed here; FUNCSVC_BROWSER can name one")
     if not found:
         missing(f"no browser is installed: {BROWSERS[0]} is wanted")
@@ -116,6 +116,18 @@ def requested_urls(net_log: Path, page: str) -> list[str]:
     return [
         ask["url"] for ask in asked if ask["initiator"] != "not an origin" or ask["url"] == page
     ]
+
+
+def test_page_is_left_out_without_a_browser_only_where_set_up_found_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FUNCSVC_BROWSER", str(tmp_path / "nothing"))
+    told = tmp_path / "no-browser"
+    with pytest.raises(pytest.fail.Exception if REQUIRED else pytest.skip.Exception):
+        find_browser(told)
+    told.touch()
+    with pytest.raises(pytest.skip.Exception):
+        find_browser(told)
 
 
 def test_docs_page_shows_every_operation(web: servers.Service, visit: Visit) -> None:
