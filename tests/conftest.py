@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 
 import docker
+import hypothesis
 import pytest
 import redis
 import requests
@@ -18,6 +19,10 @@ FOLDERS = ("chaos", "e2e", "contract", "api", "unit")
 """From the longest files to the shortest: at the end no process waits long for another."""
 
 DOCKER_HOST = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+
+# How long an example takes is the machine's affair.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
