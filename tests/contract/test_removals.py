@@ -12,7 +12,7 @@ from funcsvc.model.errors import CallRemoved, FuncBeingRemoved, FuncBusy, FuncNo
 from funcsvc.store.removals import Removals
 from funcsvc.store.scripts import get_script
 from tests.contract.calls import ENDED, LATE, end_one, new_call, reserve_all
-from tests.contract.stores import PATIENCE_SECONDS, new_func
+from tests.contract.stores import STORE_SECONDS, new_func
 
 LEFT = {"arrivals", "stored_bytes", "wake", "done"}
 
@@ -164,7 +164,7 @@ def test_removal_whose_process_died_is_finished_by_a_worker(
 def test_func_is_gone_also_if_redis_fails_before_its_calls_are_removed(
     make_real, real, proxy, redis_client, whole_state
 ):
-    fragile = make_real(proxy.url, seconds=PATIENCE_SECONDS)
+    fragile = make_real(proxy.url, seconds=STORE_SECONDS)
     func = real.add_func()
     real.call(func)
     fragile.add_func("warm-up")  # so that Redis knows the scripts

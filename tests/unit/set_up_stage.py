@@ -39,10 +39,9 @@ STUBS = {
             if grep -qxF "$package" "$STAGE/unknown"; then exit 100; fi
         done
         for package in "$@"; do
-            for program in $(sed -n "s/^$package: //p" "$STAGE/brought"); do
-                printf '#!/bin/sh\\n' >"$STAGE/bin/$program"
-                chmod +x "$STAGE/bin/$program"
-            done
+            program=$(sed -n "s/^$package: //p" "$STAGE/brought")
+            printf '#!/bin/sh\\n' >"$STAGE/bin/${program:-$package}"
+            chmod +x "$STAGE/bin/${program:-$package}"
             if [ "$package" = python3-venv ]; then cp "$STAGE/upgraded" "$STAGE/python"; fi
         done""",
     "python3": """
@@ -72,14 +71,8 @@ STUBS = {
 BROUGHT = """\
 apparmor: apparmor_parser
 busybox-static: busybox
-chromium: chromium
-curl: curl
-docker-registry: docker-registry
 docker.io: dockerd
 iproute2: ip
-nginx: nginx
-wrk: wrk
-redis-server: redis-server
 """
 
 
