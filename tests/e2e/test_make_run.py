@@ -32,7 +32,8 @@ def run(
 def test_one_line_says_what_is_in_use_and_the_address_comes_last(
     run: MakeRun, module_engine: servers.EngineServer
 ) -> None:
-    used, address, example = [line for line in run.shown.splitlines() if line]
+    used, *warned, address, example = [line for line in run.shown.splitlines() if line]
+    assert all("reach each other" in line for line in warned), warned
     assert used.startswith("redis: unix:///run/funcsvc-")
     assert "redis.sock (its own, data in var/run/redis); " in used
     assert f"engine: {module_engine.host} (was there). Logs: var/run/log." in used

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
-FILES = ("dev/setup", "setup.cfg", "setup.py", "pyproject.toml")
+FILES = ("dev/setup", "dev/units", "setup.cfg", "setup.py", "pyproject.toml")
 LOCKS = {"requirements.lock": "flask==3\n", "requirements-dev.lock": "flask==3\npytest==9\n"}
 TOOLS = (
     "bash cat chmod cmp cp cut dirname env flock grep head mkdir rm sed sha256sum sleep tail tee tr"
@@ -93,6 +93,7 @@ class Stage:
             self.write(f"checkout/{name}", text)
         for name in FILES:
             self.write(f"checkout/{name}", (CHECKOUT / name).read_text())
+        (self.checkout / "dev/units").chmod(0o755)
         self._keep_to_the_stage(self.checkout / "dev/setup")
         self.write("python", "cpython-313\n3.13.0\n")
         self.write("upgraded", "cpython-313\n3.13.5\n")
@@ -129,6 +130,7 @@ class Stage:
                 "PATH": str(self.bin),
                 "STAGE": str(self.place),
                 "DONE": str(self.done),
+                "UNIT_FOLDERS": "/nowhere",
                 "HOME": os.environ.get("HOME", "/"),
                 **environment,
             },

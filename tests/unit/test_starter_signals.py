@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from dev.machine.waiting import PATIENCE_SECONDS
 from funcsvc.engine.containers.protocol import Ending, Mark
 from tests.unit.starter_process import (
-    DEADLINE_SECONDS,
     IS_ROOT,
     Starter,
     child_of,
@@ -60,7 +60,7 @@ def test_whole_function_goes_with_a_starter_that_is_told_to_end():
     with in_a_container(script) as starter:
         send(starter, "TERM")
         starter.read_until(lambda: False)  # the streams end with the last process
-        assert starter.process.wait(DEADLINE_SECONDS) == 128 + signal.SIGTERM
+        assert starter.process.wait(PATIENCE_SECONDS) == 128 + signal.SIGTERM
 
 
 def test_function_that_is_told_to_end_with_its_starter_has_not_ended_by_itself():
