@@ -16,7 +16,8 @@ from tests.required import missing
 
 REDIS_URL = os.environ.get("FUNCSVC_REDIS_URL", "redis://127.0.0.1:6379/0")
 FOLDERS = ("chaos", "e2e", "contract", "api", "unit")
-"""From the longest files to the shortest: at the end no process waits long for another."""
+LONGEST = ("schemathesis", "faults", "lifecycle", "functions", "access", "manage")
+"""The order of the files, long ones first: at the end no process waits long for another."""
 
 DOCKER_HOST = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
 
@@ -27,7 +28,13 @@ hypothesis.settings.load_profile("any machine")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files that wait for servers first, whose waiting the others then fill."""
-    items.sort(key=lambda item: FOLDERS.index(item.path.parent.name))
+    files = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(
+        key=lambda item: (
+            FOLDERS.index(item.path.parent.name),
+            files.get(item.path.name, len(files)),
+        )
+    )
 
 
 @pytest.fixture(scope="session")

@@ -198,7 +198,7 @@ def test_client_that_reads_nothing_more_after_much_is_cut_in_time(ends, ours):
     start = time.monotonic()
     with pytest.raises(BrokenPipeError):
         ours.sendall(b"x" * 20 * RATE)
-    assert time.monotonic() - start < PATIENCE_SECONDS
+    assert time.monotonic() - start < 15  # what it has read would be worth 20
 
 
 def test_nobody_waits_for_a_slow_reader_without_a_place(ends, ours, places):
