@@ -147,14 +147,30 @@ ThreadPoolExecutor._adjust_thread_count = adjust
 """
 
 
+SLOW_THREAD = """
+import time
+from threading import Thread
+
+def start(thread, start=Thread.start):
+    start(thread)
+    time.sleep(1 if thread.name.startswith("ThreadPool") else 0)
+
+Thread.start = start
+"""
+
+
+@pytest.mark.parametrize("moment", [SLOW_SUBMIT, SLOW_THREAD], ids=["locked", "half-started"])
 @pytest.mark.parametrize("number", STOPS)
 def test_stop_is_obeyed_while_a_request_is_given_to_its_thread(
-    start, tmp_path: Path, number
+    start, tmp_path: Path, number, moment
 ) -> None:
-    """Meanwhile the thread that gets the signal holds the pool's lock."""
-    (tmp_path / "sitecustomize.py").write_text(SLOW_SUBMIT)
+    """Meanwhile the thread that gets the signal holds the pool's lock, or is starting its thread.
+
+    A process that leaves a thread half-started would wait for it at its end.
+    """
+    (tmp_path / "sitecustomize.py").write_text(moment)
     web = start({"PYTHONPATH": str(tmp_path)}, **NO_HURRY)
-    assert web.request("GET", "/_ping").status == 200  # while submit still holds the lock
+    assert web.request("GET", "/_ping").status == 200  # while submit goes on
     os.kill(web.pid, number)
     assert_ends_well(web)
 

@@ -50,6 +50,7 @@ class DeadlineWorker(ThreadWorker):
     """gunicorn's thread worker, in which only whole requests get threads; errors are JSON."""
 
     early_signals: SimpleQueue[int] | None = None
+    is_quitting = False
 
     def init_signals(self) -> None:
         """Set the signal handlers, and obey signals that came before.
@@ -264,14 +265,15 @@ class DeadlineWorker(ThreadWorker):
         super().handle_exit(sig, frame)
 
     def handle_quit(self, sig: int, frame: Any) -> None:
-        """Stop at once on SIGINT and SIGQUIT, and have waiting requests answered first.
+        """Stop at once on SIGINT and SIGQUIT, but answer the requests that have a thread.
 
-        This bypasses gunicorn's thread worker, which would shut down its pool here. If the signal
-        comes while this thread gives the pool a request, the pool is locked, and that would
-        deadlock.
+        gunicorn's own would end the process here, by an exception between any two of its lines. If
+        they are those that start a thread of the pool, nobody ends that thread, and the process
+        waits for it. Or the pool is locked, and shutting it down here would wait for itself.
         """
         set_from_handler(STOPPING)
-        super(ThreadWorker, self).handle_quit(sig, frame)
+        self.is_quitting = True
+        super().handle_exit(sig, frame)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Start or stop accepting. A worker that is stopping closes its listeners at once.
@@ -292,10 +294,15 @@ class DeadlineWorker(ThreadWorker):
             listener.close()
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """Give idle connections, and those that never sent a byte, only until the deadline."""
+        """Give idle connections, and those that never sent a byte, only until the deadline.
+
+        On SIGINT and SIGQUIT, neither they nor requests that are still arriving get any time.
+        """
+        if self.is_quitting:
+            deadline = time.monotonic()
         super()._cap_keepalive(deadline)
         for conn in self.arriving:
-            if not conn.parser.count:
+            if self.is_quitting or not conn.parser.count:
                 conn.timeout = min(conn.timeout, deadline)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
