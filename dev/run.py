@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import shlex
+import os
 import shutil
 import socket
 import sys
@@ -96,6 +97,7 @@ funcsvc is ready at {address}; Ctrl-C ends it. Try:
 
 
 def main() -> None:
+    os.environ.pop("FUNCSVC_BROWSER", None)  # for `make test`; the service has no such setting
     settings = settings_or_exit()
     address = Address(settings.bind)
     address.exit_if_taken()
