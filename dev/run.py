@@ -3,8 +3,8 @@
 import contextlib
 import http.client
 import json
-import shlex
 import os
+import shlex
 import shutil
 import socket
 import sys
