@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: run test chaos lint bench lock settings clean help
+.PHONY: run test coverage chaos lint bench lock settings clean help
 
 # With `exec` and the parent-death signal, the command and its services end when make does.
 PYTHON := exec setpriv --pdeathsig TERM .venv/bin/python
@@ -12,9 +12,13 @@ run: ## Runs the service until Ctrl-C, with a Redis of its own, and an engine if
 	@dev/setup run
 	@$(PYTHON) -m dev.run
 
-test: ## Runs the linters and every test, with coverage; passes ARGS="-k word" to pytest.
+test: ## Runs the linters and every test; passes ARGS="-k word" to pytest.
 	@dev/setup test
 	@$(PYTHON) -m dev.test $(ARGS)
+
+coverage: ## Runs what `make test` does, and reports the lines and branches that no test reached.
+	@dev/setup test
+	@$(PYTHON) -m dev.test --coverage $(ARGS)
 
 chaos: ## Runs the slow fault tests, then random faults under load for two minutes; ARGS="--seed 1" sets the seed.
 	@dev/setup test

@@ -1,4 +1,4 @@
-"""`make test`: the lint, every test against a real Redis and a real engine, and the coverage."""
+"""`make test` and `make coverage`: the lint, and every test, against a real Redis and engine."""
 
 import os
 import sys
@@ -8,13 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dev import lint
 from dev.services import run_command, run_job, services
 
+PYTHON = [".venv/bin/python"]
 COVERAGE = [".venv/bin/coverage"]
+WITH_COVERAGE = "--coverage"
+"""The first argument of `make coverage`, which takes longer: it measures every process."""
 
 # Most tests wait for processes most of the time; each file runs in one process, with its servers,
 # and the files begin in the order in which tests/conftest.py has them.
 PROCESSES = min((os.cpu_count() or 1) + 2, 8)
 DISTRIBUTION = ["--dist=loadfile", "--no-loadscope-reorder"]
-PYTEST = ["run", "-m", "pytest", f"--numprocesses={PROCESSES}", *DISTRIBUTION]
+PYTEST = ["-m", "pytest", f"--numprocesses={PROCESSES}", *DISTRIBUTION]
 
 
 def report_coverage(environment: dict[str, str]) -> list[str]:
@@ -30,8 +33,10 @@ def report_coverage(environment: dict[str, str]) -> list[str]:
 def run_tests(environment: dict[str, str]) -> list[str]:
     """Run the tests that were asked for, or all; the steps that failed."""
     print("== pytest", flush=True)
+    if sys.argv[1:2] != [WITH_COVERAGE]:
+        return [] if run_job([*PYTHON, *PYTEST, *sys.argv[1:]], environment) == 0 else ["pytest"]
     run_job([*COVERAGE, "erase"], environment)
-    passed = run_job([*COVERAGE, *PYTEST, *sys.argv[1:]], environment) == 0
+    passed = run_job([*COVERAGE, "run", *PYTEST, *sys.argv[2:]], environment) == 0
     return [*([] if passed else ["pytest"]), *report_coverage(environment)]
 
 
