@@ -7,10 +7,12 @@ MAKEFLAGS += --no-print-directory
 
 # With `exec` and the parent-death signal, the command and its services end when make does.
 PYTHON := exec setpriv --pdeathsig TERM .venv/bin/python
+# A Ctrl-C that comes while Python itself starts is held until the command heeds it.
+HELD := exec env --block-signal=INT setpriv --pdeathsig TERM .venv/bin/python
 
 run: ## Runs the service until Ctrl-C, with a Redis of its own, and an engine if none is there.
 	@dev/setup run
-	@$(PYTHON) -m dev.run
+	@$(HELD) -m dev.run
 
 test: ## Runs the linters and every test; passes ARGS="-k word" to pytest.
 	@dev/setup test

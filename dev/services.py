@@ -207,6 +207,7 @@ def _end_on_signals() -> None:
     """
     for number in ENDING:
         signal.signal(number, _end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)  # make held one back
 
 
 def _end(number: int, _: object) -> None:
