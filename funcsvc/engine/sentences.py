@@ -38,8 +38,12 @@ def without_queries(text: str) -> str:
 
 
 def is_disk_full(text: str, own: Collection[str] = ()) -> bool:
-    """Tell whether the engine says that its disk is full. `own` is as in `public_sentence`."""
-    return bool(_DISK_FULL.fullmatch(without_paths(text, own, shows_own=False)))
+    """Tell whether the engine says that its disk is full. `own` is as in `public_sentence`.
+
+    A client's path that ends with a colon could also be one without, and the engine's colon.
+    """
+    cuts = [own, [path.rstrip(":") for path in own]]
+    return any(_DISK_FULL.fullmatch(without_paths(text, cut, shows_own=False)) for cut in cuts)
 
 
 def public_sentence(text: str, own: Collection[str] = ()) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import docker
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from funcsvc.engine.containers.refusals import (
@@ -176,6 +176,7 @@ def test_sentence_is_read(status, text, kind):
     assert type(verdict(status, text, FUNC)) is kind
 
 
+@example("", "a", "//:")
 @given(words, names, paths)
 def test_words_of_a_definition_steer_no_verdict(word, name, path):
     func = func_with(word, name, path)
