@@ -10,6 +10,9 @@ from contextlib import ExitStack, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 
+import docker
+import requests
+
 from bench import BenchFailed, contenders, load
 from bench.contenders import started, take_turns
 from bench.engine import run_container
@@ -176,18 +179,28 @@ def _burst_rows(stage: Stage, burst_ms: Sequence[float], run_ms: float) -> Itera
 def _idle_rows(stage: Stage, worker: Worker) -> Iterator[Row]:
     """Yield what a few waiting instances take: the starter, its shim, by the engine's account."""
     stage.settle()
-    client, taken = stage.engine.client, defaultdict(list)
+    taken = defaultdict(list)
     for container in sorted(stage.engine.list_running(worker.service))[:3]:
-        starter = int(client.inspect_container(container)["State"]["Pid"])
-        shim = int(Path(f"/proc/{starter}/stat").read_text().rpartition(")")[2].split()[1])
-        for who, pid in (("starter", starter), ("shim", shim)):
-            for what in ("Rss", "Pss"):
-                taken[f"{who}, {what.upper()}"].append(_megabytes(pid, what))
-        stats = client.stats(container, stream=False, one_shot=True)
-        taken["cgroup"].append(stats["memory_stats"]["usage"] / MEGABYTE)
+        # One that was retired meanwhile has no process, and the engine answers nothing about it.
+        with suppress(docker.errors.NotFound, requests.JSONDecodeError, FileNotFoundError):
+            for what, megabytes in _memory_of(stage.engine.client, container).items():
+                taken[what].append(megabytes)
     if not taken:
         raise BenchFailed("No instance waits.")
     yield from _rows("MB an instance that waits", taken, 2)
+
+
+def _memory_of(client: docker.APIClient, container: str) -> dict[str, float]:
+    """Return the memory of a container's starter, of its shim, and by the engine's account."""
+    starter = int(client.inspect_container(container)["State"]["Pid"])
+    shim = int(Path(f"/proc/{starter}/stat").read_text().rpartition(")")[2].split()[1])
+    taken = {
+        f"{who}, {what.upper()}": _megabytes(pid, what)
+        for who, pid in (("starter", starter), ("shim", shim))
+        for what in ("Rss", "Pss")
+    }
+    stats = client.stats(container, stream=False, one_shot=True)
+    return {**taken, "cgroup": stats["memory_stats"]["usage"] / MEGABYTE}
 
 
 def measure_sustained(stage: Stage) -> Section:
