@@ -22,7 +22,7 @@ def wait_until(
 ) -> Answer:
     """Return the first true answer of `condition`.
 
-    Raises NotInTime, with `what`, after so many seconds without one.
+    Raises NotInTime, with `what`, if there is none within `seconds`.
     """
     end = time.monotonic() + seconds
     while not (answer := condition()):

@@ -81,7 +81,7 @@ def _own_patterns(text: str, own: Collection[str]) -> Iterator[str]:
 
 
 def _longest_in(text: str, path: str) -> str:
-    """Return a path, or the nearest folder around it, that is in a text. The root is none."""
+    """Return a path, or the nearest folder around it, that is in a text. The root doesn't count."""
     for _ in range(_MAX_FOLDERS):
         if len(path) <= 1 or path in text:
             break

@@ -58,7 +58,7 @@ class FuncStore(Protocol):
         """
 
     def announce_image_removal(self, image_id: str, seconds: float) -> None:
-        """Let no func be created with an image for so many seconds from now."""
+        """Refuse new funcs with an image for the next `seconds`."""
 
     def check(self) -> None:
         """Raise StoreUnavailable unless Redis answers, is new enough and never evicts."""

@@ -85,7 +85,7 @@ class ClientSocket:
             self.has_place = True
 
     def end_request(self) -> None:
-        """Give the place back, and begin to measure anew."""
+        """Give the place back, and start measuring again."""
         if self._place is not None:
             self._place.__exit__(None, None, None)
         self._place, self.has_place = None, False

@@ -77,7 +77,7 @@ class FakeFuncStore:
             del self.definitions[name]
 
     def announce_image_removal(self, image_id: str, seconds: float) -> None:
-        """Let no func be created with an image for so many seconds from now."""
+        """Refuse new funcs with an image for the next `seconds`."""
         self._image_removals[image_id] = time.monotonic() + seconds
 
     def _pages(self, last: tuple[str, str] | None, page_funcs: int) -> Iterator[list[str]]:
