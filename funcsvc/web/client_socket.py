@@ -87,7 +87,7 @@ class ClientSocket:
     def end_request(self) -> None:
         """Give the place back, and start measuring again."""
         if self._place is not None:
-            self._place.__exit__(None, None, None)
+            self._place.give_back()
         self._place, self.has_place = None, False
         self._credit = self._window
 

@@ -82,6 +82,10 @@ class Place:
         """Tell whether another request was refused recently for the lack of this place."""
         return self._limit.is_wanted(self._func_name)
 
+    def give_back(self) -> None:
+        """Free the place, once."""
+        self._limit.give_back(self._func_name)
+
     def __enter__(self) -> Place:
         return self
 
@@ -91,4 +95,4 @@ class Place:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._limit.give_back(self._func_name)
+        self.give_back()
