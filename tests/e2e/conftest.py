@@ -10,6 +10,7 @@ import pytest
 
 from dev import images, servers
 from tests.e2e import calling
+from tests.e2e.functions import Functions, functions, wait_until_no_container
 
 
 @pytest.hookimpl(wrapper=True)
@@ -90,3 +91,13 @@ def module_engine() -> Iterator[servers.EngineServer]:
     """A Docker Engine for one module."""
     with servers.engine_server() as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def run(
+    module_redis: servers.RedisServer, module_engine: servers.EngineServer
+) -> Iterator[Functions]:
+    """A service whose functions run on an engine for this module."""
+    with functions(module_redis, module_engine) as made:
+        yield made
+    wait_until_no_container(module_engine)

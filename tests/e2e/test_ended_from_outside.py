@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import docker
 import pytest
 
 from dev import servers
-from tests.e2e.functions import Functions, functions, running, wait_until_no_container
+from tests.e2e.functions import Functions, running
 
 SHAPES = {"pipes": {}, "terminal": {"Tty": True}}
 HANDLES = "trap 'echo half; exit 0' TERM INT HUP; echo begun; while :; do sleep 0.1; done"
 SCRIPTS = {"handles": HANDLES, "dies": "echo begun; exec sleep 600"}
 TOLD = "The function was ended from outside: its container got signal {}."
 ENDED = "The function was ended from outside: its container ended before the function did"
-
-
-@pytest.fixture(scope="module")
-def run(
-    module_redis: servers.RedisServer, module_engine: servers.EngineServer
-) -> Iterator[Functions]:
-    """A service whose functions run on an engine for this module."""
-    with functions(module_redis, module_engine) as made:
-        yield made
-    wait_until_no_container(module_engine)
 
 
 def begin_all(run: Functions, engine: servers.EngineServer, way: str) -> dict[str, str]:

@@ -5,30 +5,17 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterator
 
 import pytest
 
 from dev import images, servers
 from tests.e2e.functions import (
     Functions,
-    functions,
     running,
-    wait_until_no_container,
 )
 from tests.e2e.plant import plant
 
 MIB = 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def run(
-    module_redis: servers.RedisServer, module_engine: servers.EngineServer
-) -> Iterator[Functions]:
-    """A service whose functions run on an engine for this module."""
-    with functions(module_redis, module_engine) as made:
-        yield made
-    wait_until_no_container(module_engine)
 
 
 @pytest.fixture
