@@ -33,10 +33,10 @@ WAIT_SECONDS = 2
 MAX_TAKEN_OVER = 64
 
 OTHER_THREADS = 8
+"""At most this many threads use Redis besides those of slots and take-overs."""
+
 BLOCKED_THREADS = 2
 """At most this many threads wait in Redis: one for calls, one for calls to kill."""
-
-"""At most this many threads use Redis besides those of slots and take-overs."""
 
 RETRY_SECONDS = 0.5
 """How long to wait before retrying after the engine or Redis has failed."""
