@@ -139,7 +139,7 @@ class WorkerEngine(Protocol):
     def start_instance(self, name: str, func: Func, image: Image) -> Instance:
         """Create, attach to and start a container with this name, which then waits for its frame.
 
-        Raises NotStarted, PortTaken and ImageGone, which are the func's own failures, and
+        Raises NotStarted, NotStartedYet and ImageGone, which are the func's own failures, and
         InstanceVanished.
         The container must be removed by its name, even after an error.
         """

@@ -23,7 +23,7 @@ from funcsvc.model.errors import (
     FuncsvcError,
     InvalidDefinition,
     NotStarted,
-    PortTaken,
+    NotStartedYet,
     ResultLost,
     StoreUnavailable,
 )
@@ -90,7 +90,7 @@ class Runner:
         """
         try:
             self._run(call)
-        except (NeverBegan, PortTaken) as error:
+        except (NeverBegan, NotStartedYet) as error:
             self._put_back(call, error.reason)
         except CallFailed as error:  # from the engine, before the call began
             self._record(call.token, failed(error))

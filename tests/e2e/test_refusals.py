@@ -113,3 +113,14 @@ def test_host_port_of_another_function_is_waited_for(stage: Stage) -> None:
     call_ids = [(name, stage.run.call(name)) for name in ("holds", "waits")]
     answers = [stage.run.output(*call) for call in call_ids]
     assert [(it.status, it.body) for it in answers] == [(200, b"held\n")] * 2
+
+
+def test_range_of_host_ports_that_others_have_is_waited_for(stage: Stage) -> None:
+    port = servers.free_port()
+    host = {"PortBindings": {"80": [{"HostIp": "127.0.0.1", "HostPort": f"{port}-{port + 1}"}]}}
+    names = ("first", "second", "third")
+    for name in names:
+        stage.run.define(name, "sleep 1; echo held", HostConfig=host)
+    call_ids = [(name, stage.run.call(name)) for name in names]
+    answers = [stage.run.output(*call) for call in call_ids]
+    assert [(it.status, it.body) for it in answers] == [(200, b"held\n")] * 3

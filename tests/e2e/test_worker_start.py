@@ -53,10 +53,13 @@ def web(
 
 
 @contextlib.contextmanager
-def network(engine: servers.EngineServer, name: str, **options: str) -> Iterator[None]:
-    """Have a network on an engine."""
+def network(
+    engine: servers.EngineServer, name: str, subnet: str = "", **options: str
+) -> Iterator[None]:
+    """Have a network on an engine, which chooses its addresses if no subnet is given."""
+    ipam = {"Config": [{"Subnet": subnet}]} if subnet else None
     with engine.client() as client:
-        made = client.create_network(name, driver="bridge", options=options)["Id"]
+        made = client.create_network(name, driver="bridge", options=options, ipam=ipam)["Id"]
         try:
             yield
         finally:
@@ -106,3 +109,19 @@ def test_worker_warns_if_functions_can_reach_each_other(
         ) as worker,
     ):
         assert worker.log().count(REACHED) == (communication == "true")
+
+
+def test_address_of_another_function_is_waited_for_where_the_network_has_no_other(
+    web: servers.Service, own_redis: servers.RedisServer, module_engine: servers.EngineServer
+) -> None:
+    with network(module_engine, "free"), module_engine.client() as client:
+        free = client.inspect_network("free")["IPAM"]["Config"][0]["Subnet"].partition("/")[0]
+    given = {"redis_url": own_redis.url, "docker_host": module_engine.host, "waiting_per_func": 0}
+    run = Functions(web)
+    with network(module_engine, "tiny", f"{free}/30"), servers.worker(**given, network="tiny"):
+        for name in ("has", "lacks"):
+            run.define(name, "sleep 1; echo held")
+        call_ids = [(name, run.call(name)) for name in ("has", "lacks")]
+        answers = [run.output(*call) for call in call_ids]
+        servers.wait_until(lambda: not containers(module_engine), "they are removed")
+    assert [(it.status, it.body) for it in answers] == [(200, b"held\n")] * 2

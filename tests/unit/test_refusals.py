@@ -6,6 +6,7 @@ The sentences are Docker 20.10's, unless another version is named.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,8 +21,14 @@ from funcsvc.engine.containers.refusals import (
     StarterFailed,
     explained,
 )
-from funcsvc.model import Func, is_in_starter_folder
-from funcsvc.model.errors import EngineUnavailable, NotStarted, PortTaken
+from funcsvc.model import Func, HostConfig, PortBinding, is_in_starter_folder
+from funcsvc.model.errors import (
+    EngineUnavailable,
+    NoFreeAddress,
+    NotStarted,
+    PortRangeTaken,
+    PortTaken,
+)
 from funcsvc.schemas import FuncSchema
 
 NAME = "funcsvc-0123456789abcdef0123456789abcdef"
@@ -75,6 +82,11 @@ VERDICTS = [
           "0.0.0.0:8000:172.17.0.2:80/tcp: address already in use", PortTaken),
     (500, f"failed to set up container networking: {ENDPOINT}failed to bind host port "
           "[::1]:8000/tcp: address already in use", PortTaken),
+    (500, f"{ENDPOINT}all ports are allocated", PortRangeTaken),
+    (500, f"failed to set up container networking: {ENDPOINT}all ports are allocated",
+     PortRangeTaken),
+    (500, f"no available IPv4 addresses on this network's address pools: {NETWORK} (fad410290c00)",
+     NoFreeAddress),
     (500, f"{ENDPOINT}Error starting userland proxy: listen tcp4 10.9.9.9:8000: bind: cannot "
           "assign requested address", NotStarted),
     (500, "mkdir /var/lib/docker/overlay2/61b7: no space left on device", NotStarted),
@@ -109,7 +121,9 @@ TRIGGERS = [
     "marked for removal", "container is marked for removal and cannot be started",
     "no space left", "no space left on device", ": no space left on device", ".funcsvc",
     "/.funcsvc/starter", 'exec: "/.funcsvc/starter": ', "is already in use",
-    "port is already allocated", "Bind for 0.0.0.0:1 failed: port is already allocated",
+    "port is already allocated", "all ports are allocated", ": all ports are allocated",
+    "no available IPv4 addresses on this network's address pools: a (b)",
+    "Bind for 0.0.0.0:1 failed: port is already allocated",
     "listen tcp4 0.0.0.0:1: bind: address already in use", "deadline exceeded",
     "context deadline exceeded", "context canceled", "shutting down", "daemon is shutting down",
     "transport is closing", "transport is closing: unavailable", "connection refused",
@@ -199,6 +213,21 @@ def test_port_that_is_taken_is_named():
                 "The function's container could not be started: its host port 8000 is already in "
                 "use."
             )
+
+
+@pytest.mark.parametrize(
+    ("host_ports", "named"),
+    [
+        (["8000-8001"], "8000-8001"),
+        (["8000-8001", "9000", "8001-8002", "8000-8001"], "8000-8001 or of 8001-8002"),
+        (["", "9000"], "the engine's own range"),
+    ],
+)
+def test_ranges_of_host_ports_that_are_taken_are_named(host_ports, named):
+    bindings = {str(80 + at): (PortBinding("", port),) for at, port in enumerate(host_ports)}
+    func = replace(FUNC, host_config=HostConfig(port_bindings=bindings))
+    found = verdict(500, f"{ENDPOINT}all ports are allocated", func)
+    assert str(found).endswith(f"not be started: all host ports of {named} are already in use.")
 
 
 def test_message_has_the_definitions_path_and_none_of_the_hosts():

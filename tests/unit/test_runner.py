@@ -20,7 +20,9 @@ from funcsvc.model import (
 from funcsvc.model.errors import (
     EngineUnavailable,
     ImageGone,
+    NoFreeAddress,
     NotStarted,
+    PortRangeTaken,
     PortTaken,
     StoreUnavailable,
 )
@@ -205,12 +207,17 @@ def test_failure_of_the_function_itself_is_its_end(stage, error):
     assert stage.released == []
 
 
-def test_call_whose_host_port_is_taken_goes_back_and_has_failed_at_its_last_attempt(stage):
-    stage.instances = [PortTaken("8000")]
+@pytest.mark.parametrize(
+    "error", [PortTaken("8000"), PortRangeTaken(["8000-8001"]), NoFreeAddress()]
+)
+def test_call_that_lacks_what_others_have_goes_back_and_has_failed_at_its_last_attempt(
+    stage, error
+):
+    stage.instances = [error]
     assert stage.run() is None
     assert (stage.released, stage.removed) == (["token"], [""])
-    stage.instances = [PortTaken("8000")]
-    assert stage.run(attempt=MAX_ATTEMPTS).message == PortTaken("8000").message
+    stage.instances = [error]
+    assert stage.run(attempt=MAX_ATTEMPTS).message == error.message
 
 
 def test_call_goes_back_where_the_engine_is_away_and_the_worker_is_told(stage):

@@ -122,7 +122,7 @@ class Containers:
     def start(self, name: str, func: Func, image: Image, capacity: Capacity) -> AttachedInstance:
         """Create, attach to and start a container, which then waits for its frame.
 
-        Raises NotStarted and PortTaken, ImageGoneOnEngine, StarterFailed, InstanceVanished and
+        Raises NotStarted and NotStartedYet, ImageGoneOnEngine, StarterFailed, InstanceVanished and
         EngineUnavailable. Even then, the container must be removed by name.
         """
         instance = AttachedInstance(name, func, image)

@@ -19,7 +19,14 @@ from funcsvc.engine.connection import CLIENT_VERSION
 from funcsvc.engine.containers.options import STARTER_PATH
 from funcsvc.engine.sentences import CUT, PHRASES, is_disk_full, public_sentence
 from funcsvc.model import Func
-from funcsvc.model.errors import EngineUnavailable, NotStarted, PortTaken
+from funcsvc.model.errors import (
+    EngineUnavailable,
+    NoFreeAddress,
+    NotStarted,
+    NotStartedYet,
+    PortRangeTaken,
+    PortTaken,
+)
 
 _ENGINE_TROUBLE = re.compile(
     rf"{PHRASES}(?:connection error: desc = |error reading from server: |transport is closing\b"
@@ -37,6 +44,12 @@ _PORT_TAKEN = re.compile(
     rf"{PHRASES}(?:Bind for \S*:([0-9]+) failed: port is already allocated"
     r"|listen \w+ \S*:([0-9]+): bind: address already in use"
     r"|failed to bind host port (?:for )?(?:\[\S*\]|[0-9.]*):([0-9]+)[:/].*already in use)"
+)
+
+_RANGE_TAKEN = re.compile(rf"{PHRASES}all ports are allocated\b")
+
+_NO_ADDRESS = re.compile(
+    rf"{PHRASES}no available IPv[46] addresses on this network's address pools: "
 )
 
 _log = logging.getLogger(__name__)
@@ -117,11 +130,27 @@ def _refusal(text: str, func: Func) -> Exception:
     own = own_paths(func)
     if is_disk_full(text, own):
         return NotStarted("the engine's disk is full.")
-    if found := _PORT_TAKEN.match(text):
-        return PortTaken(next(filter(None, found.groups())))
+    if shortage := _shortage(text, func):
+        return shortage
     if _STARTER_FAILED.match(text):
         return StarterFailed(public_sentence(text, own))
     return NotStarted(public_sentence(text, own))
+
+
+def _shortage(text: str, func: Func) -> NotStartedYet | None:
+    """Return what others have to give back first, if that is the reason."""
+    if found := _PORT_TAKEN.match(text):
+        return PortTaken(next(filter(None, found.groups())))
+    if _RANGE_TAKEN.match(text):
+        return PortRangeTaken(_ranges_of(func))
+    return NoFreeAddress() if _NO_ADDRESS.match(text) else None
+
+
+def _ranges_of(func: Func) -> list[str]:
+    """Return the ranges of host ports that a definition brings, each once."""
+    bindings = func.host_config.port_bindings.values()
+    ports = (one.host_port for bound in bindings for one in bound)
+    return list(dict.fromkeys(port for port in ports if "-" in port))
 
 
 def own_paths(func: Func) -> set[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from funcsvc.model.calls import Failure
 from funcsvc.model.errors.kinds import FuncsvcError
 from funcsvc.model.errors.wording import show
@@ -90,15 +92,37 @@ class NotStarted(CallFailed):
         super().__init__(f"The function's container could not be started: {reason}")
 
 
-class PortTaken(NotStarted):
-    """Raised when something else on the host has a port that the function publishes.
+class NotStartedYet(NotStarted):
+    """Raised when something else has what a container needs, so that its call can be tried again.
 
-    `reason` is what NotStarted takes, since the call can be tried again.
+    `reason` is what NotStarted takes.
     """
 
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class PortTaken(NotStartedYet):
+    """Raised when something else on the host has a port that the function publishes."""
+
     def __init__(self, host_port: str) -> None:
-        self.reason = f"its host port {host_port} is already in use."
-        super().__init__(self.reason)
+        super().__init__(f"its host port {host_port} is already in use.")
+
+
+class PortRangeTaken(NotStartedYet):
+    """Raised when no port is free in one of the ranges that the function publishes."""
+
+    def __init__(self, ranges: Sequence[str]) -> None:
+        named = " or of ".join(ranges or ["the engine's own range"])
+        super().__init__(f"all host ports of {named} are already in use.")
+
+
+class NoFreeAddress(NotStartedYet):
+    """Raised when other containers have all addresses of the function's network."""
+
+    def __init__(self) -> None:
+        super().__init__("its network has no free address.")
 
 
 class ImageGone(CallFailed):
