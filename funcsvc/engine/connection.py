@@ -108,6 +108,7 @@ class EngineConnection:
     def __init__(self, docker_host: str) -> None:
         self._docker_host = docker_host
         self._version: str | None = None
+        self._data_root: str | None = None
 
     @contextmanager
     def client(self, deadline: Deadline) -> Iterator[DeadlineClient]:
@@ -125,13 +126,21 @@ class EngineConnection:
             finally:
                 client.close()
 
+    def find_data_root(self, deadline: Deadline) -> str:
+        """Return the folder where the engine keeps its data, cached. Raises EngineUnavailable."""
+        root = self._data_root
+        if root is None:
+            with self.client(deadline) as client:
+                self._data_root = root = str(client.info()["DockerRootDir"])
+        return root
+
     def _forget_version(self, error: Exception) -> None:
-        """Forget the version if the engine was away or refused it, as it might have changed."""
+        """Forget what is cached if the engine was away or refused it, as it might have changed."""
         if isinstance(error, docker.errors.APIError):
             text = str(error.explanation or "")
             if error.status_code != HTTPStatus.BAD_REQUEST or not CLIENT_VERSION.match(text):
                 return
-        self._version = None
+        self._version = self._data_root = None
 
     def translated(self) -> AbstractContextManager[None]:
         """Turn the errors of docker-py and requests into EngineUnavailable."""

@@ -24,12 +24,31 @@ CUT = "…"
 PHRASES = r"(?:[\w .()'-]+(?::[0-9]+)?: )*"
 """What can come before a cause: `failed to create shim task: `, `container_linux.go:380: `."""
 
-_DISK_FULL = re.compile(rf"{PHRASES}[a-z ]+ {CUT}: no space left on device(?:: unknown)?")
+_DISK_FULL = re.compile(
+    rf"(?!unknown: ){PHRASES}(?:[a-z ]+(?: {CUT}){{1,2}}: )?no space left on device(?:: unknown)?"
+)
+"""What failed, the file or both files of a link, and the cause. A registry's begins with `unknown`.
+"""
 
 _QUERY = re.compile(r"\?[^\s\"]*")  # a registry's storage can have signed URLs
 
 _PATH_CHARACTERS = r"[^\s\"'`:,;()<>\[\]]*"
-_PATH = rf"(?<![\w./])(?<!https:)(?<!http:)/{_PATH_CHARACTERS}|%2[fF]{_PATH_CHARACTERS}"
+_PATH = rf"(?<![\w./])(?<!https:)(?<!http:)(?:\.\.)?/{_PATH_CHARACTERS}|%2[fF]{_PATH_CHARACTERS}"
+
+
+_PLAIN_ROOT = "/var/lib/docker"
+"""Where an engine has its data unless its operator says otherwise."""
+
+
+def with_plain_root(text: str, root: str) -> str:
+    """Return a sentence with a plain path for the engine's data root.
+
+    The root's own might have characters that also end a path, such as a space or a colon.
+    """
+    if not re.fullmatch(_PATH_CHARACTERS, root):
+        for form in _forms_of(root):
+            text = text.replace(form, _PLAIN_ROOT)
+    return text
 
 
 def without_queries(text: str) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -85,9 +88,53 @@ def test_absent_tag_and_absent_repository_are_400(
     assert_nothing_stored(own_redis)
 
 
+class NoPage(BaseHTTPRequestHandler):
+    """Answers as a web server that has no such page."""
+
+    def do_GET(self) -> None:
+        page = b"404 page not found\n"
+        self.send_response(404)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(page)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def website() -> Iterator[str]:
+    """Serve nothing but pages that say that there is no page."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), NoPage) as server:
+        serving = threading.Thread(target=server.serve_forever, args=(0.05,))
+        serving.start()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            serving.join()
+
+
+def test_registry_that_only_has_pages_is_500_and_not_taken_for_one_without_the_image(
+    start, own_redis: servers.RedisServer
+) -> None:
+    with website() as domain:
+        assert_not_delivered(start(), domain)
+    assert_nothing_stored(own_redis)
+
+
 def test_unreachable_registry_is_500_and_named(start, own_redis: servers.RedisServer) -> None:
-    domain = f"127.0.0.1:{servers.free_port()}"
-    answer = start().create("far", f"{domain}/tool:v1")
+    assert_not_delivered(start(), f"127.0.0.1:{servers.free_port()}")
+    assert_nothing_stored(own_redis)
+
+
+def assert_not_delivered(web: servers.Service, domain: str) -> None:
+    answer = web.create("far", f"{domain}/tool:v1")
     assert (answer.status, answer.json) == (
         500,
         {
@@ -95,7 +142,6 @@ def test_unreachable_registry_is_500_and_named(start, own_redis: servers.RedisSe
             "it can't be reached, or failed."
         },
     )
-    assert_nothing_stored(own_redis)
 
 
 def test_registry_that_never_answers_is_500_within_the_pull_timeout(

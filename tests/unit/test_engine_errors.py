@@ -157,6 +157,17 @@ REFERENCE = parse_image_reference("registry.example.com:5000/team/tool:v1")
         "repository team/tool not found: name unknown",
         "no matching manifest for linux/arm64 in the manifest list entries",
         "Error response from daemon: denied: requested access to the resource is denied",
+        "errors:\ndenied: requested access to the resource is denied\nunauthorized: no\n",
+        'Get "https://registry.example.com/v2/": unauthorized: incorrect username or password',
+        "Get https://registry.example.com/v2/: unauthorized: authentication required",
+        "error pulling image configuration: denied: no",
+        "repository team/tool not found: does not exist or no pull access",
+        # Docker with containerd's images
+        'failed to resolve reference "a.example/tool:v1": a.example/tool:v1: not found',
+        'failed to resolve reference "docker.io/library/a:b": pull access denied, repository does '
+        "not exist or may require authorization: server message: insufficient_scope",
+        'failed to resolve reference "a.example/a:b": failed to authorize: failed to fetch oauth '
+        "token: unexpected status from GET request to https://a.example/token: 401 Unauthorized",
     ],
 )
 def test_registry_that_says_no_has_no_such_image(words):
@@ -179,6 +190,16 @@ def test_registry_that_says_no_has_no_such_image(words):
         "toomanyrequests: You have reached your pull rate limit",
         "http: server gave HTTP response to HTTPS client",
         "unexpected EOF",
+        'Get "https://203.0.113.7:5000/v2/": dial tcp 203.0.113.7:5000: connect: permission denied',
+        "mkdir /var/lib/docker/tmp: permission denied",
+        "open /var/lib/docker/tmp/GetImageBlob1: permission denied",
+        "failed to register layer: unauthorized: denied: no",
+        'exec: "docker-credential-x": executable file not found in $PATH, out: ``',
+        "error parsing HTTP 404 response body: invalid character 'p' after top-level value: "
+        '"404 page not found\\n"',
+        "404 page not found",
+        "toomanyrequests: denied: too many",
+        "unknown: no space left on device",
         "",
     ],
 )
@@ -221,17 +242,18 @@ def test_registrys_no_is_heard_whatever_the_image_is_named(name, words):
 
 
 @pytest.mark.parametrize(
-    ("words", "registry", "refuses"),
+    ("words", "refuses"),
     [
-        ("login attempt to http://a:1/v2/ failed with status: 401 Unauthorized", "a:1", True),
-        ("Get https://a/v2/: unauthorized: incorrect username or password", "a", True),
-        ('Get "http://a/v2/": no basic auth credentials', "a", True),
-        ('Get "http://denied.a/v2/": dial tcp: lookup denied.a: no such host', "denied.a", False),
-        ("login attempt to http://unauthorized/v2/ failed with status: 503", "unauthorized", False),
+        ("login attempt to http://a:1/v2/ failed with status: 401 Unauthorized", True),
+        ("Get https://a/v2/: unauthorized: incorrect username or password", True),
+        ('Get "http://a/v2/": no basic auth credentials', True),
+        ('Get "http://denied.a/v2/": dial tcp: lookup denied.a: no such host', False),
+        ("login attempt to http://unauthorized/v2/ failed with status: 503", False),
+        ('Get "http://a/v2/": dial tcp 203.0.113.7:5000: connect: permission denied', False),
     ],
 )
-def test_registry_that_refuses_a_login_is_told_from_one_that_fails(words, registry, refuses):
-    assert refuses_login(words, registry) is refuses
+def test_registry_that_refuses_a_login_is_told_from_one_that_fails(words, refuses):
+    assert refuses_login(words) is refuses
 
 
 def test_words_that_repeat_a_secret_or_a_signed_address_are_kept_out_of_the_log(caplog):
@@ -277,12 +299,19 @@ def test_word_in_an_images_name_is_not_the_registrys_answer(form, word):
         assert isinstance(pull_error(reference, words), ImageNotFound), words
 
 
+LAYER = "Error processing tar file(exit status 1)"
+
+
 @pytest.mark.parametrize(
     ("words", "is_full"),
     [
         ("write /var/lib/docker/tmp/GetImageBlob1: no space left on device", True),
         ("failed to register layer: Error processing tar file(exit status 1): write /a/b: no space "
          "left on device", True),
+        (f"failed to register layer: {LAYER}: symlink ../{'0' * 64}/diff /var/x/overlay2/l/A: no "
+         "space left on device", True),
+        (f"failed to register layer: {LAYER}: link /a b /c: no space left on device", True),
+        ("failed to register layer: no space left on device", True),
         ("failed to register layer: open /no space left on device: permission denied", False),
         ("unknown: no space left on device", False),
     ],

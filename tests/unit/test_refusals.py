@@ -5,6 +5,7 @@ The sentences are Docker 20.10's, unless another version is named.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from types import SimpleNamespace
@@ -93,6 +94,9 @@ VERDICTS = [
     (500, f"mkdir {ROOT}{{path}}: no space left on device", NotStarted),
     (500, f"mkdir {ROOT}{{folder}}: no space left on device", NotStarted),
     (500, "failed to create shim task: mkdir /run/x: no space left on device: unknown", NotStarted),
+    (500, f"symlink ../{'0' * 64}/diff /var/lib/docker/overlay2/l/ABC: no space left on device",
+     NotStarted),
+    (500, "failed to create shim task: no space left on device: unknown", NotStarted),
     (400, "could not get container for {name}: No such container: {name}", NotStarted),
     (400, "No such container: {name}", NotStarted),
     (404, "No such container: {name}", NotStarted),
@@ -167,11 +171,11 @@ def func_with(word: str, name: str, path: str) -> Func:
     )
 
 
-def verdict(status: int, text: str, func: Func) -> Exception:
+def verdict(status: int, text: str, func: Func, root: str = "") -> Exception:
     """Return the error that the engine's sentence is translated to."""
     response: Any = SimpleNamespace(status_code=status, reason="x", url="x")
     error = docker.errors.APIError("x", response=response, explanation=text)
-    with pytest.raises(Exception) as caught, explained(NAME, func, NETWORK):  # noqa: PT011
+    with pytest.raises(Exception) as caught, explained(NAME, func, NETWORK, root):  # noqa: PT011
         raise error
     return caught.value
 
@@ -228,6 +232,30 @@ def test_ranges_of_host_ports_that_are_taken_are_named(host_ports, named):
     func = replace(FUNC, host_config=HostConfig(port_bindings=bindings))
     found = verdict(500, f"{ENDPOINT}all ports are allocated", func)
     assert str(found).endswith(f"not be started: all host ports of {named} are already in use.")
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        "/srv/docker data",
+        "/srv/a:b",
+        "/srv/a,b; c",
+        "/home/o'neil/docker",
+        '/srv/"a"',
+        "/srv/[a](b)",
+    ],
+)
+def test_engine_whose_data_are_in_an_unusual_folder_is_read_and_shows_nothing_of_it(root):
+    merged = f"{root}/overlay2/61b785283365/merged"
+    found = verdict(500, f"lstat {merged}/harmless: not a directory", FUNC, root)
+    assert str(found).endswith("could not be started: lstat /harmless: not a directory.")
+    found = verdict(500, f"open {root}/containers/x: permission denied", FUNC, root)
+    assert str(found).endswith("could not be started: open …: permission denied.")
+    quoted = json.dumps(f"{merged}/x")
+    found = verdict(500, f"{RUNC}rootfs.go:76: mounting {quoted} caused: no", FUNC, root)
+    assert str(found).endswith('rootfs.go:76: mounting "…" caused: no.')
+    found = verdict(500, f"mkdir {root}/overlay2/61b7: no space left on device", FUNC, root)
+    assert "disk is full" in str(found)
 
 
 def test_message_has_the_definitions_path_and_none_of_the_hosts():

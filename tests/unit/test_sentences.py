@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +32,7 @@ ROOT = "/var/lib/docker/overlay2/61b7/merged"
         ("lowerdir=/var/l/A:/var/l/B,upperdir=/c", "", "lowerdir=…:…,upperdir=…"),
         ("rootfs_linux.go:76: mounting \"/proc/7/fd\" caused", "",
          'rootfs_linux.go:76: mounting "…" caused.'),
+        ("symlink ../0123/diff /var/l/A: full", "", "symlink … …: full."),
         ("Post http://%2Frun%2Fx.sock/a: refused", "", "Post http://…: refused."),
         ("Get https://r.example/v2/?sig=secret: EOF", "", "Get https://r.example/v2/?… EOF."),
         ("listen tcp4 0.0.0.0:80/tcp", "", "listen tcp4 0.0.0.0:80/tcp."),
@@ -67,3 +70,9 @@ def test_progress_is_passed_on_byte_for_byte_but_for_paths_in_errors(size):
 def test_endless_line_of_progress_takes_little_memory():
     passed = b"".join(public_progress([b"x" * 1000] * 1000))
     assert len(passed) <= MAX_LINE_BYTES
+
+
+def test_progress_shows_nothing_of_an_unusual_folder_of_the_engine():
+    line = b'{"error":"write /srv/docker data/tmp/x: full"}\n'
+    [shown] = public_progress([line], "/srv/docker data")
+    assert json.loads(shown)["error"] == "write …: full"

@@ -136,7 +136,8 @@ class Containers:
         )
         deadline = Deadline(self._settings.engine_start_seconds)
         try:
-            refused = explained(name, func, self._settings.network)
+            root = self._connection.find_data_root(deadline)
+            refused = explained(name, func, self._settings.network, root)
             with self._connection.client(deadline) as client, refused:
                 self._create(client, wanted, name)
                 instance.attach(self._connection.stream_client(deadline))

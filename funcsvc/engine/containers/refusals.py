@@ -17,7 +17,13 @@ import docker
 
 from funcsvc.engine.connection import CLIENT_VERSION
 from funcsvc.engine.containers.options import STARTER_PATH
-from funcsvc.engine.sentences import CUT, PHRASES, is_disk_full, public_sentence
+from funcsvc.engine.sentences import (
+    CUT,
+    PHRASES,
+    is_disk_full,
+    public_sentence,
+    with_plain_root,
+)
 from funcsvc.model import Func
 from funcsvc.model.errors import (
     EngineUnavailable,
@@ -75,16 +81,17 @@ class StarterFailed(Exception):
 
 
 @contextmanager
-def explained(name: str, func: Func, network: str = "") -> Iterator[None]:
+def explained(name: str, func: Func, network: str = "", root: str = "") -> Iterator[None]:
     """Translate the engine's reason not to create or start a container into an error of this room.
 
-    `name` is the container's, `network` the operator's, if there is one. An error that shows
-    trouble of the engine's own is raised unchanged.
+    `name` is the container's, `network` the operator's, if there is one, and `root` the folder of
+    the engine's data. An error that shows trouble of the engine's own is raised unchanged.
     """
     try:
         yield
     except docker.errors.APIError as error:
-        verdict = _explain(error.status_code, str(error.explanation or error), name, func, network)
+        text = with_plain_root(str(error.explanation or error), root)
+        verdict = _explain(error.status_code, text, name, func, network)
         if verdict is None:
             raise
         if CUT in str(verdict):

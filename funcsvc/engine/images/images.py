@@ -20,8 +20,8 @@ from funcsvc.engine.images.credentials import CredentialsUnavailable, get_creden
 from funcsvc.engine.images.logins import check_login
 from funcsvc.engine.images.progress import public_progress
 from funcsvc.engine.images.pull_locks import pull_lock
-from funcsvc.engine.images.registry_words import for_the_log, says_no
-from funcsvc.engine.sentences import is_disk_full
+from funcsvc.engine.images.registry_words import fills_disk, for_the_log, says_no
+from funcsvc.engine.sentences import with_plain_root
 from funcsvc.model import (
     Image,
     ImageReference,
@@ -160,7 +160,8 @@ class Images:
         try:
             deadline = Deadline(self._settings.pull_timeout_seconds)
             with self._pulling(reference, deadline, credentials) as pull:
-                yield from public_progress(pull(decode=False))
+                root = self._connection.find_data_root(deadline)
+                yield from public_progress(pull(decode=False), root)
         except ImageNotFound as error:
             raise NotInRegistry(reference.text) from error
         finally:
@@ -198,7 +199,7 @@ class Images:
         with self._pulling(reference, deadline) as pull:
             for progress in pull(decode=True):
                 if "error" in progress:
-                    raise pull_error(reference, progress["error"])
+                    raise self._error(reference, progress["error"], deadline)
 
     @contextmanager
     def _pulling(
@@ -226,8 +227,8 @@ class Images:
                         auth_config=dict(credentials),
                     )
                 except docker.errors.APIError as error:
-                    secrets = (given or {}).values()
-                    raise pull_error(reference, str(error.explanation), secrets) from error
+                    words, secrets = str(error.explanation), (given or {}).values()
+                    raise self._error(reference, words, deadline, secrets) from error
         except CredentialsUnavailable as error:
             raise RegistryUnavailable(
                 reference.domain, reference.text, f"its credentials can't be read: {error}"
@@ -236,6 +237,16 @@ class Images:
             if deadline.is_over():
                 raise self._not_in_time(reference) from error
             raise
+
+    def _error(
+        self,
+        reference: ImageReference,
+        words: str,
+        deadline: Deadline,
+        secrets: Iterable[str] = (),
+    ) -> FuncsvcError:
+        plain = with_plain_root(words, self._connection.find_data_root(deadline))
+        return pull_error(reference, plain, secrets)
 
     def _not_in_time(self, reference: ImageReference) -> RegistryUnavailable:
         return RegistryUnavailable(
@@ -248,9 +259,9 @@ class Images:
 def pull_error(reference: ImageReference, words: str, secrets: Iterable[str] = ()) -> FuncsvcError:
     """Return the error for the engine's words about a pull, which are logged."""
     _log.warning("pulling %s failed: %s", reference.canonical, for_the_log(words, secrets))
-    if is_disk_full(words):
+    if fills_disk(words):
         return EngineUnavailable("its disk is full")
-    if says_no(words, reference):
+    if says_no(words):
         registry = reference.domain
         return ImageNotFound(reference.text, f"{registry} doesn't have it, or denies access to it")
     return RegistryUnavailable(reference.domain, reference.text, "it can't be reached, or failed")

@@ -27,7 +27,7 @@ def check_login(
                 response = client._post_json(client._url("/auth"), data=dict(credentials))
                 answer: dict[str, Any] = client._result(response, json=True)
             except docker.errors.APIError as error:
-                if error.status_code == 401 or refuses_login(str(error.explanation), registry):
+                if error.status_code == 401 or refuses_login(str(error.explanation)):
                     raise LoginRefused(registry) from error
                 raise RegistryNotReached(registry, "it can't be reached, or failed") from error
     except EngineUnavailable as error:
