@@ -271,7 +271,8 @@ class Settings:
     network: str = setting(
         fields.String(load_default="", validate=check_network_name),
         "The engine's network for functions with NetworkMode `bridge`; empty means the engine's "
-        "own, `bridge`. A worker takes no calls while it doesn't exist.",
+        "own, `bridge`. Links are refused on any other. A worker takes no calls while it doesn't "
+        "exist.",
     )
     max_processes: int = setting(
         integer(512, 2, 4_000_000), "How many processes and threads one container may have."

@@ -45,7 +45,7 @@ from funcsvc.model.images import (
     parse_image_reference,
     registry_host,
 )
-from funcsvc.model.policy import Broken, Policy
+from funcsvc.model.policy import Broken, Policy, rule_for_links
 from funcsvc.model.sizes import DEFAULT_SIZE, MEGABYTE, SIZES, Capacity, Size
 
 __all__ = [
@@ -96,4 +96,5 @@ __all__ = [
     "limited_address",
     "parse_image_reference",
     "registry_host",
+    "rule_for_links",
 ]

@@ -25,6 +25,7 @@ class Policy:
     allow_volumes_from: bool = True
     allow_image_removal: bool = False
     allowed_images: Sequence[str] = ()
+    network: str = ""
 
     def broken_by_image(self, image: ImageReference) -> Iterator[Broken]:
         """Yield an error if the image is forbidden."""
@@ -50,6 +51,8 @@ class Policy:
                 "HostConfig.Links",
                 f"is {show(host_config.links)}, but the operator forbids links.",
             )
+        elif rule := rule_for_links(host_config, self.network):
+            yield ("HostConfig.Links", f"is {show(host_config.links)}, but {rule}")
         if host_config.volumes_from and not self.allow_volumes_from:
             yield (
                 "HostConfig.VolumesFrom",
@@ -82,6 +85,17 @@ class Policy:
             for one in image.references
             if one in shown or (one.digest and one.name in shown_tags)
         ]
+
+
+def rule_for_links(host_config: HostConfig, network: str) -> str:
+    """Return the rule that links break where the operator names a network, or an empty string.
+
+    Only on the engine's own bridge does a link open ports, and has to name a container.
+    """
+    is_moved = host_config.network_mode == "bridge" and network not in ("", "bridge")
+    if not host_config.links or not is_moved:
+        return ""
+    return f'must be empty: links have no effect on "{network}", the operator\'s network.'
 
 
 def _published_ports(host_config: HostConfig) -> Iterator[Broken]:

@@ -77,24 +77,37 @@ def test_operators_network_is_waited_for_and_then_used(
         waiting_worker(own_redis, module_engine, why, network="funcs") as worker,
         module_engine.client() as client,
     ):
-        client.create_container(IMAGE, ["sleep", "60"], name="linked")
-        client.start("linked")
-        run.define(
-            "bridged", "sleep 30", HostConfig={"PortBindings": bindings, "Links": ["linked:db"]}
-        )
+        run.define("bridged", "sleep 30", HostConfig={"PortBindings": bindings})
         call_id = run.call("bridged")
         with network(module_engine, "funcs"):
-            client.connect_container_to_network("linked", "funcs")
             servers.wait_until(lambda: "takes calls" in worker.log(), "the worker has started")
             [found] = servers.wait_until(lambda: running(module_engine, "bridged"), "it runs")
             networks = client.inspect_container(found)["NetworkSettings"]["Networks"]
             assert networks.keys() == {"funcs"}
-            assert networks["funcs"]["Links"] == ["linked:db"]
             assert servers.listens(port)
             assert worker.log().count(f"{REACHED} funcs, which has") == 1
-            for name in (found, "linked"):
-                client.remove_container(name, force=True)
+            client.remove_container(found, force=True)
         assert run.output("bridged", call_id).status == 500
+
+
+def test_links_fail_on_the_operators_network_and_are_refused_once_it_is_named(
+    web: servers.Service, own_redis: servers.RedisServer, module_engine: servers.EngineServer
+) -> None:
+    given = {"redis_url": own_redis.url, "docker_host": module_engine.host, "network": "funcs"}
+    run, host = Functions(web), {"Links": ["missing:db"]}
+    rule = 'must be empty: links have no effect on "funcs", the operator\'s network.'
+    run.define("linked", ["true"], HostConfig=host)
+    with network(module_engine, "funcs"), servers.worker(**given), servers.service(**given) as now:
+        answer = run.sync("linked")
+        refused = now.create("linked-too", IMAGE, HostConfig=host)
+    assert (answer.status, answer.json["message"]) == (
+        500,
+        f"The function's container could not be started: HostConfig.Links {rule}",
+    )
+    assert (refused.status, refused.json["errors"]) == (
+        400,
+        {"HostConfig.Links": [f'HostConfig.Links is ["missing:db"], but {rule}']},
+    )
 
 
 @pytest.mark.parametrize("communication", ["true", "false"])

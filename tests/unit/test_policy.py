@@ -110,6 +110,19 @@ def test_everything_forbidden_is_reported_at_once():
     }
 
 
+def test_links_are_refused_on_the_operators_network_where_they_have_no_effect():
+    document = definition(host_config={"Links": ["db:db"]})
+    assert errors_of(document, Policy(network="funcs")) == {
+        "HostConfig.Links": [
+            'HostConfig.Links is ["db:db"], but must be empty: links have no effect on "funcs", '
+            "the operator's network."
+        ]
+    }
+    assert load(document, Policy(network="bridge"))
+    assert load(definition(host_config={"Links": []}), Policy(network="funcs"))
+    assert len(errors_of(document, Policy(network="funcs", allow_links=False))) == 1
+
+
 ALLOWED = [
     ("ubuntu", "ubuntu"),
     ("ubuntu", "ubuntu:22.04"),

@@ -38,6 +38,7 @@ from funcsvc.model import (
     HostConfig,
     Image,
     parse_image_reference,
+    rule_for_links,
 )
 from funcsvc.model.errors import EngineUnavailable, NotStarted
 
@@ -125,6 +126,7 @@ class Containers:
         Raises NotStarted and NotStartedYet, ImageGoneOnEngine, StarterFailed, InstanceVanished and
         EngineUnavailable. Even then, the container must be removed by name.
         """
+        self._check_links(func)
         instance = AttachedInstance(name, func, image)
         wanted = Wanted(
             func=func,
@@ -205,6 +207,11 @@ class Containers:
         with self._client() as client:
             found = client.containers(all=True, filters={"label": [label]})
         return [(one["Names"][0].lstrip("/"), one["Labels"][WORKER_LABEL]) for one in found]
+
+    def _check_links(self, func: Func) -> None:
+        """Raise NotStarted if a func was defined before the operator named a network."""
+        if rule := rule_for_links(func.host_config, self._settings.network):
+            raise NotStarted(f"HostConfig.Links {rule}")  # without values: callers may not see them
 
     def _create(self, client: docker.APIClient, wanted: Wanted, name: str) -> None:
         def create(quota_bytes: int) -> None:

@@ -129,14 +129,12 @@ def limit_disk(body: Options, host: Options, wanted: Wanted) -> None:
 
 
 def set_network(body: Options, host: Options, wanted: Wanted) -> None:
-    """Put links to the operator's network, too: there, the engine only checks the host's."""
     func, network = wanted.func.host_config, wanted.settings.network
     host["NetworkMode"] = func.network_mode
     if func.links:
         host["Links"] = list(func.links)
     if network and func.network_mode == "bridge":
         host["NetworkMode"] = network
-        body["NetworkingConfig"] = {"EndpointsConfig": {network: {"Links": list(func.links)}}}
 
 
 def set_ports(body: Options, host: Options, wanted: Wanted) -> None:
