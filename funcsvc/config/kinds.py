@@ -7,6 +7,7 @@ import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from limits import RateLimitItem
 from limits import parse as parse_rate
@@ -78,6 +79,10 @@ def flag(default: bool) -> fields.Boolean:
     return fields.Boolean(load_default=default, truthy=truthy, falsy=falsy)
 
 
+_LONGEST_SOCKET_PATH = 107
+"""In bytes: Linux has room for 108, and one is NUL."""
+
+
 def check_bind(value: str) -> None:
     """Raise ValidationError unless the value is an address to listen on."""
     if re.fullmatch(r"unix:/.+", value):
@@ -89,8 +94,22 @@ def check_bind(value: str) -> None:
 
 def check_docker_host(value: str) -> None:
     """Raise ValidationError unless the value is the address of an engine."""
-    if not re.fullmatch(r"(unix|tcp|http|https)://.+", value):
-        raise ValidationError("Must start with unix://, tcp://, http:// or https://.")
+    if value.startswith("unix://"):
+        path = value.removeprefix("unix://").encode()
+        if not 0 < len(path) <= _LONGEST_SOCKET_PATH:
+            raise ValidationError("Must be unix:// with a path of at most 107 bytes.")
+    elif not _names_host_and_port(value):
+        raise ValidationError("Must be unix:///path, or tcp, http or https://host:port.")
+
+
+def _names_host_and_port(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        has_port = bool(parts.port)
+    except ValueError:
+        return False
+    is_plain = not (parts.query or parts.fragment or parts.password or ";" in parts.path)
+    return parts.scheme in ("tcp", "http", "https") and has_port and is_plain
 
 
 def check_network_name(value: str) -> None:

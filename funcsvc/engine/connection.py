@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from http import HTTPStatus
 from threading import Timer
-from typing import Any
+from typing import Any, TypeVar
 
 import docker
 import requests
@@ -102,6 +102,9 @@ class StreamClient(EngineClient):
         super().__init__(timeout=seconds, **kwargs)
 
 
+Client = TypeVar("Client", bound=EngineClient)
+
+
 class EngineConnection:
     """Access to one engine. Holds no socket, so it is safe to share by threads and across forks."""
 
@@ -114,10 +117,7 @@ class EngineConnection:
     def client(self, deadline: Deadline) -> Iterator[DeadlineClient]:
         """Open a client for one piece of work. Raises EngineUnavailable if docker-py fails."""
         with self.translated():
-            try:
-                client = self._make_client(deadline)
-            except CONFIG_FILE_ERRORS as error:  # every client reads it, even if not needed
-                raise EngineUnavailable("the operator's Docker config file is not valid") from error
+            client = self._make_client(deadline)
             try:
                 yield client
             except (docker.errors.APIError, requests.exceptions.ConnectionError) as error:
@@ -153,23 +153,45 @@ class EngineConnection:
         """
         options = self._options()
         version = self._find_version(deadline, options)
-        return StreamClient(deadline.remaining_seconds(), version=version, **options)
+        return _open(StreamClient, deadline.remaining_seconds(), version=version, **options)
 
     def _make_client(self, deadline: Deadline) -> DeadlineClient:
         options = self._options()
         version = self._find_version(deadline, options)
-        return DeadlineClient(deadline, version=version, **options)
+        return _open(DeadlineClient, deadline, version=version, **options)
 
     def _options(self) -> dict[str, Any]:
-        options: dict[str, Any] = kwargs_from_env({**os.environ, "DOCKER_HOST": self._docker_host})
-        return options
+        try:
+            return dict(kwargs_from_env({**os.environ, "DOCKER_HOST": self._docker_host}))
+        except docker.errors.TLSParameterError as error:
+            unusable = error
+        _check_tls_files()  # docker-py doesn't say what is wrong with them
+        raise unusable
 
     def _find_version(self, deadline: Deadline, options: dict[str, Any]) -> str:
         if self._version is None:
-            with DeadlineClient(deadline, version=MAX_API_VERSION, **options) as client:
-                engine_version = client.version(api_version=False)["ApiVersion"]
-            self._version = min(engine_version, MAX_API_VERSION, key=_numbers)
+            with _open(DeadlineClient, deadline, version=MAX_API_VERSION, **options) as client:
+                answer = client.version(api_version=False)
+            if not isinstance(answer, dict):
+                raise ValueError("not an engine's answer")
+            self._version = min(str(answer["ApiVersion"]), MAX_API_VERSION, key=_numbers)
         return self._version
+
+
+def _open(kind: type[Client], *args: Any, **options: Any) -> Client:
+    """Return a new client. Each reads the Docker config file, even if it isn't needed."""
+    try:
+        return kind(*args, **options)
+    except CONFIG_FILE_ERRORS as error:
+        raise EngineUnavailable("the operator's Docker config file is not valid") from error
+
+
+def _check_tls_files() -> None:
+    """Raise EngineUnavailable if one of the operator's TLS files can't be found."""
+    folder = os.environ.get("DOCKER_CERT_PATH") or os.path.expanduser("~/.docker")
+    with translated(has_socket=False):
+        for name in ("cert.pem", "key.pem", "ca.pem"):
+            os.stat(os.path.join(folder, name))
 
 
 def _numbers(version: str) -> list[int]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import http.client
+import logging
+import os
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -18,9 +21,18 @@ from funcsvc.model.errors import EngineUnavailable
 
 NOT_IN_TIME = "it did not answer in time"
 NOT_REACHED = "it can't be reached"
+_UNREADABLE = "its answer can't be read"
+_UNUSABLE = "the operator's TLS files can't be used"
 WANTS_TLS = "it wants TLS, which is not set up here"
 
 _MAX_CAUSES = 30
+
+_MAX_LOGGED_CHARACTERS = 1000
+
+_CONTAINERD = re.compile(r"containerd.*: connect: |containerd is not running")
+"""How the engine says that it is alone."""
+
+_log = logging.getLogger(__name__)
 
 _HOSTNAME_MISMATCH = 62
 """OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH; 64 is the one for addresses."""
@@ -36,6 +48,8 @@ def translated(*, has_socket: bool = True) -> Iterator[None]:
         yield
     except docker.errors.APIError as error:
         raise EngineUnavailable(_answered(error)) from error
+    except requests.exceptions.JSONDecodeError as error:
+        raise EngineUnavailable(_UNREADABLE) from error
     except (
         docker.errors.DockerException,
         requests.exceptions.RequestException,
@@ -45,12 +59,16 @@ def translated(*, has_socket: bool = True) -> Iterator[None]:
     ) as error:
         raise EngineUnavailable(_reason_of(error, has_socket)) from error
     except (ValueError, KeyError) as error:
-        raise EngineUnavailable("its answer can't be read") from error
+        raise EngineUnavailable(_UNREADABLE) from error
 
 
 def _answered(error: docker.errors.APIError) -> str:
-    if "HTTP request to an HTTPS server" in str(error.explanation or ""):
+    said = " ".join(str(error.explanation or "").split())
+    if "HTTP request to an HTTPS server" in said:
         return WANTS_TLS
+    _log.warning("the engine answered %s: %s", error.status_code, said[:_MAX_LOGGED_CHARACTERS])
+    if _CONTAINERD.search(said):
+        return f"it answered {error.status_code}: it can't reach containerd"
     return f"it answered {error.status_code}"
 
 
@@ -98,12 +116,17 @@ def _tls(cause: Any, has_socket: bool) -> str:
         return "it does not accept the operator's TLS certificate, or wants one"
     if said in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
         return "it does not speak TLS"
+    if said == "KEY_VALUES_MISMATCH":
+        return "the operator's TLS key isn't that of the certificate"
+    if said in ("NO_START_LINE", "NO_CERTIFICATE_OR_CRL_FOUND") or "PEM lib" in str(cause):
+        return _UNUSABLE
     return "TLS failed"
 
 
-def _no_route(cause: Any, has_socket: bool) -> str:
-    is_away = cause.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN)
-    return "there is no route to its host" if is_away else ""
+def _said_by_the_system(cause: Any, has_socket: bool) -> str:
+    if cause.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN):
+        return "there is no route to its host"
+    return os.strerror(cause.errno).lower() if cause.errno in errno.errorcode else ""
 
 
 _REFUSED = urllib3.exceptions.NewConnectionError
@@ -112,7 +135,7 @@ _REFUSED = urllib3.exceptions.NewConnectionError
 _TIMEOUTS = (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 
 _REASONS: tuple[tuple[type[BaseException], Callable[[Any, bool], str]], ...] = (
-    (docker.errors.TLSParameterError, lambda *_: "the operator's TLS files can't be used"),
+    (docker.errors.TLSParameterError, lambda *_: _UNUSABLE),
     (ssl.SSLCertVerificationError, _untrusted),
     (ssl.SSLEOFError, lambda *_: "the connection broke off"),
     (ssl.SSLError, _tls),
@@ -123,6 +146,6 @@ _REASONS: tuple[tuple[type[BaseException], Callable[[Any, bool], str]], ...] = (
     (ConnectionRefusedError, lambda *_: "nothing listens at its address"),
     (ConnectionError, lambda *_: "the connection broke off"),
     (http.client.RemoteDisconnected, lambda *_: "the connection broke off"),
-    (OSError, _no_route),
+    (OSError, _said_by_the_system),
 )
 """The reason that each kind of error gives, the most telling first."""

@@ -113,6 +113,8 @@ def test_variables_of_others_are_ignored():
         ("DOCKER_HOST", "tcp://engine:2376", "tcp://engine:2376"),
         ("DOCKER_HOST", "unix:///run/d.sock", "unix:///run/d.sock"),
         ("DOCKER_HOST", "https://engine:2376", "https://engine:2376"),
+        ("DOCKER_HOST", "tcp://[::1]:65535", "tcp://[::1]:65535"),
+        ("DOCKER_HOST", "unix://" + "/" * 107, "unix://" + "/" * 107),
     ],
 )
 def test_value_is_read(name, text, value):
@@ -175,6 +177,14 @@ def test_value_is_read(name, text, value):
         ("DOCKER_HOST", "/var/run/docker.sock"),
         ("DOCKER_HOST", "unix://"),
         ("DOCKER_HOST", "ftp://engine"),
+        ("DOCKER_HOST", "unix://" + "/" * 108),
+        ("DOCKER_HOST", "tcp://engine"),
+        ("DOCKER_HOST", "tcp://127.0.0.1:0"),
+        ("DOCKER_HOST", "tcp://127.0.0.1:99999"),
+        ("DOCKER_HOST", "tcp://127.0.0.1:x"),
+        ("DOCKER_HOST", "tcp://[::1:2375"),
+        ("DOCKER_HOST", "http://user:secret@engine:2375"),
+        ("DOCKER_HOST", "https://engine:2376?a"),
         ("FUNCSVC_REDIS_PREFIX", "p" * 65),
         ("FUNCSVC_REDIS_TIMEOUT_SECONDS", "0"),
         ("FUNCSVC_REDIS_TIMEOUT_SECONDS", "0.09"),

@@ -29,6 +29,10 @@ def api_error(status: int, words: str = "") -> docker.errors.APIError:
 
 
 CANT = "it can't be reached"
+NO_CONTAINERD = (
+    'connection error: desc = "transport: Error while dialing dial unix '
+    '/run/containerd/containerd.sock: connect: connection refused": unavailable'
+)
 
 
 def caused(cause: Exception) -> requests.exceptions.ConnectionError:
@@ -54,6 +58,7 @@ def tls_error(reason: str) -> ssl.SSLError:
     [
         (api_error(500), "it answered 500"),
         (api_error(403), "it answered 403"),
+        (api_error(500, NO_CONTAINERD), "it answered 500: it can't reach containerd"),
         (api_error(400, "Client sent an HTTP request to an HTTPS server.\n"),
          "it wants TLS, which is not set up here"),
         (requests.exceptions.ReadTimeout(SECRET), "it did not answer in time"),
@@ -77,7 +82,11 @@ def tls_error(reason: str) -> ssl.SSLError:
         (caused(ConnectionResetError(104, SECRET)), f"{CANT}: the connection broke off"),
         (caused(http.client.RemoteDisconnected(SECRET)), f"{CANT}: the connection broke off"),
         (caused(OSError(errno.EHOSTUNREACH, SECRET)), f"{CANT}: there is no route to its host"),
-        (caused(OSError(errno.EIO, SECRET)), CANT),
+        (caused(OSError(errno.EIO, SECRET)), f"{CANT}: input/output error"),
+        (caused(OSError(errno.ENOTDIR, SECRET)), f"{CANT}: not a directory"),
+        (caused(OSError(SECRET)), CANT),
+        (caused(tls_error("KEY_VALUES_MISMATCH")),
+         f"{CANT}: the operator's TLS key isn't that of the certificate"),
         (caused(socket.gaierror(-2, SECRET)), f"{CANT}: its host name can't be resolved"),
         (caused(certificate_error(18, "self-signed certificate")),
          f"{CANT}: its TLS certificate can't be trusted (self-signed certificate)"),
@@ -100,6 +109,13 @@ def test_failure_of_the_engine_is_named_without_its_insides(error, reason):
         raise error
     assert caught.value.message == f"The Docker Engine can't be used: {reason}."
     assert caught.value.__cause__ is error
+
+
+def test_engines_own_sentence_is_in_the_log_and_bounded(caplog):
+    with pytest.raises(EngineUnavailable), translated():
+        raise api_error(500, NO_CONTAINERD + "x" * 10_000)
+    assert NO_CONTAINERD in caplog.text
+    assert len(caplog.text) < 1200
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ def test_permission_to_use_the_socket_is_named(tmp_path: Path) -> None:
     [
         ("unix:///nonexistent/docker.sock", "its socket does not exist."),
         ("unix:///dev/null", "nothing listens at its address."),
+        ("unix:///dev/null/docker.sock", "not a directory."),
         ("tcp://127.0.0.1:1", "nothing listens at its address."),
         ("tcp://engine.invalid:2375", "its host name can't be resolved."),
     ],
@@ -163,11 +164,13 @@ def test_engine_without_tls_is_named(trust) -> None:
         serving.join(10)
 
 
-def answer_in_plain(listener: socket.socket) -> None:
+def answer_in_plain(
+    listener: socket.socket, answer: bytes = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+) -> None:
     connection, _ = listener.accept()
     with connection:
         connection.recv(1024)
-        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        connection.sendall(answer)
 
 
 def test_files_for_tls_that_are_missing_are_named(
@@ -175,7 +178,48 @@ def test_files_for_tls_that_are_missing_are_named(
 ) -> None:
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
     monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
-    assert reason(f"tcp://{LOOPBACK}:1") == "the operator's TLS files can't be used."
+    assert reason(f"tcp://{LOOPBACK}:1") == "the operator's TLS files are missing."
+
+
+def test_folder_for_tls_that_may_not_be_entered_is_named(trust, tmp_path: Path) -> None:
+    trust(ca="good", mine="good")
+    tmp_path.chmod(0)
+    try:
+        with as_nobody():
+            said = reason(f"tcp://{LOOPBACK}:1")
+    finally:
+        tmp_path.chmod(0o700)
+    assert said == "permission to use the operator's TLS files is denied."
+
+
+def test_key_for_tls_of_another_certificate_is_named(
+    certificates: Path, trust, tmp_path: Path
+) -> None:
+    trust(ca="good", mine="good")
+    (tmp_path / "key.pem").write_bytes((certificates / "other.key").read_bytes())
+    with tls_server(certificates, "good") as address:
+        assert reason(address) == "the operator's TLS key isn't that of the certificate."
+
+
+@pytest.mark.parametrize("file", ["key.pem", "cert.pem", "ca.pem"])
+def test_file_for_tls_that_is_none_is_named(
+    certificates: Path, trust, tmp_path: Path, file: str
+) -> None:
+    trust(ca="good", mine="good")
+    (tmp_path / file).write_text("garbage")
+    with tls_server(certificates, "good") as address:
+        assert reason(address) == "the operator's TLS files can't be used."
+
+
+@pytest.mark.parametrize("body", ["no JSON", "[]", "{}"])
+def test_answer_that_is_not_an_engines_is_not_blamed_on_the_config_file(body: str) -> None:
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+        serving = threading.Thread(target=answer_in_plain, args=(listener, answer), daemon=True)
+        serving.start()
+        said = reason(f"tcp://{LOOPBACK}:{listener.getsockname()[1]}")
+        serving.join(10)
+    assert said == "The Docker Engine can't be used: its answer can't be read."
 
 
 def test_files_for_tls_that_may_not_be_read_are_named(trust, tmp_path: Path) -> None:
@@ -183,7 +227,4 @@ def test_files_for_tls_that_may_not_be_read_are_named(trust, tmp_path: Path) -> 
     (tmp_path / "key.pem").chmod(0)
     with as_nobody():
         said = reason(f"tcp://{LOOPBACK}:1")
-    assert said in (
-        "permission to use the operator's TLS files is denied.",
-        "the operator's TLS files can't be used.",  # where their folder can't be entered
-    )
+    assert said == "permission to use the operator's TLS files is denied."
