@@ -22,14 +22,15 @@ class WebEngine(Protocol):
 
         Returns the image.
 
-        Raises SizeTooLarge, ImageNotFound, NoCommand, ArgumentsTooLarge and ImageArgumentTooLong
-        if the definition is at fault, and RegistryUnavailable and TooManyPulls if it isn't.
+        Raises SizeTooLarge, ImageNotFound, NoCommand, ImageInStarterFolder, ArgumentsTooLarge and
+        ImageArgumentTooLong if the definition is at fault, and RegistryUnavailable and TooManyPulls
+        if it isn't.
         """
 
     def check_environment(self, func: Func) -> None:
         """Check that a func can still start after its environment was changed. Pulls nothing.
 
-        Raises ArgumentsTooLarge and ImageArgumentTooLong.
+        Raises ImageInStarterFolder, ArgumentsTooLarge and ImageArgumentTooLong.
         """
 
     def check_size(self, size: Size) -> None:

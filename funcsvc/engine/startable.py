@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from funcsvc.engine.containers.options import command_of
-from funcsvc.model import MAX_ARGUMENT_BYTES, Func, Image, argument_bytes, is_too_long
-from funcsvc.model.errors import ArgumentsTooLarge, ImageArgumentTooLong
+from funcsvc.model import (
+    MAX_ARGUMENT_BYTES,
+    Func,
+    Image,
+    argument_bytes,
+    is_in_starter_folder,
+    is_too_long,
+)
+from funcsvc.model.errors import ArgumentsTooLarge, ImageArgumentTooLong, ImageInStarterFolder
 
 
 def check_startable(func: Func, image: Image) -> None:
-    """Raise ArgumentsTooLarge or ImageArgumentTooLong if the kernel can't start the func."""
+    """Raise an error if the func can't be started.
+
+    ImageInStarterFolder says that the engine can't make a folder of the image; ArgumentsTooLarge
+    and ImageArgumentTooLong that the kernel can't start a program with that much.
+    """
+    _check_folders(func, image)
     words, variables = command_of(func, image), [*func.config.env, *_variables_of(image, func)]
     for text in variables:
         if is_too_long(text):
@@ -20,6 +32,15 @@ def check_startable(func: Func, image: Image) -> None:
     total = argument_bytes([*words, *variables])
     if total > MAX_ARGUMENT_BYTES:
         raise ArgumentsTooLarge(total, MAX_ARGUMENT_BYTES)
+
+
+def _check_folders(func: Func, image: Image) -> None:
+    """Raise ImageInStarterFolder if the image has a folder there, which is read-only."""
+    working_dir = image.working_dir if not func.config.working_dir else ""
+    for what, folders in (("WorkingDir", [working_dir]), ("volume", image.volumes)):
+        for folder in folders:
+            if folder and is_in_starter_folder(folder):
+                raise ImageInStarterFolder(func.config.image.text, f"{what} {folder}")
 
 
 def _variables_of(image: Image, func: Func) -> Iterator[str]:

@@ -193,12 +193,14 @@ class ImageNames:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image on the engine: its id, what it runs by default, and its variables."""
+    """An image on the engine: its id, what it runs by default, its variables and its folders."""
 
     id: str
     cmd: Sequence[str]
     entrypoint: Sequence[str]
     env: Sequence[str] = ()
+    working_dir: str = ""
+    volumes: Sequence[str] = ()
 
     @property
     def runs_by_itself(self) -> bool:

@@ -74,14 +74,33 @@ def test_words_in_the_names_of_containers_make_no_trouble_for_the_engine(stage: 
         assert stage.reason(f"named-{number}", HostConfig=host).startswith(reason)
 
 
-def test_image_that_works_in_the_starters_folder_costs_only_its_own_calls(stage: Stage) -> None:
-    with stage.engine.client() as client:
-        before = client.info()["Images"]
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [("WORKDIR /.funcsvc/x", "WorkingDir"), ("VOLUME /.funcsvc/x", "volume")],
+)
+def test_image_with_a_folder_where_the_starter_is_is_refused(
+    stage: Stage, change: str, what: str
+) -> None:
+    images.import_image(
+        stage.engine.host, f"{what.lower()}:v1", images.shell_tar(), [*CHANGES, change]
+    )
+    refused = stage.run.web.create("refused", f"{what.lower()}:v1")
+    assert (refused.status, list(refused.json["errors"])) == (400, ["Config.Image"])
+    assert refused.json["message"].endswith(f"has the starter: it has the {what} /.funcsvc/x.")
+
+
+def test_image_that_came_to_work_in_the_starters_folder_costs_only_its_own_calls(
+    stage: Stage,
+) -> None:
+    images.import_image(stage.engine.host, "folder:latest", images.shell_tar(), CHANGES)
+    stage.run.define("folder", ["true"], Config={"Image": "folder"})
     changes = [*CHANGES, "WORKDIR /.funcsvc/x"]
     images.import_image(stage.engine.host, "folder:latest", images.shell_tar(), changes)
-    assert "read-only file system" in stage.reason("folder", Config={"Image": "folder"})
     with stage.engine.client() as client:
-        assert client.info()["Images"] <= before + 1
+        before = client.info()["Images"]
+    assert "read-only file system" in stage.run.sync("folder").json["message"]
+    with stage.engine.client() as client:
+        assert client.info()["Images"] == before
     assert stage.run.run("beside", ["echo", "well"]).body == b"well\n"
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import time
 from collections.abc import Iterator
 
+import docker
 import pytest
 
 from dev import images, servers
+from funcsvc.engine.containers.starter_volume import CARRIER_LABEL, remove_forgotten
 from tests.e2e.functions import CHANGES, IMAGE, Functions, containers, running
 
 REACHED = "functions can reach each other's ports over the engine's network"
@@ -138,3 +142,31 @@ def test_address_of_another_function_is_waited_for_where_the_network_has_no_othe
         answers = [run.output(*call) for call in call_ids]
         servers.wait_until(lambda: not containers(module_engine), "they are removed")
     assert [(it.status, it.body) for it in answers] == [(200, b"held\n")] * 2
+
+
+def test_image_of_a_trial_that_was_killed_is_removed_and_no_other(
+    module_engine: servers.EngineServer,
+) -> None:
+    label = [f"LABEL {CARRIER_LABEL}=1"]
+    with module_engine.client() as client:
+
+        def import_image(**name: str) -> str:
+            said = client.import_image_from_data(images.shell_tar(), changes=label, **name)
+            return str(json.loads(said.splitlines()[-1])["status"])
+
+        forgotten, used = import_image(), import_image()
+        named = import_image(repository="named")
+        container = client.create_container(used, ["true"])
+        try:
+            remove_forgotten(client, time.time() - 600)
+            assert {forgotten, used, named} <= labelled_images(client)
+            remove_forgotten(client, time.time() + 60)
+            assert labelled_images(client) == {used, named}
+        finally:
+            client.remove_container(container)
+            for image in labelled_images(client):
+                client.remove_image(image)
+
+
+def labelled_images(client: docker.APIClient) -> set[str]:
+    return {one["Id"] for one in client.images(filters={"label": [CARRIER_LABEL]})}

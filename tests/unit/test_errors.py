@@ -43,6 +43,7 @@ EXAMPLES = {
     "TooManyAttempts": (errors.TooManyAttempts(7), 429),
     "ArgumentsTooLarge": (errors.ArgumentsTooLarge(11, 10), 400),
     "ImageArgumentTooLong": (errors.ImageArgumentTooLong("ubuntu", "variable A"), 400),
+    "ImageInStarterFolder": (errors.ImageInStarterFolder("ubuntu", "volume /.funcsvc/x"), 400),
     "FuncExists": (errors.FuncExists("f"), 409),
     "FuncBeingRemoved": (errors.FuncBeingRemoved("f"), 409),
     "FuncNotFound": (errors.FuncNotFound("f"), 404),

@@ -18,7 +18,7 @@ from funcsvc.model import (
     Image,
     argument_bytes,
 )
-from funcsvc.model.errors import ArgumentsTooLarge, ImageArgumentTooLong
+from funcsvc.model.errors import ArgumentsTooLarge, ImageArgumentTooLong, ImageInStarterFolder
 from tests.unit.loading import definition, errors_of, load, with_option
 
 LONGEST = 131_071
@@ -140,6 +140,28 @@ def test_what_a_definition_overrides_of_its_image_is_not_counted():
     with pytest.raises(ImageArgumentTooLong) as caught:
         check_startable(func(env=["A=1"], cmd=[]), image)
     assert caught.value.message.endswith("shorter than 128 KiB: its command isn't.")
+
+
+@pytest.mark.parametrize(
+    ("image", "what"),
+    [
+        (replace(NAKED, working_dir="/.funcsvc/x"), "WorkingDir /.funcsvc/x"),
+        (replace(NAKED, working_dir="//a/../.funcsvc"), "WorkingDir //a/../.funcsvc"),
+        (replace(NAKED, volumes=["/data", "/.funcsvc/x"]), "volume /.funcsvc/x"),
+        (replace(NAKED, working_dir="/.funcsvc-2", volumes=["/", ".funcsvc2"]), None),
+    ],
+)
+def test_image_with_a_folder_where_the_starter_is_is_refused(image, what):
+    if what is None:
+        check_startable(func(), image)
+        return
+    with pytest.raises(ImageInStarterFolder) as caught:
+        check_startable(func(), image)
+    assert caught.value.message.endswith(f"has the starter: it has the {what}.")
+
+
+def test_image_may_have_a_working_dir_that_the_definition_overrides():
+    check_startable(func(working_dir="/x"), replace(NAKED, working_dir="/.funcsvc/x"))
 
 
 def test_frame_holds_whatever_the_kernel_takes():

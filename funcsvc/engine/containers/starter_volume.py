@@ -33,7 +33,7 @@ CARRIER_LABEL = "funcsvc.carrier"
 """Marks what exists only while the starter is installed."""
 
 _FORGOTTEN_SECONDS = 600
-"""The age at which a carrier is abandoned; an installation takes at most a tenth of that."""
+"""The age at which a carrier or its image is abandoned. Both are needed for a tenth of that."""
 
 
 class StarterVolume:
@@ -57,7 +57,7 @@ class StarterVolume:
             self._connection.client(Deadline(_INSTALL_SECONDS)) as client,
         ):
             self._check_architecture(client)
-            _remove_forgotten(client)
+            remove_forgotten(client, time.time() - _FORGOTTEN_SECONDS)
             try:
                 client.create_container_from_config(self._carrier(image), name)
                 return self._fill(client, name)
@@ -126,18 +126,21 @@ def _import_carrier(client: docker.APIClient) -> str:
     return image
 
 
-def _remove_forgotten(client: docker.APIClient) -> None:
-    """Remove the carriers of installations that were killed.
+def remove_forgotten(client: docker.APIClient, before: float) -> None:
+    """Remove the carriers and images that killed installations and trials made before a time.
 
-    They are known by their names, too, since an image or a func's definition could have the label.
+    They are known by their names, and by having none, too, since other images and a func's
+    definition could have the label. The engine keeps an image that a container uses.
     """
-    labelled = {"label": [CARRIER_LABEL], "status": ["created"]}
-    for found in client.containers(all=True, filters=labelled):
-        is_carrier = found["Names"][0].startswith(f"/{_NAME}")
-        if is_carrier and found["Created"] < time.time() - _FORGOTTEN_SECONDS:
+    labelled = {"label": [CARRIER_LABEL]}
+    for found in client.containers(all=True, filters={**labelled, "status": ["created"]}):
+        if found["Names"][0].startswith(f"/{_NAME}") and found["Created"] < before:
             with contextlib.suppress(docker.errors.APIError):
                 client.remove_container(found["Id"])
-                client.remove_image(found["ImageID"])
+    for found in client.images(filters={**labelled, "dangling": ["true"]}):
+        if found["Created"] < before:
+            with contextlib.suppress(docker.errors.APIError):
+                client.remove_image(found["Id"])
 
 
 def _tar(name: str, content: bytes) -> bytes:

@@ -294,4 +294,6 @@ def _image(inspection: dict[str, Any]) -> Image:
         cmd=config.get("Cmd") or (),
         entrypoint=config.get("Entrypoint") or (),
         env=config.get("Env") or (),
+        working_dir=config.get("WorkingDir") or "",
+        volumes=tuple(config.get("Volumes") or ()),
     )

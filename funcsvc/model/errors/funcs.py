@@ -105,3 +105,17 @@ class ImageArgumentTooLong(InvalidDefinition):
                 ]
             }
         )
+
+
+class ImageInStarterFolder(InvalidDefinition):
+    """Raised when an image has its WorkingDir or a volume where containers have the starter."""
+
+    def __init__(self, reference: str, what: str) -> None:
+        super().__init__(
+            {
+                "Config.Image": [
+                    f"Config.Image is {show(reference)}, but must be an image without folders in "
+                    f"/.funcsvc, where every container has the starter: it has the {what}."
+                ]
+            }
+        )
