@@ -36,6 +36,7 @@ from funcsvc.model.errors import (
 
 _ENGINE_TROUBLE = re.compile(
     rf"{PHRASES}(?:connection error: desc = |error reading from server: |transport is closing\b"
+    r"|connection closed: unavailable\b"
     r"|ttrpc: |context (?:deadline exceeded|canceled)\b|containerd is not running\b"
     r"|dial (?:tcp|unix) |(?:the )?(?:client|daemon|server) (?:is )?shutting down\b"
     r"|rpc error: code = (?:Aborted|Canceled|DeadlineExceeded|Unavailable)\b)"
