@@ -18,7 +18,7 @@ from funcsvc.schemas.calls import (
     unended_call_text,
 )
 from funcsvc.schemas.changes import CHANGEABLE, EMPTY, ChangesSchema
-from funcsvc.schemas.func import FuncSchema, func_document, func_text, load_func
+from funcsvc.schemas.func import FuncSchema, check_rules, func_document, func_text, load_func
 from funcsvc.schemas.image_queries import (
     IMAGE_FILTERS,
     ImageRemoval,
@@ -73,6 +73,7 @@ __all__ = [
     "answer_schema",
     "answer_schemas",
     "change_schemas",
+    "check_rules",
     "counts_text",
     "event_line",
     "filters_json_schema",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -41,11 +42,16 @@ class ChangesSchema(FuncSchema):
     uuid = fields.AnyString(data_key="UUID")
     created = fields.AnyString(data_key="Created")
 
-    def load_changes(self, document: Mapping[str, Any]) -> Changes:
-        """Return the changes that a request asks for. Raises InvalidDefinition."""
+    def load_changes(self, document: Mapping[str, Any], definition: str) -> Changes:
+        """Return the changes that a request asks for. Raises InvalidDefinition.
+
+        What the stored definition says as well is held to no rule, since the rules could have been
+        others when it was stored.
+        """
         meant = self._without_empty(document)
-        data = self.load_strictly(meant, partial=True)
-        env = data.get("config", {}).pop("env", None)
+        same, other = _split(meant, json.loads(definition))
+        data = _merged(self.read(same), self.load_strictly(other, partial=True))
+        env = data["config"].pop("env", None)
         return Changes(
             size=data.get("size"),
             timeout_seconds=data.get("timeout_seconds"),
@@ -118,6 +124,29 @@ class Changes:
                     said, stored_option = sorted(said), sorted(stored_option)
                 if said != stored_option:
                     yield _key(ChangesSchema, section), _key(schema, name)
+
+
+def _split(
+    meant: Mapping[str, Any], stored: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the part of a document that is stored just so, and the other part."""
+    same: dict[str, Any] = {}
+    other: dict[str, Any] = {}
+    for key, value in meant.items():
+        today = stored.get(key)
+        if key in _SECTIONS and isinstance(value, dict):
+            same[key], other[key] = _split(value, today or {})
+        else:  # as JSON, where True isn't 1
+            kept = same if key in stored and json.dumps(value) == json.dumps(today) else other
+            kept[key] = value
+    return same, other
+
+
+def _merged(same: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return two parts of a document's values as one."""
+    sections = ("config", "host_config")
+    below = {name: {**same.get(name, {}), **other.get(name, {})} for name in sections}
+    return {**same, **other, **below}
 
 
 def _key(schema: type[Schema], name: str) -> str:

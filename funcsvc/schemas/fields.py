@@ -86,6 +86,9 @@ class SizeName(Ruled[Size]):
     def write(self, value: Size) -> str:
         return value.name
 
+    def read(self, written: str) -> Size:
+        return SIZES.get(written) or Size(written, cpus=0, memory_bytes=0)
+
 
 class TimeoutSeconds(Ruled[int]):
     """How long a call may run."""
@@ -113,6 +116,12 @@ class Reference(Ruled[ImageReference]):
 
     def write(self, value: ImageReference) -> str:
         return value.text
+
+    def read(self, written: str) -> ImageReference:
+        try:
+            return parse_image_reference(written)
+        except InvalidReference:
+            return ImageReference(written, domain="", path=written, tag="", digest="")
 
 
 class Flag(Ruled[bool]):

@@ -6,6 +6,7 @@ answer, which is the order of the Docker Engine's own structures.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -95,7 +96,10 @@ class FuncSchema(StrictSchema):
     )
     uuid: Field[Any] = Given({"type": "string", "format": "uuid"}, data_key="UUID")
     created: Field[Any] = Given(
-        {"type": "string", "format": "date-time"}, write=format_time, data_key="Created"
+        {"type": "string", "format": "date-time"},
+        write=format_time,
+        read=datetime.fromisoformat,
+        data_key="Created",
     )
     config = Always(ConfigSchema, data_key="Config")
     host_config = Nested(HostConfigSchema, data_key="HostConfig", load_default=HostConfig)
@@ -112,24 +116,18 @@ class FuncSchema(StrictSchema):
 
         Raises InvalidDefinition with every wrong field.
         """
-        return self._func(self.load_strictly(document), str(uuid4()), datetime.now(UTC))
+        data = self.load_strictly(document)
+        return _func({**data, "uuid": str(uuid4()), "created": datetime.now(UTC)})
 
-    def load_stored(self, definition: str) -> Func:
-        """Return the func of a stored definition."""
-        document = parse_json_object(definition.encode())
-        created = datetime.fromisoformat(document["Created"])
-        return self._func(self.load_strictly(document), document["UUID"], created)
+    def read_stored(self, definition: str) -> Func:
+        """Return the func of a stored definition, which is held to no rule."""
+        data = self.read(json.loads(definition))
+        config, host_config = Config(**data["config"]), HostConfig(**data["host_config"])
+        return _func({**data, "config": config, "host_config": host_config})
 
-    def _func(self, data: dict[str, Any], uuid: str, created: datetime) -> Func:
-        return Func(
-            name=data["name"],
-            size=data["size"],
-            timeout_seconds=data["timeout_seconds"],
-            uuid=uuid,
-            created=created,
-            config=data["config"],
-            host_config=data["host_config"],
-        )
+    def check_stored(self, definition: str) -> None:
+        """Raise InvalidDefinition if a stored definition breaks a rule."""
+        self.load_strictly(parse_json_object(definition.encode()))
 
     @validates_schema(skip_on_field_errors=False)
     def check_together(self, data: dict[str, Any], **kwargs: Any) -> None:
@@ -155,6 +153,10 @@ class FuncSchema(StrictSchema):
             yield from broken_together(exposed_ports or (), host_config)
 
 
+def _func(data: Mapping[str, Any]) -> Func:
+    return Func(**{field.name: data[field.name] for field in dataclasses.fields(Func)})
+
+
 def _option(config: Config | dict[str, Any] | None, name: str) -> Any:
     """Return an option of a Config, or of the part of one that could be read."""
     return config.get(name) if isinstance(config, dict) else getattr(config, name, None)
@@ -171,15 +173,35 @@ def func_document(func: Func) -> dict[str, Any]:
 
 
 def load_func(definition: str) -> Func:
-    """Return the func of a stored definition. Short definitions are cached."""
+    """Return the func of a stored definition. Short definitions are cached.
+
+    It is held to no rule, since it could have been stored when the rules were others: only its
+    calls can't start (`check_rules`).
+    """
     if len(definition) > MAX_CACHED_CHARACTERS:
-        return _SCHEMA.load_stored(definition)
+        return _SCHEMA.read_stored(definition)
     return _load_cached(definition)
+
+
+def check_rules(definition: str) -> None:
+    """Raise InvalidDefinition if a stored definition breaks a rule by now.
+
+    Those that break none are cached, if they are short.
+    """
+    if len(definition) > MAX_CACHED_CHARACTERS:
+        _SCHEMA.check_stored(definition)
+    else:
+        _check_cached(definition)
 
 
 @lru_cache(maxsize=MAX_CACHED_FUNCS)
 def _load_cached(definition: str) -> Func:
-    return _SCHEMA.load_stored(definition)
+    return _SCHEMA.read_stored(definition)
+
+
+@lru_cache(maxsize=MAX_CACHED_FUNCS)
+def _check_cached(definition: str) -> None:
+    _SCHEMA.check_stored(definition)
 
 
 _SCHEMA = FuncSchema()  # no policy: the operator's rules apply only to new funcs

@@ -104,6 +104,9 @@ class ExposedPorts(_PortMap):
     def write(self, value: Sequence[str]) -> dict[str, Any]:
         return {port: {} for port in value}
 
+    def read(self, written: Mapping[str, Any]) -> Sequence[str]:
+        return list(written)
+
 
 class PortBindings(_PortMap):
     """Where each port is published on the host."""
@@ -122,6 +125,12 @@ class PortBindings(_PortMap):
         return {
             port: [{"HostIp": one.host_ip, "HostPort": one.host_port} for one in bound]
             for port, bound in value.items()
+        }
+
+    def read(self, written: Mapping[str, Any]) -> Mapping[str, Sequence[PortBinding]]:
+        return {
+            port: [PortBinding(one["HostIp"], one["HostPort"]) for one in bound]
+            for port, bound in written.items()
         }
 
 

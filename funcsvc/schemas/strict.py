@@ -47,6 +47,11 @@ class Ruled(fields.Field[T]):
         """Return the model's value as an answer shows it."""
         return value
 
+    def read(self, written: Any) -> T:
+        """Return the model's value of what `write` returned. It is held to no rule."""
+        value: T = written
+        return value
+
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> T:
@@ -64,7 +69,8 @@ def broken(value: Any, rule: str) -> str:
 class Given(fields.Field[Any]):
     """A field that the service gives; in a request any value is accepted and dropped.
 
-    `answer_schema` is the JSON Schema of what is given, `write` makes it from the model's value.
+    `answer_schema` is the JSON Schema of what is given, `write` makes it from the model's value,
+    and `read` does the reverse.
     """
 
     def __init__(
@@ -73,11 +79,13 @@ class Given(fields.Field[Any]):
         *,
         data_key: str,
         write: Callable[[Any], Any] = str,
+        read: Callable[[Any], Any] = str,
         always_shown: bool = False,
     ) -> None:
         super().__init__(data_key=data_key)
         self.answer_schema = answer_schema
         self.write = write
+        self.read = read
         self.always_shown = always_shown
 
     def _deserialize(
@@ -114,6 +122,9 @@ class StrictSchema(Schema):
         self._writers = [
             (key, name, *_writer(field)) for key, (name, field) in self._fields_by_key.items()
         ]
+        self._readers = [
+            (key, name, _reader(field)) for key, (name, field) in self._fields_by_key.items()
+        ]
 
     def write(self, model: Any) -> dict[str, Any]:
         """Return a model as an answer shows it, with its keys in the order of the fields.
@@ -126,6 +137,14 @@ class StrictSchema(Schema):
             if value or always_shown:
                 document[key] = write(value)
         return document
+
+    def read(self, written: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of what `write` returned, by the names of their fields.
+
+        They are held to no rule: what an older version has stored can always be read. Keys that
+        aren't fields are left out.
+        """
+        return {name: read(written[key]) for key, name, read in self._readers if key in written}
 
     def _deserialize(self, data: Any, *, error_store: ErrorStore, **options: Any) -> Any:
         """Load one object like marshmallow, but skip absent fields that need no attention.
@@ -177,6 +196,12 @@ def _writer(field: fields.Field[Any]) -> tuple[Callable[[Any], Any], bool]:
         return nested.write, True
     written: Any = field
     return written.write, getattr(field, "always_shown", False)
+
+
+def _reader(field: fields.Field[Any]) -> Callable[[Any], Any]:
+    readable: Any = field.schema if isinstance(field, fields.Nested) else field
+    read: Callable[[Any], Any] = readable.read
+    return read
 
 
 def _speaks_when_absent(field: fields.Field[Any]) -> bool:

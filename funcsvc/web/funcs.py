@@ -98,11 +98,13 @@ def make_blueprint(policy: Policy, engine: WebEngine, stores: Stores) -> Bluepri
         errors=NO_FUNC | TOO_LARGE,
     )
     def update_func(name: str) -> Response:
-        changes = changes_schema.load_changes(read_json_object(request))
-        if changes.size:
-            engine.check_size(changes.size)
-        if changes.env is not None:
-            engine.check_environment(load_func(changes.apply_to(store.get_func(name))))
+        document, definition = read_json_object(request), store.get_func(name)
+        changes = changes_schema.load_changes(document, definition)
+        before, after = load_func(definition), load_func(changes.apply_to(definition))
+        if after.size != before.size:
+            engine.check_size(after.size)
+        if after.config.env != before.config.env:
+            engine.check_environment(after)
         return ShortAnswer(store.update_func(name, changes.apply_to))
 
     @blueprint.delete("/funcs/<name>")

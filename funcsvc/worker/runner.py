@@ -27,7 +27,7 @@ from funcsvc.model.errors import (
     ResultLost,
     StoreUnavailable,
 )
-from funcsvc.schemas import load_func
+from funcsvc.schemas import check_rules, load_func
 from funcsvc.store import CallQueue
 from funcsvc.worker.clock import Clock
 from funcsvc.worker.deaths import Deaths, NeverBegan
@@ -235,10 +235,11 @@ def _frame(nonce: str, instance: Instance, call: ReservedCall) -> bytes:
 def _load(definition: str) -> Func:
     """Return the func of a stored definition. Raises NotStarted if it breaks a rule by now."""
     try:
-        return load_func(definition)
+        check_rules(definition)
     except InvalidDefinition as error:
         fields = ", ".join(error.field_errors)  # without their values, which callers may not see
         raise NotStarted(f"its definition breaks a rule by now, in {fields}.") from error
+    return load_func(definition)
 
 
 def _environment(func: Func, call: ReservedCall) -> list[bytes]:

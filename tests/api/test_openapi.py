@@ -175,7 +175,7 @@ def test_every_example_of_a_change_is_accepted(document: dict[str, Any]) -> None
     stored = json.dumps(found["content"]["application/json"]["example"])
     for example in examples:
         body = parse_json_object(json.dumps(example).encode())
-        changed = json.loads(ChangesSchema().load_changes(body).apply_to(stored))
+        changed = json.loads(ChangesSchema().load_changes(body, stored).apply_to(stored))
         component(document, "Func").validate(changed)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from funcsvc.model.errors import InvalidDefinition
-from funcsvc.schemas import ChangesSchema, FuncSchema, parse_json_object
+from funcsvc.schemas import ChangesSchema, FuncSchema, func_text, parse_json_object
 from tests.api.openapi import component
 
 NAMES = ("a", "a-b", "0", "a" * 255, "", "-a", "a-", "A", "a_b", "é", "a" * 256, 1)
@@ -133,5 +133,6 @@ def test_exposed_ports_go_with_no_other_containers_network(document: dict[str, A
 def test_schema_of_a_change_accepts_what_the_service_accepts(
     document: dict[str, Any], body: dict[str, Any]
 ) -> None:
-    is_accepted = accepts(ChangesSchema().load_changes, body)
+    stored = func_text(FuncSchema().load_new({"Name": "helloworld", "Config": {"Image": "ubuntu"}}))
+    is_accepted = accepts(lambda said: ChangesSchema().load_changes(said, stored), body)
     assert component(document, "ChangedFunc").is_valid(body) == is_accepted

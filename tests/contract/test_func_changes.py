@@ -22,7 +22,8 @@ CLIENTS = 100
 
 def change(**fields) -> Callable[[str], str]:
     """Return the change that an update with this body makes to a definition."""
-    return ChangesSchema().load_changes(fields).apply_to
+    schema = ChangesSchema()
+    return lambda definition: schema.load_changes(fields, definition).apply_to(definition)
 
 
 def replaced_by(text: str) -> Callable[[str], str]:

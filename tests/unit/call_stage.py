@@ -145,9 +145,11 @@ class Stage:
         self.runner.run(ReservedCall("c", "hello", "token", text, attempt, [], b""))
         return self.outcomes[-1] if self.outcomes else None
 
-    def take_over(self, running_ms: int = 0, attempt: int = 1) -> Outcome | None:
+    def take_over(
+        self, running_ms: int = 0, attempt: int = 1, definition: str = ""
+    ) -> Outcome | None:
         """Take over a call that another worker began in `old`."""
-        text = func_text(self.func)
+        text = definition or func_text(self.func)
         call = BegunCall("c", "token", text, attempt, "old", NONCE, running_ms)
         self.runner.take_over(call)
         return self.outcomes[-1] if self.outcomes else None

@@ -42,8 +42,8 @@ STORED = answer(
 
 def changed(document, stored=STORED):
     """Return what a body changes a stored definition to."""
-    load = ChangesSchema().load_changes
-    return json.loads(load(document).apply_to(json.dumps(stored, ensure_ascii=False)))
+    definition = json.dumps(stored, ensure_ascii=False)
+    return json.loads(ChangesSchema().load_changes(document, definition).apply_to(definition))
 
 
 def errors_of(document) -> dict:
@@ -102,7 +102,7 @@ def test_refresh_gives_a_new_uuid_each_time():
 
 
 def test_refresh_made_again_of_what_another_left_keeps_that():
-    changes = ChangesSchema().load_changes({"Refresh": True})
+    changes = ChangesSchema().load_changes({"Refresh": True}, json.dumps(STORED))
     first, second = (
         json.loads(changes.apply_to(json.dumps({**STORED, "Timeout": seconds})))
         for seconds in (1, 2)

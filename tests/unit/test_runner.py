@@ -187,6 +187,13 @@ def test_definition_that_breaks_a_rule_by_now_ends_its_calls(stage):
     assert stage.released == []
 
 
+def test_begun_call_whose_definition_breaks_a_rule_by_now_keeps_its_output(stage):
+    definition = func_text(stage.func).replace('"StopSignal": "SIGTERM"', '"StopSignal": "NOPE"')
+    stage.replays = [["B", b"output", "X 0"]]
+    assert stage.take_over(definition=definition).output == b"output"
+    assert stage.removed == ["old"]
+
+
 def test_command_that_no_frame_can_hold_ends_the_call(stage):
     stage.image = Image("sha256:1", ["run", "x" * MAX_FRAME_BYTES], [])
     stage.func = replace(stage.func, config=replace(stage.func.config, cmd=()))
