@@ -22,9 +22,9 @@ class WebEngine(Protocol):
 
         Returns the image.
 
-        Raises SizeTooLarge, ImageNotFound, NoCommand, ImageInStarterFolder, ArgumentsTooLarge and
-        ImageArgumentTooLong if the definition is at fault, and RegistryUnavailable and TooManyPulls
-        if it isn't.
+        Raises SizeTooLarge, ImageNotFound, NoCommand, ImageInStarterFolder, ArgumentsTooLarge,
+        ImageArgumentTooLong and TooManyPublished if the definition is at fault, and
+        RegistryUnavailable and TooManyPulls if it isn't.
         """
 
     def check_environment(self, func: Func) -> None:

@@ -7,13 +7,19 @@ from collections.abc import Iterator
 from funcsvc.engine.containers.options import command_of
 from funcsvc.model import (
     MAX_ARGUMENT_BYTES,
+    MAX_PUBLISHED_PORTS,
     Func,
     Image,
     argument_bytes,
     is_in_starter_folder,
     is_too_long,
 )
-from funcsvc.model.errors import ArgumentsTooLarge, ImageArgumentTooLong, ImageInStarterFolder
+from funcsvc.model.errors import (
+    ArgumentsTooLarge,
+    ImageArgumentTooLong,
+    ImageInStarterFolder,
+    TooManyPublished,
+)
 
 
 def check_startable(func: Func, image: Image) -> None:
@@ -41,6 +47,14 @@ def _check_folders(func: Func, image: Image) -> None:
         for folder in folders:
             if folder and is_in_starter_folder(folder):
                 raise ImageInStarterFolder(func.config.image.text, f"{what} {folder}")
+
+
+def check_published(func: Func, image: Image) -> None:
+    """Raise TooManyPublished if the engine would publish too many ports, with the image's."""
+    exposed_ports = {*func.config.exposed_ports, *image.exposed_ports}
+    published = func.host_config.count_published(exposed_ports)
+    if published > MAX_PUBLISHED_PORTS:
+        raise TooManyPublished(published, MAX_PUBLISHED_PORTS)
 
 
 def _variables_of(image: Image, func: Func) -> Iterator[str]:

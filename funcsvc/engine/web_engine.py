@@ -10,7 +10,7 @@ from funcsvc.engine.capacity import EngineCapacity
 from funcsvc.engine.connection import Deadline, EngineConnection
 from funcsvc.engine.images.images import Images
 from funcsvc.engine.info import shown_info
-from funcsvc.engine.startable import check_startable
+from funcsvc.engine.startable import check_published, check_startable
 from funcsvc.model import Config, Func, Image, ImageReference, Size
 from funcsvc.model.errors import NoCommand
 
@@ -32,6 +32,7 @@ class DockerWebEngine:
         image = self._images.get_image(func.config.image)
         check_command(func.config, image)
         check_startable(func, image)
+        check_published(func, image)
         return image
 
     def check_environment(self, func: Func) -> None:

@@ -30,7 +30,6 @@ from funcsvc.model.funcs import (
     Config,
     Func,
     HostConfig,
-    PortBinding,
     is_in_starter_folder,
 )
 from funcsvc.model.hosts import client_address, host_name, is_loopback, limited_address
@@ -46,6 +45,7 @@ from funcsvc.model.images import (
     registry_host,
 )
 from funcsvc.model.policy import Broken, Policy, rule_for_links
+from funcsvc.model.ports import MAX_PUBLISHED_PORTS, PortBinding
 from funcsvc.model.sizes import DEFAULT_SIZE, MEGABYTE, SIZES, Capacity, Size
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "MAX_ENVIRONMENT_BYTES",
     "MAX_OUTPUT_BYTES",
     "MAX_PAYLOAD_BYTES",
+    "MAX_PUBLISHED_PORTS",
     "MAX_STRING_BYTES",
     "MAX_TIMEOUT_SECONDS",
     "MEGABYTE",

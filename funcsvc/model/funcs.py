@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from funcsvc.model.images import ImageReference
+from funcsvc.model.ports import MAX_PUBLISHED_PORTS, PortBindings, count_takers
 from funcsvc.model.sizes import Size
 
 DEFAULT_TIMEOUT_SECONDS = 300
@@ -16,8 +16,6 @@ DEFAULT_TIMEOUT_SECONDS = 300
 
 MAX_TIMEOUT_SECONDS = 86400
 
-
-ALL_ADDRESSES = "0.0.0.0"  # noqa: S104  # what the engine takes an empty HostIp for
 
 STARTER_FOLDER = "/.funcsvc"
 """Where every container has the starter, and nothing of its func's."""
@@ -27,14 +25,6 @@ def is_in_starter_folder(path: str) -> bool:
     """Tell whether an absolute path, cleaned as the engine does it, is there."""
     cleaned = "/" + posixpath.normpath(path).lstrip("/")
     return f"{cleaned}/".startswith(f"{STARTER_FOLDER}/")
-
-
-@dataclass(frozen=True, slots=True)
-class PortBinding:
-    """Where a container port is published. An empty string leaves the choice to the engine."""
-
-    host_ip: str = ""
-    host_port: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +47,7 @@ class HostConfig:
     """The `HostConfig` of a func: how its containers are connected to their host."""
 
     network_mode: str = "bridge"
-    port_bindings: Mapping[str, Sequence[PortBinding]] = field(default_factory=dict)
+    port_bindings: PortBindings = field(default_factory=dict)
     volumes_from: Sequence[str] = ()
     links: Sequence[str] = ()
     publish_all_ports: bool = False
@@ -75,37 +65,30 @@ class HostConfig:
 
     @property
     def max_containers(self) -> int:
-        """How many containers can get host ports at once; 0 means no limit.
+        """How many containers surely get their host ports at once; 0 means no limit.
 
-        Bindings that share a range each take a port from it. A container on the host's network
-        publishes nothing: the engine ignores its bindings.
+        A container on the host's network publishes nothing: the engine ignores its bindings.
         """
         if self.network_mode == "host":
             return 0
-        limits = (_ports_in(it) // count for it, count in self._takers().items())
-        return min(limits, default=0)
+        if self.count_published() > MAX_PUBLISHED_PORTS:  # stored before there was this limit
+            return 1
+        takers = count_takers(self.port_bindings).items()
+        return min((max(ports.number // count, 1) for ports, count in takers), default=0)
 
     @property
-    def overbooked(self) -> Mapping[str, int]:
-        """The host ports, or ranges, that have more bindings than ports: how many they have."""
+    def overbooked(self) -> Iterator[tuple[str, int]]:
+        """The host ports, or ranges, that have more takers than ports: how many they have."""
+        takers = {} if self.network_mode == "host" else count_takers(self.port_bindings)
+        return ((it.text, count) for it, count in takers.items() if count > it.number)
+
+    def count_published(self, exposed_ports: Iterable[str] = ()) -> int:
+        """Return how many ports are published, if the container also exposes these."""
         if self.network_mode == "host":
-            return {}
-        return {it[1]: count for it, count in self._takers().items() if count > _ports_in(it)}
-
-    def _takers(self) -> Counter[tuple[str, str, str]]:
-        """Count the bindings of each address, host port or range of them, and protocol."""
-        return Counter(
-            (one.host_ip or ALL_ADDRESSES, one.host_port, port.rpartition("/")[2])
-            for port, bound in self.port_bindings.items()
-            for one in bound
-            if one.host_port
-        )
-
-
-def _ports_in(taken: tuple[str, str, str]) -> int:
-    """Return the number of ports that can be taken: one of `8000`, eleven of `8000-8010`."""
-    first, _, last = taken[1].partition("-")
-    return int(last or first) - int(first) + 1
+            return 0
+        bound = {port for port, bindings in self.port_bindings.items() if bindings}
+        unbound = {*exposed_ports, *self.port_bindings} - bound if self.publish_all_ports else ()
+        return len(unbound) + sum(map(len, self.port_bindings.values()))
 
 
 @dataclass(frozen=True, slots=True)

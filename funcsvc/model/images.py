@@ -193,7 +193,7 @@ class ImageNames:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image on the engine: its id, what it runs by default, its variables and its folders."""
+    """An image on the engine: its id, what it runs by default, its variables, folders and ports."""
 
     id: str
     cmd: Sequence[str]
@@ -201,6 +201,7 @@ class Image:
     env: Sequence[str] = ()
     working_dir: str = ""
     volumes: Sequence[str] = ()
+    exposed_ports: Sequence[str] = ()
 
     @property
     def runs_by_itself(self) -> bool:

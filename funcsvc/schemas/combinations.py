@@ -7,9 +7,10 @@ contract test compares them with a real engine.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
-from funcsvc.model import Broken, HostConfig
+from funcsvc.model import MAX_PUBLISHED_PORTS, Broken, HostConfig
 from funcsvc.model.errors import show
 
 _IN_CONTAINER_MODE: dict[str, Any] = {
@@ -52,11 +53,6 @@ def broken_by_network(host_config: HostConfig) -> Iterator[Broken]:
             "HostConfig.Links",
             f'is {show(host_config.links)}, but links can\'t be used with NetworkMode "{mode}".',
         )
-    for ports, count in host_config.overbooked.items():
-        yield (
-            "HostConfig.PortBindings",
-            f"publishes {count} times on {show(ports)}, but each needs a host port of its own.",
-        )
     if not mode.startswith("container:"):
         return
     rule = f"ports can't be published with NetworkMode \"{mode}\", which is another container's."
@@ -74,4 +70,22 @@ def broken_together(exposed_ports: Sequence[str], host_config: HostConfig) -> It
         yield (
             "Config.ExposedPorts",
             f'is {show(exposed_ports)}, but ports can\'t be exposed with NetworkMode "{mode}".',
+        )
+
+
+def broken_by_ports(exposed_ports: Sequence[str], host_config: HostConfig) -> Iterator[Broken]:
+    """Yield an error if too many ports are published, or more than there are on the host."""
+    published = host_config.count_published(exposed_ports)
+    if published > MAX_PUBLISHED_PORTS:
+        option = "PublishAllPorts" if host_config.publish_all_ports else "PortBindings"
+        yield (
+            f"HostConfig.{option}",
+            f"publishes {published} ports, but must publish at most {MAX_PUBLISHED_PORTS}.",
+        )
+        return
+    for ports, count in islice(host_config.overbooked, 1):
+        yield (
+            "HostConfig.PortBindings",
+            f"publishes {count} times on {show(ports)} or what overlaps it, but each needs a host "
+            "port of its own.",
         )

@@ -32,6 +32,7 @@ from funcsvc.schemas.combinations import (
     NETWORK_RULES,
     TOGETHER_RULES,
     broken_by_network,
+    broken_by_ports,
     broken_together,
 )
 from funcsvc.schemas.json_body import parse_json_object
@@ -149,8 +150,9 @@ class FuncSchema(StrictSchema):
         if host_config:
             yield from self.policy.broken_by_host_config(host_config)
             yield from broken_by_network(host_config)
-            exposed_ports = _option(data.get("config"), "exposed_ports")
-            yield from broken_together(exposed_ports or (), host_config)
+            exposed_ports = _option(data.get("config"), "exposed_ports") or ()
+            yield from broken_together(exposed_ports, host_config)
+            yield from broken_by_ports(exposed_ports, host_config)
 
 
 def _func(data: Mapping[str, Any]) -> Func:

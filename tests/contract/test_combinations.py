@@ -8,14 +8,17 @@ from __future__ import annotations
 import json
 
 import pytest
+from docker.errors import APIError
 
 from dev import images
+from dev.servers.process import free_port
 from funcsvc.engine.web_engine import check_command
 from funcsvc.model import Image
 from funcsvc.model.errors import InvalidDefinition
 from funcsvc.schemas import FuncSchema
 from funcsvc.schemas.signals import SIGNAL_NAMES
 from tests.contract.conftest import RUN_LABEL
+from tests.overlaps import APART, OVERLAPPING, bindings_of
 
 BOUND = {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}
 EXPOSED = {"80/tcp": {}}
@@ -232,6 +235,37 @@ def test_address_that_the_schema_takes_is_the_one_that_the_engine_publishes_on(
         assert len(ports) >= 1
     finally:
         docker_client.remove_container(made, force=True, v=True)
+
+
+def start_with(docker_client, image: str, run_id: str, host_config: dict) -> str | None:
+    """Start a container and remove it. Return what the engine says if it can't."""
+    made = docker_client.create_container_from_config(
+        {
+            "Image": image,
+            "Labels": {RUN_LABEL: run_id},
+            "ExposedPorts": {port: {} for port in host_config["PortBindings"]},
+            "HostConfig": host_config,
+        }
+    )["Id"]
+    try:
+        docker_client.start(made)
+    except APIError as error:
+        return str(error.explanation)
+    finally:
+        docker_client.remove_container(made, force=True, v=True)
+    return None
+
+
+@pytest.mark.parametrize("pair", [*OVERLAPPING, *APART])
+def test_engine_refuses_bindings_where_the_schema_sees_an_overlap(
+    docker_client, sleeping_image, run_id, pair
+):
+    bindings = bindings_of(pair, free_port())
+    said = start_with(docker_client, sleeping_image, run_id, {"PortBindings": bindings})
+    overlaps = said is not None and ("already" in said or "in use" in said)
+    assert overlaps == (pair in OVERLAPPING), said
+    document = {"Config": {"Image": sleeping_image}, "HostConfig": {"PortBindings": bindings}}
+    assert (_schema_says(document) is True) == (pair in APART)
 
 
 def ids(case) -> str:

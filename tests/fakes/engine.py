@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 from funcsvc.engine.capacity import check_size
-from funcsvc.engine.startable import check_startable
+from funcsvc.engine.startable import check_published, check_startable
 from funcsvc.engine.web_engine import NO_IMAGE, check_command
 from funcsvc.model import (
     MEGABYTE,
@@ -76,6 +76,7 @@ class FakeEngine:
             )
         check_command(func.config, image)
         check_startable(func, image)
+        check_published(func, image)
         return image
 
     def check_environment(self, func: Func) -> None:

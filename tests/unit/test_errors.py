@@ -83,6 +83,7 @@ EXAMPLES = {
     "InvalidCredentials": (errors.InvalidCredentials("X-Registry-Auth is malformed."), 400),
     "PullForbidden": (errors.PullForbidden("ubuntu"), 400),
     "SizeTooLarge": (errors.SizeTooLarge("l3", "it needs 8 CPUs, and the engine has 2"), 400),
+    "TooManyPublished": (errors.TooManyPublished(300, 256), 400),
     "NoCommand": (errors.NoCommand("ubuntu"), 400),
     "EngineUnavailable": (errors.EngineUnavailable("it can't be reached"), 500),
     "RegistryUnavailable": (

@@ -88,33 +88,6 @@ def test_link_whose_variables_would_be_too_long_is_refused():
     assert sentence[0].endswith("but must be at most 64000 bytes long.")
 
 
-@pytest.mark.parametrize(
-    ("bindings", "is_possible"),
-    [
-        ({"80/tcp": [" ", " 8000"], "81/tcp": [" 8000"]}, False),
-        ({"80/tcp": [" ", " 8000"], "81/tcp": ["0.0.0.0 8000"]}, False),
-        ({"80/tcp": [" 8000", " 8000"]}, False),
-        ({"80/tcp": [" 8000"], "80/udp": [" 8000"]}, True),
-        ({"80/tcp": ["127.0.0.1 8000", "127.0.0.2 8000"]}, True),
-        ({"80/tcp": [" 8000-8001"], "81/tcp": [" 8000-8001"]}, True),
-        ({f"{port}/tcp": [" 8000-8001"] for port in (80, 81, 82)}, False),
-    ],
-)
-def test_each_binding_needs_a_host_port_of_its_own(bindings, is_possible):
-    ports = {
-        port: [dict(zip(("HostIp", "HostPort"), it.partition(" ")[::2], strict=True)) for it in of]
-        for port, of in bindings.items()
-    }
-    document = with_option("HostConfig.PortBindings", ports)
-    if is_possible:
-        assert load(document)
-    else:
-        (sentence,) = errors_of(document)["HostConfig.PortBindings"]
-        assert sentence.endswith("but each needs a host port of its own.")
-    document["HostConfig"]["NetworkMode"] = "host"  # the engine ignores bindings there
-    assert load(document)
-
-
 def test_definition_is_measured_with_what_its_image_adds():
     words = argument_bytes(["true"])
     image = replace(NAKED, env=filling(MAX_ARGUMENT_BYTES - words))

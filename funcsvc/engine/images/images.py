@@ -296,4 +296,5 @@ def _image(inspection: dict[str, Any]) -> Image:
         env=config.get("Env") or (),
         working_dir=config.get("WorkingDir") or "",
         volumes=tuple(config.get("Volumes") or ()),
+        exposed_ports=list(config.get("ExposedPorts") or ()),
     )

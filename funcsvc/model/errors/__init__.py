@@ -42,6 +42,7 @@ from funcsvc.model.errors.funcs import (
     InvalidDefinition,
     NoCommand,
     SizeTooLarge,
+    TooManyPublished,
 )
 from funcsvc.model.errors.images import (
     ImageBeingRemoved,
@@ -146,6 +147,7 @@ __all__ = [
     "TooManyAttempts",
     "TooManyPending",
     "TooManyPendingBytes",
+    "TooManyPublished",
     "TooManyPulls",
     "TooManyWaits",
     "Unauthorized",

@@ -119,3 +119,17 @@ class ImageInStarterFolder(InvalidDefinition):
                 ]
             }
         )
+
+
+class TooManyPublished(InvalidDefinition):
+    """Raised when a func publishes too many ports, with those that its image exposes."""
+
+    def __init__(self, published: int, most: int) -> None:
+        super().__init__(
+            {
+                "HostConfig.PublishAllPorts": [
+                    f"HostConfig.PublishAllPorts publishes {published} ports, with those that the "
+                    f"image exposes, but must publish at most {most}."
+                ]
+            }
+        )
