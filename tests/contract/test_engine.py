@@ -14,6 +14,7 @@ from funcsvc.config import load_settings
 from funcsvc.engine import DockerWebEngine
 from funcsvc.model import (
     MAX_ARGUMENT_BYTES,
+    MAX_PUBLISHED_PORTS,
     SIZES,
     Capacity,
     Func,
@@ -31,12 +32,14 @@ from funcsvc.model.errors import (
     NoCommand,
     PullForbidden,
     SizeTooLarge,
+    TooManyPublished,
 )
 from funcsvc.schemas import FuncSchema
 from tests.contract.conftest import RUN_LABEL
 from tests.fakes import FakeEngine
 
 LADEN = [f"V{number:02}={'x' * 96_000}" for number in range(20)]
+EXPOSED = [f"{port}/tcp" for port in range(1, MAX_PUBLISHED_PORTS + 1)]
 UNKNOWN_ID = "sha256:" + "0123456789abcdef" * 4
 
 
@@ -68,11 +71,13 @@ def image_with_entrypoint(make_image) -> str:
 
 @pytest.fixture(scope="session")
 def laden_image(docker_client, make_image) -> str:
-    """The reference of an image whose variables leave little room for others."""
+    """The reference of an image whose variables and ports leave little room for others."""
     reference = make_image("laden", 'CMD ["/x"]')
     container = docker_client.create_container(reference)
     repository, tag = reference.split(":")
-    docker_client.commit(container, repository, tag, conf={"Env": LADEN, "Cmd": ["/x"]})
+    ports = {port: {} for port in EXPOSED}
+    conf = {"Env": LADEN, "Cmd": ["/x"], "ExposedPorts": ports}
+    docker_client.commit(container, repository, tag, conf=conf)
     docker_client.remove_container(container)
     return reference
 
@@ -96,7 +101,7 @@ def make_engine(
             image: Image("sha256:1", cmd=["/x"], entrypoint=[]),
             image_without_command: Image("sha256:2", cmd=[], entrypoint=[]),
             image_with_entrypoint: Image("sha256:3", cmd=[], entrypoint=["/x"]),
-            laden_image: Image("sha256:4", cmd=["/x"], entrypoint=[], env=LADEN),
+            laden_image: Image("sha256:4", ["/x"], [], env=LADEN, exposed_ports=EXPOSED),
         }
         return FakeEngine(images, capacity, cap_cpus=cap_cpus)
 
@@ -157,6 +162,15 @@ def test_func_is_measured_with_the_variables_of_its_image(engine, laden_image, i
     check(new_func(laden_image, Env=["A=" + "x" * room]))
     with pytest.raises(ArgumentsTooLarge):
         check(new_func(laden_image, Env=["A=" + "x" * (room + 1)]))
+
+
+def test_ports_of_an_image_count_where_all_are_published(engine, laden_image):
+    document = {"Name": "f", "ContainerSize": "s1", "HostConfig": {"PublishAllPorts": True}}
+    for port in ("1", "1/udp"):
+        config = {"Image": laden_image, "ExposedPorts": {port: {}}}
+        func = FuncSchema().load_new({**document, "Config": config})
+        with contextlib.nullcontext() if port == "1" else pytest.raises(TooManyPublished):
+            engine.check_func(func)
 
 
 def test_changed_environment_needs_no_image(engine, image):

@@ -11,6 +11,7 @@ import pytest
 
 from funcsvc import engine
 from funcsvc.model import Failure, errors
+from funcsvc.model.errors.wording import MAX_ERROR_BYTES
 from funcsvc.store.translation import AnswerLost
 from funcsvc.web.http_status import STATUS_OF_FAILURE, STATUS_OF_KIND, error_body, status_of
 
@@ -201,6 +202,24 @@ def test_only_the_first_hundred_wrong_fields_are_listed(wrong, end):
     assert list(error.field_errors) == list(every)[:100]
     assert error.message.startswith("K0 is bad.")
     assert error.message.endswith(end)
+
+
+def test_sentences_are_counted_where_many_are_about_one_field():
+    error = errors.InvalidDefinition({"A": [f"A is bad {n}." for n in range(12_400)]})
+    assert len(error.field_errors["A"]) == 100
+    assert error.message == "A is bad 0. There are more: errors lists only the first 100."
+
+
+@pytest.mark.parametrize("letter", ["\x01", "é", "😀", "\ud800", '"'])
+def test_sentences_are_listed_while_their_json_is_short(letter):
+    wrong = {f"{n}{letter * 400}": [f"{n}{letter * 400} is bad."] for n in range(60)}
+    error = errors.InvalidDefinition(wrong)
+    number = len(error.field_errors)
+    sent = error_body(error.message, error.field_errors).encode()
+    size = len(sent) / (number + 1)
+    assert MAX_ERROR_BYTES - size - 300 < len(sent) <= MAX_ERROR_BYTES or number == 60
+    more = "see errors" if number == 60 else f"errors lists only the first {number}"
+    assert error.message.endswith(f" is bad. 59 more: {more}.")
 
 
 @pytest.mark.parametrize(

@@ -5,22 +5,32 @@ from __future__ import annotations
 import itertools
 
 from funcsvc.model.errors.kinds import Conflict, FieldErrors, InvalidParameter, NotFound
-from funcsvc.model.errors.wording import MAX_ERRORS, show
+from funcsvc.model.errors.wording import MAX_ERRORS, count_fitting, show
 
 
 class InvalidDefinition(InvalidParameter):
     """Raised when fields of a definition break a rule.
 
-    Beyond MAX_ERRORS fields, the others are left out, and whoever checks a definition can stop.
+    What an answer has no room for is left out, so whoever checks a definition can stop beyond
+    MAX_ERRORS sentences.
     """
 
     def __init__(self, field_errors: FieldErrors) -> None:
-        listed = dict(itertools.islice(field_errors.items(), MAX_ERRORS))
-        first, *others = (sentence for errors in listed.values() for sentence in errors)
-        more = f" {len(others)} more: see errors." if others else ""
-        if len(field_errors) > MAX_ERRORS:
-            more = f" There are more: errors lists only the first {MAX_ERRORS}."
-        super().__init__(first + more, listed)
+        every = ((path, it) for path, sentences in field_errors.items() for it in sentences)
+        found = list(itertools.islice(every, MAX_ERRORS + 1))
+        listed: dict[str, list[str]] = {}
+        number = count_fitting(found)
+        for path, sentence in found[:number]:
+            listed.setdefault(path, []).append(sentence)
+        super().__init__(found[0][1] + _more(len(found), number), listed)
+
+
+def _more(found: int, listed: int) -> str:
+    """Return what a message says after its first sentence, of so many that were found."""
+    if listed == found:
+        return f" {found - 1} more: see errors." if found > 1 else ""
+    number = "There are more" if found > MAX_ERRORS else f"{found - 1} more"
+    return f" {number}: errors lists only the first {listed}."
 
 
 class FuncExists(Conflict):
