@@ -18,7 +18,15 @@ from funcsvc.schemas.calls import (
     unended_call_text,
 )
 from funcsvc.schemas.changes import CHANGEABLE, EMPTY, ChangesSchema
-from funcsvc.schemas.func import FuncSchema, check_rules, func_document, func_text, load_func
+from funcsvc.schemas.func import (
+    MAX_STORED_BYTES,
+    FuncSchema,
+    check_length,
+    check_rules,
+    func_document,
+    func_text,
+    load_func,
+)
 from funcsvc.schemas.image_queries import (
     IMAGE_FILTERS,
     ImageRemoval,
@@ -61,6 +69,7 @@ __all__ = [
     "IMAGE_FILTERS",
     "MAX_DEFINITION_BYTES",
     "MAX_LIMIT",
+    "MAX_STORED_BYTES",
     "TAIL_PATTERN",
     "ChangesSchema",
     "FuncSchema",
@@ -73,6 +82,7 @@ __all__ = [
     "answer_schema",
     "answer_schemas",
     "change_schemas",
+    "check_length",
     "check_rules",
     "counts_text",
     "event_line",

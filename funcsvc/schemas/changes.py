@@ -19,6 +19,7 @@ from funcsvc.schemas.func import (
     FuncSchema,
     HostConfigSchema,
     NetworkingConfigSchema,
+    check_length,
     format_time,
     func_document,
     func_text,
@@ -86,11 +87,14 @@ class Changes:
     document: Mapping[str, Any]
 
     def apply_to(self, definition: str) -> str:
-        """Return a stored definition with the changes applied. Raises InvalidDefinition."""
+        """Return a stored definition with the changes applied.
+
+        Raises InvalidDefinition and DefinitionTooLarge.
+        """
         func = load_func(definition)
         self._check_unchanged(func)
         config = func.config if self.env is None else replace(func.config, env=self.env)
-        return func_text(
+        text = func_text(
             replace(
                 func,
                 size=self.size or func.size,
@@ -99,6 +103,9 @@ class Changes:
                 config=config,
             )
         )
+        if config.env != func.config.env and len(text) > len(definition):
+            check_length(text)
+        return text
 
     def _check_unchanged(self, func: Func) -> None:
         errors, stored = {}, func_document(func)

@@ -27,6 +27,7 @@ from funcsvc.model import (
     HostConfig,
     Policy,
 )
+from funcsvc.model.errors import DefinitionTooLarge
 from funcsvc.schemas import fields, ports
 from funcsvc.schemas.combinations import (
     NETWORK_RULES,
@@ -37,6 +38,9 @@ from funcsvc.schemas.combinations import (
 )
 from funcsvc.schemas.json_body import parse_json_object
 from funcsvc.schemas.strict import Always, Given, StrictSchema
+
+MAX_STORED_BYTES = 512 * 1024
+"""What is stored can be longer than the request, which can leave out much of it."""
 
 MAX_CACHED_FUNCS = 512
 MAX_CACHED_CHARACTERS = 16 * 1024
@@ -167,6 +171,12 @@ def _option(config: Config | dict[str, Any] | None, name: str) -> Any:
 def func_text(func: Func) -> str:
     """Return a func as JSON text, which is both stored and sent in answers."""
     return json.dumps(func_document(func), ensure_ascii=False)
+
+
+def check_length(definition: str) -> None:
+    """Raise DefinitionTooLarge if a definition is too long to be stored."""
+    if len(definition.encode()) > MAX_STORED_BYTES:
+        raise DefinitionTooLarge(MAX_STORED_BYTES)
 
 
 def func_document(func: Func) -> dict[str, Any]:

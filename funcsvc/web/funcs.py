@@ -23,6 +23,7 @@ from funcsvc.schemas import (
     ChangesSchema,
     FuncSchema,
     Listing,
+    check_length,
     func_text,
     load_flag,
     load_func,
@@ -67,8 +68,9 @@ def make_blueprint(policy: Policy, engine: WebEngine, stores: Stores) -> Bluepri
     )
     def create_func() -> Response:
         func = schema.load_new(read_json_object(request))
-        image = engine.check_func(func)
         definition = func_text(func)
+        check_length(definition)
+        image = engine.check_func(func)
         store.create_func(func, definition, image.id)
         location = f"/funcs/{func.name}"
         return ShortAnswer(definition, status=201, headers={"Location": location})

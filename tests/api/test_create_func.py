@@ -345,3 +345,15 @@ def test_settings_of_the_operator_reach_the_definition(store, engine):
         "HostConfig.Links",
     }
     assert store.definitions == {}
+
+
+def test_short_body_that_would_be_stored_at_length_is_too_large(client, store):
+    for words, status in ((100_000, 201), (110_000, 413)):
+        config = {"Image": "ubuntu", "Cmd": "a " * words}
+        answer = client.post("/funcs/create", json={"Name": f"f{words}", "Config": config})
+        assert answer.status_code == status
+    assert answer.get_json() == {
+        "message": "The definition is too large: written out in full, at most 524288 bytes are "
+        "accepted."
+    }
+    assert list(store.definitions) == ["f100000"]

@@ -37,6 +37,7 @@ EXAMPLES = {
     "MalformedBody": (errors.MalformedBody("The body is a list."), 400),
     "UnsupportedContentType": (errors.UnsupportedContentType("Content-Type is bad."), 400),
     "BodyNotReceived": (errors.BodyNotReceived(), 400),
+    "DefinitionTooLarge": (errors.DefinitionTooLarge(10), 413),
     "BodyTooLarge": (errors.BodyTooLarge(10), 413),
     "InvalidDefinition": (errors.InvalidDefinition({"Name": ["Name is bad."]}), 400),
     "WrongOrigin": (errors.WrongOrigin("http://evil.example"), 400),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
 import pytest
 
-from funcsvc.model.errors import InvalidDefinition
+from funcsvc.model.errors import DefinitionTooLarge, InvalidDefinition
 from funcsvc.schemas import ChangesSchema, check_rules, func_text, load_func
 from tests.unit.loading import answer, definition
 
@@ -105,3 +106,19 @@ def test_update_that_says_a_value_again_still_sets_it_where_another_came_in_betw
     first, second = stored("Config.Env", ["A=1"]), stored("Config.Env", ["A=2"])
     changes = ChangesSchema().load_changes({"Config": {"Env": ["A=1"]}}, first)
     assert json.loads(changes.apply_to(second))["Config"]["Env"] == ["A=1"]
+
+
+@pytest.mark.parametrize(
+    ("body", "is_refused"),
+    [
+        ({"Timeout": 3000}, False),
+        ({"Config": {"Env": ["A=1"]}}, False),
+        ({"Config": {"Env": ["A=1", "B=22"]}}, True),
+    ],
+)
+def test_stored_definition_that_is_too_large_by_now_can_be_updated_but_not_grow(body, is_refused):
+    config = {"Env": ["A=1", "B=2"], "Cmd": ["a"] * 200_000, "Image": "a", "StopSignal": "TERM"}
+    text = stored("Config", config)
+    changes = ChangesSchema().load_changes(body, text)
+    with pytest.raises(DefinitionTooLarge) if is_refused else contextlib.nullcontext():
+        changes.apply_to(text)

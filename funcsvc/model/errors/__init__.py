@@ -33,6 +33,7 @@ from funcsvc.model.errors.failures import (
 )
 from funcsvc.model.errors.funcs import (
     ArgumentsTooLarge,
+    DefinitionTooLarge,
     FuncBeingRemoved,
     FuncBusy,
     FuncExists,
@@ -98,6 +99,7 @@ __all__ = [
     "CallTimedOut",
     "CommandNotRun",
     "Conflict",
+    "DefinitionTooLarge",
     "EndedFromOutside",
     "EngineUnavailable",
     "EnvironmentTooLarge",

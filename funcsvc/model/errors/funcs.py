@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from funcsvc.model.errors.kinds import Conflict, FieldErrors, InvalidParameter, NotFound
+from funcsvc.model.errors.kinds import Conflict, FieldErrors, InvalidParameter, NotFound, TooLarge
 from funcsvc.model.errors.wording import MAX_ERRORS, count_fitting, show
 
 
@@ -31,6 +31,16 @@ def _more(found: int, listed: int) -> str:
         return f" {found - 1} more: see errors." if found > 1 else ""
     number = "There are more" if found > MAX_ERRORS else f"{found - 1} more"
     return f" {number}: errors lists only the first {listed}."
+
+
+class DefinitionTooLarge(TooLarge):
+    """Raised when a definition would take too much room in the store."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(
+            f"The definition is too large: written out in full, at most {max_bytes} bytes are "
+            "accepted."
+        )
 
 
 class FuncExists(Conflict):

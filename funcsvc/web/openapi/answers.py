@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from funcsvc.model.errors import (
     BodyTooLarge,
     CallNotFound,
+    DefinitionTooLarge,
     FuncNotFound,
     InvalidDefinition,
     StoreUnavailable,
@@ -15,7 +16,7 @@ from funcsvc.model.errors import (
     TooManyWaits,
     Unauthorized,
 )
-from funcsvc.schemas import MAX_DEFINITION_BYTES
+from funcsvc.schemas import MAX_DEFINITION_BYTES, MAX_STORED_BYTES
 from funcsvc.web.openapi.examples import CALL_ID, FUNC
 from funcsvc.web.openapi.parts import ERROR, Component, Errors, error_answer, json_content
 
@@ -35,7 +36,9 @@ NO_REDIS: Errors = {
     "Nothing was stored."
 }
 TOO_LARGE: Errors = {
-    BodyTooLarge(MAX_DEFINITION_BYTES): f"The definition is over {_MAX_DEFINITION_KIB} KiB."
+    BodyTooLarge(MAX_DEFINITION_BYTES): f"The definition is over {_MAX_DEFINITION_KIB} KiB.",
+    DefinitionTooLarge(MAX_STORED_BYTES): "Written out in full, the definition is over "
+    f"{MAX_STORED_BYTES // 1024} KiB.",
 }
 PULLS_ARE_BUSY: Errors = {
     TooManyPulls(4): "The image must be pulled, but the limit on requests that wait for pulls "
