@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -12,6 +15,9 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 from marshmallow import ValidationError
 
 SENTINEL_PORT = 26379
+MAX_SOCKET_PATH_BYTES = 107
+"""What Linux takes; it counts a NUL at the end, too (unix(7))."""
+
 SENTINEL_FORM = "redis+sentinel://[user:password@]host[:port],host[:port]/service[/number]"
 
 _SENTINEL_URL = re.compile(
@@ -71,7 +77,7 @@ def check_redis_url(value: str) -> None:
             parse_sentinel_url(value)
             query, known = value.partition("?")[2], _SENTINEL_OPTIONS
         else:
-            query, known = _check_server_url(_split(value)), _SERVER_OPTIONS
+            query, known = _check_server_url(value), _SERVER_OPTIONS
         _check_options(_options(query), known, has_tls=value.startswith("rediss"))
     except ValueError as error:
         raise ValidationError(str(error)) from None
@@ -84,16 +90,21 @@ def _split(url: str) -> SplitResult:
         raise ValueError("Must be a URL.") from None
 
 
-def _check_server_url(parts: SplitResult) -> str:
+def _check_server_url(url: str) -> str:
     """Return the query of the URL of one server. Raises ValueError."""
-    if parts.scheme not in ("redis", "rediss", "unix"):
+    if not url.startswith(("redis://", "rediss://", "unix://")):  # as redis-py wants it
         raise ValueError(
             "Must start with redis://, rediss://, unix://, redis+sentinel:// or rediss+sentinel://."
         )
+    if "#" in url:  # a parser takes it for the end of the host
+        raise ValueError("Must have each # in a password written as %23.")
+    parts = _split(url)
     host = parts.netloc.rpartition("@")[2]
     if parts.scheme == "unix":
         if host or parts.path in ("", "/"):
             raise ValueError("Must be unix:///path, with an absolute path.")
+        if len(os.fsencode(unquote(parts.path))) > MAX_SOCKET_PATH_BYTES:
+            raise ValueError(f"Must have a path of at most {MAX_SOCKET_PATH_BYTES} bytes.")
     else:
         _host(host or "localhost")
         if not re.fullmatch(r"(/[0-9]*)?", parts.path):
@@ -124,16 +135,45 @@ def _options(query: str) -> dict[str, str]:
 
 
 def _check_options(options: Mapping[str, str], known: tuple[str, ...], *, has_tls: bool) -> None:
+    if "\0" in "".join(options.values()):
+        raise ValueError("Must have no NUL character in its options.")
     names = (*known, *((*_TLS_FILES, "ssl_ca_path", *_TLS_WORDS) if has_tls else ()))
     for name, value in options.items():
         if name not in names:
             raise ValueError(f"Must have no other options than {', '.join(names)}.")
         if name == "db" and not value.isdecimal():
             raise ValueError("Must have a number as its option db.")
+        if name == "ssl_ca_path" and not Path(value).is_dir():
+            raise ValueError("Must name a directory as ssl_ca_path.")
         if name in _TLS_WORDS and value not in _TLS_WORDS[name]:
             raise ValueError(f"Must have one of {', '.join(_TLS_WORDS[name])} as {name}.")
-        if name in _TLS_FILES:
-            _check_file(name, value)
+    _check_tls_files(*(options.get(name) for name in _TLS_FILES))
+
+
+def _check_tls_files(authorities: str | None, certificate: str | None, key: str | None) -> None:
+    """Load the files of TLS as redis-py will. Raises ValueError."""
+    for name, path in zip(_TLS_FILES, (authorities, certificate, key), strict=True):
+        if path:
+            _check_file(name, path)
+    if key and not certificate:
+        raise ValueError("Must have the option ssl_certfile if it has ssl_keyfile.")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    with _wanted("Must name certificates in PEM as ssl_ca_certs."):
+        if authorities:
+            context.load_verify_locations(authorities)
+    with _wanted(
+        "Must name a certificate and its unencrypted key, in PEM, as ssl_certfile and ssl_keyfile."
+    ):
+        if certificate:
+            context.load_cert_chain(certificate, key, password="")
+
+
+@contextmanager
+def _wanted(rule: str) -> Iterator[None]:
+    try:
+        yield
+    except ssl.SSLError:
+        raise ValueError(rule) from None
 
 
 def _check_file(name: str, path: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import ssl
@@ -110,8 +111,8 @@ def _connection_reason(cause: OSError | None) -> str:
         return "its host name can't be resolved"
     if isinstance(cause, ssl.SSLError):
         return _tls_reason(cause)
-    if isinstance(cause, PermissionError | FileNotFoundError):  # of a unix socket
-        return f"it can't be reached: {str(cause.strerror).lower()}"
+    if cause and cause.errno:
+        return f"it can't be reached: {os.strerror(cause.errno).lower()}"
     return "it can't be reached"
 
 

@@ -262,7 +262,9 @@ def test_wrong_keys_are_not_told_apart_while_redis_is_gone(store, engine):
     for wrong in (basic("mykey:wrong"), basic("nobody:mysecret")):
         answer = client.get("/images/ubuntu/json", headers=wrong)
         assert answer.status_code == 500
-        assert answer.get_json() == {"message": "Redis can't be used: it can't be reached."}
+        assert answer.get_json() == {
+            "message": "Redis can't be used: it can't be reached: connection refused."
+        }
     right = basic("mykey:mysecret")
     assert client.get("/images/ubuntu/json", headers=right).status_code == 404, "the fake has none"
 

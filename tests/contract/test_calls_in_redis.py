@@ -255,7 +255,9 @@ def test_stores_whose_redis_is_gone_are_unavailable(make_real, proxy, call):
     ):
         with pytest.raises(StoreUnavailable) as caught:
             use()
-        assert caught.value.message == "Redis can't be used: it can't be reached."
+        assert (
+            caught.value.message == "Redis can't be used: it can't be reached: connection refused."
+        )
 
 
 def test_calls_run_and_end_and_go_also_while_the_memory_is_full(redis_prefix):

@@ -119,4 +119,6 @@ def test_attempts_whose_redis_is_gone_are_unavailable(make_attempts, proxy):
     for key in ("", "mykey"):
         with pytest.raises(StoreUnavailable) as caught:
             attempts.add(HOME, key)
-        assert caught.value.message == "Redis can't be used: it can't be reached."
+        assert (
+            caught.value.message == "Redis can't be used: it can't be reached: connection refused."
+        )

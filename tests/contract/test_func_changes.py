@@ -313,4 +313,6 @@ def test_store_whose_redis_is_gone_is_unavailable(redis_prefix, proxy):
     ):
         with pytest.raises(StoreUnavailable) as caught:
             use(store)
-        assert caught.value.message == "Redis can't be used: it can't be reached."
+        assert (
+            caught.value.message == "Redis can't be used: it can't be reached: connection refused."
+        )

@@ -229,7 +229,9 @@ def test_store_whose_redis_is_gone_is_unavailable(redis_prefix, proxy):
     for use in (store.check, lambda: store.get_func("a"), lambda: store.create_func(*new_func())):
         with pytest.raises(StoreUnavailable) as caught:
             use()
-        assert caught.value.message == "Redis can't be used: it can't be reached."
+        assert (
+            caught.value.message == "Redis can't be used: it can't be reached: connection refused."
+        )
         assert "127.0.0.1" not in caught.value.message
 
 

@@ -190,7 +190,7 @@ def test_readiness_names_the_engine_and_both_when_both_are_gone(
     web: servers.Service, engine: servers.EngineServer, own_redis: servers.RedisServer
 ) -> None:
     no_engine = "The Docker Engine can't be used: it did not answer in time."
-    no_redis = "Redis can't be used: it can't be reached."
+    no_redis = "Redis can't be used: it can't be reached: connection refused."
     assert web.readiness().status == 200
     engine.pause()
     assert web.readiness(no_engine).status == 503

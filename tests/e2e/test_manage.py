@@ -179,7 +179,7 @@ def test_redis_that_is_gone_or_hangs_is_500_and_named(
     own_redis.end()
     for method, path, body in NEEDS_REDIS:
         answer = web.request(method, path.replace('"', "%22"), body)
-        message = "Redis can't be used: it can't be reached."
+        message = "Redis can't be used: it can't be reached: connection refused."
         assert (answer.status, answer.json) == (500, {"message": message}), path
     own_redis.start()
     assert web.request("GET", "/funcs").json == []

@@ -69,8 +69,8 @@ def test_stopped_redis_is_500_and_recovers_without_a_restart(
     if warm:
         assert web.create("before", image).status == 201
     own_redis.end()
-    assert_redis_failure(web.create("gone", image), "it can't be reached")
-    assert_redis_failure(web.create("gone", image), "it can't be reached")
+    assert_redis_failure(web.create("gone", image), "it can't be reached: connection refused")
+    assert_redis_failure(web.create("gone", image), "it can't be reached: connection refused")
     own_redis.start()
     assert_empty(own_redis)
     assert_created_and_stored(own_redis, web, "gone", image)
@@ -95,7 +95,7 @@ def test_redis_that_was_down_at_the_start_is_used_once_it_is_there(
 ) -> None:
     own_redis.end()
     web = start(own_redis.url)
-    assert_redis_failure(web.create("early", image), "it can't be reached")
+    assert_redis_failure(web.create("early", image), "it can't be reached: connection refused")
     own_redis.start()
     assert_created_and_stored(own_redis, web, "early", image)
 
@@ -242,7 +242,7 @@ def test_readiness_names_redis_and_health_stays(start, own_redis: servers.RedisS
     assert (ready.status, ready.json) == (200, {"status": "ready"})
     for fail, mend, reason in (
         (own_redis.pause, own_redis.resume, "it did not answer in time"),
-        (own_redis.end, own_redis.start, "it can't be reached"),
+        (own_redis.end, own_redis.start, "it can't be reached: connection refused"),
     ):
         fail()
         answer = web.readiness(f"Redis can't be used: {reason}.")
@@ -281,5 +281,5 @@ def test_failure_of_redis_is_logged_with_the_request_id_and_no_trace(
         lambda: next((it for it in web.log().splitlines() if f"request {request_id}" in it), None),
         "the failure is logged",
     )
-    assert "Redis can't be used: it can't be reached." in line
+    assert "Redis can't be used: it can't be reached: connection refused." in line
     assert "Traceback" not in web.log()

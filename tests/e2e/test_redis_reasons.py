@@ -78,6 +78,13 @@ def test_host_name_that_does_not_resolve_is_named():
     assert reason(url) == "its sentinel's host name can't be resolved"
 
 
+def test_address_that_can_not_be_reached_is_named_with_the_reason():
+    assert reason(f"redis://127.0.0.1:{servers.free_port()}") == (
+        "it can't be reached: connection refused"
+    )
+    assert reason("redis://[fe80::1]:1") == "it can't be reached: invalid argument"
+
+
 def test_redis_with_as_many_clients_as_it_accepts_is_named():
     with servers.redis_server(maxclients="1") as small, small.client() as first:
         first.ping()
@@ -162,7 +169,7 @@ def test_sentinels_that_see_no_master_or_are_gone_are_named(own_redis):
             lambda: reason(at(sentinel.port)) == "its sentinels see no master that is up",
             "the sentinel has noticed",
         )
-    assert reason(at(sentinel.port)) == "its sentinel can't be reached"
+    assert reason(at(sentinel.port)) == "its sentinel can't be reached: connection refused"
 
 
 def test_sentinels_with_a_password_are_logged_in_to_apart_from_redis():

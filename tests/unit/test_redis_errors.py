@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 import redis
 
@@ -85,6 +87,21 @@ def test_answer_that_never_came_is_told_from_a_refusal(error, reason):
     refused = refusal(error)
     assert isinstance(refused, AnswerLost)
     assert refused.message == f"Redis can't be used: {reason}."
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (errno.ECONNREFUSED, "connection refused"),
+        (errno.EINVAL, "invalid argument"),
+        (errno.ENETUNREACH, "network is unreachable"),
+        (errno.EACCES, "permission denied"),
+    ],
+)
+def test_reason_of_the_operating_system_is_named(code, reason):
+    error = redis.exceptions.ConnectionError(f"Error {code} connecting to {SECRET}")
+    error.__context__ = OSError(code, SECRET)
+    assert refusal(error).message == f"Redis can't be used: it can't be reached: {reason}."
 
 
 def test_other_errors_are_left_alone():
