@@ -34,18 +34,22 @@ from funcsvc.schemas.json_schema import (
     map_of,
     matching,
 )
-from funcsvc.schemas.signals import SIGNAL_PATTERN, is_signal
+from funcsvc.schemas.signals import MAX_NUMBER, SIGNAL_PATTERN, is_signal
 from funcsvc.schemas.strict import Ruled, check_entries, check_items, typed
 
-MAX_PATH_NAMES, MAX_NAME_BYTES, MAX_PATH_BYTES = 255, 255, 3999
-"""A path of the engine's host, below its data root, has 4,095 bytes at most."""
+MAX_PATH_NAMES, MAX_NAME_BYTES, MAX_PATH_BYTES = 255, 255, 3500
+"""On the engine's host, a path has 4,095 bytes at most; its data root takes some of them."""
 
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,253}[a-z0-9])?")
 _CONTAINER = r"/?[a-zA-Z0-9][a-zA-Z0-9_.-]*"
 _ALIAS = r"[a-zA-Z0-9][a-zA-Z0-9_.-]*"
-_LINK = re.compile(f"{_CONTAINER}:{_ALIAS}|{_ALIAS}")
+_LINK = re.compile(f"{_CONTAINER}(?::{_ALIAS})?")
 _VOLUMES_FROM = re.compile(f"{_CONTAINER}(?::(?:ro|rw))?")
 _CONTAINER_NETWORK = re.compile(f"container:{_CONTAINER}")
+_GOES_UP = r"(?:[^\x00]*/)?\.\.(?:/|$)"
+_IN_STARTER_FOLDER = rf"/(?:\.?/)*{re.escape(STARTER_FOLDER[1:])}(?:/(?!{_GOES_UP})[^\x00]*)?$"
+"""Paths that need no `..` to be there: what those lead to, a regular expression can't tell."""
+
 _SPLITTABLE = r"""(?:[^'"\\\x00]|\\[^\x00]|'[^'\x00]*'|"(?:[^"\\\x00]|\\[^\x00])*")*"""
 
 
@@ -222,7 +226,7 @@ class AbsolutePath(Ruled[str]):
     """An absolute path in the container."""
 
     rule = "an absolute path, one that starts with '/'"
-    json_schema = matching(rf"(?!/+{re.escape(STARTER_FOLDER[1:])}(?:/|$))/[^\x00]*")
+    json_schema = matching(rf"(?!{_IN_STARTER_FOLDER})/[^\x00]*")
 
     def parse(self, value: Any) -> str:
         if not typed(str, value).startswith("/"):
@@ -250,7 +254,10 @@ class StopSignal(Ruled[str | int]):
 
     rule = "a signal name such as SIGTERM or TERM, or an unsigned integer other than 0"
     json_schema = {
-        "anyOf": [matching(SIGNAL_PATTERN), {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}]
+        "anyOf": [
+            matching(SIGNAL_PATTERN),
+            {"type": "integer", "minimum": 1, "maximum": MAX_NUMBER},
+        ]
     }
 
     def parse(self, value: Any) -> str | int:

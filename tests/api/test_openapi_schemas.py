@@ -37,9 +37,15 @@ CASES = [
         {"65536": {}}, {"80/sctp": {}}, {"080": {}}, {"80": {"a": 1}}, {"80": []}, [], None,
     )),
     *(("Config.WorkingDir", value) for value in ("/", "/a b", "a", "", 1, None)),
+    *(("Config.WorkingDir", f"/{value}") for value in (
+        ".funcsvc", "/.funcsvc/", "././/.funcsvc/a", ".funcsvc/a..b", ".funcsvc/..",
+        ".funcsvc/../a", ".funcsvc/a/../../b", ".funcsvca", "a/.funcsvc",
+    )),
     *(("Config.Labels", value) for value in ({"a": "b"}, {}, {"": ""}, {"a": None}, {"a": 1}, [])),
     *(("Config.StopSignal", value) for value in (
         "SIGTERM", "term", "sigRtMin+3", "9", 9, "SIGNOPE", "0", 0, -1, "", "RTMIN+99", True, None,
+        "007", "00", "0" * 40 + "9", str(2**63 - 1), "0" + str(2**63 - 1), str(2**63), "9" * 19,
+        "1٣",
     )),
     *(("HostConfig.NetworkMode", value) for value in (
         "bridge", "host", "container:a", "container:", "none", "container:a b", "", 1, None,
@@ -56,7 +62,9 @@ CASES = [
     *(("HostConfig.VolumesFrom", value) for value in (
         ["a"], ["a:ro"], ["a:rx"], [":ro"], "a", None,
     )),
-    *(("HostConfig.Links", value) for value in (["a:b"], ["/a:b"], ["a"], ["a:b:c"], "a:b", None)),
+    *(("HostConfig.Links", value) for value in (
+        ["a:b"], ["/a:b"], ["a"], ["/a"], ["a:b:c"], ["/a:/b"], "a:b", None,
+    )),
     *(("NetworkingConfig.EndpointsConfig", value) for value in (
         None, {}, {"a": None}, {"a": {}}, [],
     )),

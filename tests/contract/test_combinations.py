@@ -59,6 +59,7 @@ SAME_VERDICT = [
     ({}, {"Links": ["{peer}:db", "{peer}:db"]}),
     ({}, {"Links": ["/{peer}:db"]}),
     ({}, {"Links": ["{peer}"]}),
+    ({}, {"Links": ["/{peer}"]}),
     ({}, {"NetworkMode": "host", "Links": ["{peer}"]}),
     ({}, {"NetworkMode": "container:{peer}", "Links": ["{peer}"]}),
     ({}, {"Links": [":db"]}),
@@ -86,6 +87,7 @@ SAME_VERDICT = [
     *[({"StopSignal": signal}, {}) for signal in ("TERM", "term", "SIGTERM", "9", "64", "99")],
     *[({"StopSignal": signal}, {}) for signal in ("0", "NOPE", "SIG", "SIGSIGTERM", True, ["9"])],
     *[({"StopSignal": signal}, {}) for signal in (str(2**63 - 1), str(2**63), "9" * 21)],
+    *[({"StopSignal": signal}, {}) for signal in ("007", "0" * 40 + "9", "00", "0" + str(2**63))],
     *[({"WorkingDir": path}, {}) for path in ("/", "/a", "/a/../b", "/a b/")],
     *[({"WorkingDir": path}, {}) for path in ("a", "./a", "../a", 1, ["/"])],
     *[({"WorkingDir": path}, {}) for path in ("/a" * 255, "/" + "a" * 255, "/tmp" + "/." * 500)],
@@ -143,9 +145,9 @@ STRICTER = [
         ({"WorkingDir": path}, {})
         for path in ("/.funcsvc", "/.funcsvc/a", "//.funcsvc/../.funcsvc/")
     ],
+    ({"WorkingDir": "/b" + f"/{'a' * 249}" * 14}, {}),  # a longer data root leaves no room
     ({}, {"PortBindings": {"80/tcp": [None]}}),
     *[({}, {"NetworkMode": mode}) for mode in ("none", "default", "", "my-network")],
-    ({}, {"Links": ["/{peer}"]}),  # the contract: a container_name alone is its own alias
     ({}, {"Links": ["{peer}:"]}),  # the contract: container_name:alias
     ({}, {"Links": ["{peer}:d b"]}),
     ({}, {"VolumesFrom": ["{peer}:"]}),  # the contract: nothing, ro or rw

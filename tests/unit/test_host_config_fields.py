@@ -194,7 +194,18 @@ def test_binding_with_an_unknown_key_is_refused():
 
 
 @pytest.mark.parametrize(
-    "links", [[], ["db:db"], ["db:alias", "web:w"], ["a_b.c-d:e_f.g-h"], ["0:0"], ["Db:Db"], ["db"]]
+    "links",
+    [
+        [],
+        ["db:db"],
+        ["db:alias", "web:w"],
+        ["a_b.c-d:e_f.g-h"],
+        ["0:0"],
+        ["Db:Db"],
+        ["db"],
+        ["/db"],
+        ["/db:a"],
+    ],
 )
 def test_links_are_accepted_and_returned(links):
     answered = answer(with_option("HostConfig.Links", links))["HostConfig"]
@@ -212,8 +223,8 @@ def test_link_without_an_alias_needs_the_bridge_as_any_link(mode):
 
 
 @pytest.mark.parametrize(
-    "link", ["", "/db", ":db", "db:", ":", "a:b:c", "a b:c", "a:b c", "-a:b", "a:-b", "ä:b",
-             "a:b\n", 1, None, True, ["a:b"], {}]
+    "link", ["", "/", "//db", "/db:", ":db", "db:", ":", "a:b:c", "a b:c", "a:b c", "-a:b", "a:-b",
+             "ä:b", "a:b\n", 1, None, True, ["a:b"], {}]
 )  # fmt: skip
 def test_link_is_refused_under_its_index(link):
     errors = errors_of(with_option("HostConfig.Links", ["db:db", link]))
