@@ -32,6 +32,9 @@ _DISK_FULL = re.compile(
 
 _QUERY = re.compile(r"\?[^\s\"]*")  # a registry's storage can have signed URLs
 
+_ENDPOINT = re.compile(r" on endpoint \S+ \([0-9a-f]{64}\)")
+"""A container of this service, as the engine's network names it."""
+
 _PATH_CHARACTERS = r"[^\s\"'`:,;()<>\[\]]*"
 _PATH = rf"(?<![\w./])(?<!https:)(?<!http:)(?:\.\.)?/{_PATH_CHARACTERS}|%2[fF]{_PATH_CHARACTERS}"
 
@@ -70,7 +73,8 @@ def public_sentence(text: str, own: Collection[str] = ()) -> str:
 
     `own` has the paths that came from the client, which may be shown.
     """
-    line = " ".join(without_paths(without_queries(text), own).split()) or "it gave no reason"
+    text = _ENDPOINT.sub("", without_queries(text))
+    line = " ".join(without_paths(text, own).split()) or "it gave no reason"
     if len(line) > MAX_CHARACTERS:
         line = f"{line[:MAX_CHARACTERS]}{CUT}"
     return line if line.endswith((".", CUT)) else f"{line}."

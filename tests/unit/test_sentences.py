@@ -36,6 +36,8 @@ ROOT = "/var/lib/docker/overlay2/61b7/merged"
         ("Post http://%2Frun%2Fx.sock/a: refused", "", "Post http://…: refused."),
         ("Get https://r.example/v2/?sig=secret: EOF", "", "Get https://r.example/v2/?… EOF."),
         ("listen tcp4 0.0.0.0:80/tcp", "", "listen tcp4 0.0.0.0:80/tcp."),
+        ("driver failed on endpoint funcsvc-1 (" + "ab" * 32 + "): bind: invalid argument", "",
+         "driver failed: bind: invalid argument."),
         ("one\n  two.", "", "one two."),
         ("", "", "it gave no reason."),
     ],
