@@ -3,6 +3,7 @@
 `WebEngine` is what the web process needs of it, `WorkerEngine` what the worker needs.
 """
 
+from funcsvc.engine.containers.disk import FilesUncounted
 from funcsvc.engine.containers.instance import StreamBroken
 from funcsvc.engine.containers.options import command_of
 from funcsvc.engine.containers.protocol import Ending, Mark, OutputReader, make_frame
@@ -22,6 +23,7 @@ __all__ = [
     "DockerWebEngine",
     "DockerWorkerEngine",
     "Ending",
+    "FilesUncounted",
     "Instance",
     "InstanceVanished",
     "Mark",

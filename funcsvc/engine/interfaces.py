@@ -148,10 +148,11 @@ class WorkerEngine(Protocol):
     def get_state(self, container: str) -> ContainerState | None:
         """Return the state of a container, or None if there is no container with this name."""
 
-    def get_disk_bytes(self, container: str) -> int:
+    def get_disk_bytes(self, container: str, seconds: float) -> int:
         """Return how many bytes a container has on the engine's disk; 0 unless it is running.
 
-        They are those of its own layer and volumes. It may take long if they hold many files.
+        They are those of its own layer and volumes. Raises FilesUncounted if its layer holds more
+        files than can be counted in `seconds`, or if the engine doesn't answer for as long.
         """
 
     def replay(self, container: str, *, follow: bool) -> AbstractContextManager[OutputSource]:

@@ -92,8 +92,8 @@ class DockerWorkerEngine:
     def get_state(self, container: str) -> ContainerState | None:
         return self._containers.get_state(container)
 
-    def get_disk_bytes(self, container: str) -> int:
-        return self._containers.get_disk_bytes(container)
+    def get_disk_bytes(self, container: str, seconds: float) -> int:
+        return self._containers.get_disk_bytes(container, seconds)
 
     def replay(self, container: str, *, follow: bool) -> AbstractContextManager[Replay]:
         return self._containers.replay(container, follow=follow)

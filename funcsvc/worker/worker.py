@@ -1,8 +1,8 @@
 """`funcsvc worker`: takes calls off the queue and runs them in its slots.
 
 All its threads are daemons: one per slot runs calls, one renews leases, one takes over calls and
-sweeps containers, one kills removed calls, one watches what containers write, one makes instances,
-and two remove containers. When a worker is killed, another takes over its calls.
+sweeps containers, one finishes removals, one kills removed calls, four watch what containers write,
+one makes instances, and two remove containers. When a worker is killed, another takes over its calls.
 """
 
 from __future__ import annotations

@@ -215,7 +215,7 @@ class Stage:
             raise steps
         yield Played(self.clock, steps, lambda: self.nonce)
 
-    def get_disk_bytes(self, name: str) -> int:
+    def get_disk_bytes(self, name: str, seconds: float) -> int:
         return _next(self.written, otherwise=0)
 
     def kill(self, name: str, seconds: float) -> None:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.server
+import json
+import queue
+import threading
+
 import docker
 import pytest
 
-from funcsvc.engine.containers.disk import LayerQuota
+from dev.machine.waiting import PATIENCE_SECONDS
+
+from funcsvc.engine.connection import Deadline, EngineConnection
+from funcsvc.engine.containers.disk import DiskMeter, LayerQuota
+from funcsvc.engine import FilesUncounted
 from funcsvc.model import Failure
 from funcsvc.model.errors import EngineUnavailable
 from funcsvc.worker.disk import DiskLimits, DiskWatch
@@ -23,10 +33,15 @@ class Engine:
         self.clock = Clock()
         self.seconds = 0.0
         self.written: int | Exception = 0
+        self.error: Exception | None = None
         self.looks: list[tuple[str, float]] = []
         self.watch = DiskWatch(self, DiskLimits(max_bytes=LIMIT), self.clock)
 
-    def get_disk_bytes(self, name: str) -> int:
+    def get_state(self, name: str) -> None:
+        if self.error:
+            raise self.error
+
+    def get_disk_bytes(self, name: str, seconds: float) -> int:
         self.looks.append((name, self.clock.now - 1000))
         self.clock.sleep(self.seconds)
         if isinstance(self.written, Exception):
@@ -107,6 +122,100 @@ def test_call_that_fills_the_engines_disk_is_killed_and_told_so(way):
         "allowed, and was killed."
     )
     assert len(stage.killed) == 1
+
+
+def uncounted(engine: Engine) -> None:
+    """Let looks take as long as they may, and find nothing."""
+    engine.seconds, engine.written = 5, FilesUncounted()
+
+
+def test_call_with_more_files_than_can_be_counted_is_ended_by_its_second_look(engine):
+    uncounted(engine)
+    with engine.watch.watching("c") as watched:
+        engine.look_for(3)
+        assert (watched.failure, len(engine.looks)) == (None, 1)
+        engine.look_for(5)
+        assert watched.failure is not None
+        assert watched.failure.message == (
+            "The function wrote more files to its container's disk than can be counted in 5 "
+            "seconds, and was killed."
+        )
+    assert [at for _, at in engine.looks] == [2, 12]
+
+
+def test_files_that_are_counted_in_between_end_no_call(engine):
+    with engine.watch.watching("c") as watched:
+        for written in (FilesUncounted(), 0, FilesUncounted(), EngineUnavailable("it is a fake")):
+            engine.written, looks = written, len(engine.looks)
+            while len(engine.looks) == looks:
+                engine.look_for(1)
+        engine.written = FilesUncounted()
+        engine.look_for(5)
+        assert watched.failure is None
+
+
+def test_engine_that_does_not_answer_otherwise_either_ends_no_call(engine):
+    uncounted(engine)
+    engine.error = EngineUnavailable("it is a fake")
+    with engine.watch.watching("c") as watched:
+        engine.look_for(600)
+        assert watched.failure is None
+    assert 2 < len(engine.looks) < 10
+
+
+def test_looks_that_take_long_delay_those_at_other_containers_by_no_more_than_themselves():
+    release, looking = threading.Event(), queue.SimpleQueue[str]()
+
+    class SlowEngine:
+        def get_disk_bytes(self, name: str, seconds: float) -> int:
+            looking.put(name)
+            assert name == "quick" or release.wait(PATIENCE_SECONDS)
+            return 0
+
+    limits = DiskLimits(max_bytes=LIMIT, first_seconds=0, again_seconds=1e6, tick_seconds=0.01)
+    watch = DiskWatch(SlowEngine(), limits)
+    names = ["slow-1", "slow-2", "slow-3", "quick"]
+    with contextlib.ExitStack() as stack:
+        for name in names:
+            stack.enter_context(watch.watching(name))
+        watch.start()
+        assert sorted(looking.get(timeout=PATIENCE_SECONDS) for _ in names) == sorted(names)
+        release.set()
+    assert looking.empty()
+
+
+class SlowCounting(http.server.BaseHTTPRequestHandler):
+    """An engine that answers at once, except when it has to count files."""
+
+    counted = threading.Event()
+
+    def do_GET(self) -> None:
+        if "size=1" in self.path:
+            self.counted.wait(PATIENCE_SECONDS)
+        body = json.dumps({"ApiVersion": "1.41", "State": {"Running": True}}).encode()
+        with contextlib.suppress(OSError):  # the client has given up
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_look_has_a_deadline_of_its_own_and_says_that_it_was_the_counting():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), SlowCounting) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        connection = EngineConnection(f"tcp://127.0.0.1:{server.server_port}")
+        meter = DiskMeter()
+        with (
+            pytest.raises(FilesUncounted),
+            connection.client(Deadline(PATIENCE_SECONDS)) as client,
+        ):
+            client.deadline = Deadline(0.1)
+            meter.measure(client, "c")
+        SlowCounting.counted.set()
+        server.shutdown()
 
 
 # ---- the engine's own bound ----

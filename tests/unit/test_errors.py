@@ -62,6 +62,7 @@ EXAMPLES = {
     "ExitedBadly": (errors.ExitedBadly(7), 500),
     "Killed": (errors.Killed("SIGSEGV"), 500),
     "WroteTooMuch": (errors.WroteTooMuch(11, 10), 500),
+    "WroteTooManyFiles": (errors.WroteTooManyFiles(5), 500),
     "EndedFromOutside": (errors.EndedFromOutside("got signal 15 (SIGTERM)"), 500),
     "OutOfMemory": (errors.OutOfMemory("s4", 137), 500),
     "CommandNotRun": (errors.CommandNotRun("nosuch", "not found", 127), 500),

@@ -17,7 +17,7 @@ import docker
 
 from funcsvc.config import Settings
 from funcsvc.engine.connection import Deadline, EngineConnection
-from funcsvc.engine.containers.disk import LayerQuota, measure
+from funcsvc.engine.containers.disk import DiskMeter, LayerQuota
 from funcsvc.engine.containers.instance import AttachedInstance
 from funcsvc.engine.containers.options import Wanted, container_options
 from funcsvc.engine.containers.refusals import (
@@ -82,6 +82,7 @@ class Containers:
         self._settings = settings
         self._starter = StarterVolume(connection, settings)
         self._quota = LayerQuota(settings.max_disk_bytes)
+        self._disk = DiskMeter()
         self._labels = {SERVICE_LABEL: service, WORKER_LABEL: worker}
 
     def find_quota(self) -> None:
@@ -162,10 +163,13 @@ class Containers:
             out_of_memory=bool(state["OOMKilled"]),
         )
 
-    def get_disk_bytes(self, name: str) -> int:
-        """Return how many bytes a container has on the engine's disk; 0 unless it is running."""
-        with self._connection.client(Deadline(self._settings.engine_start_seconds)) as client:
-            return measure(client, name)
+    def get_disk_bytes(self, name: str, seconds: float) -> int:
+        """Return how many bytes a container has on the engine's disk; 0 unless it is running.
+
+        Raises FilesUncounted.
+        """
+        with self._connection.client(Deadline(seconds)) as client:
+            return self._disk.measure(client, name)
 
     @contextmanager
     def replay(self, name: str, *, follow: bool) -> Iterator[Replay]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import docker
+import requests
 
 from funcsvc.engine.connection import DeadlineClient
+
+
+class FilesUncounted(Exception):
+    """Raised when the engine could not count what a container's layer has in the time given."""
 
 
 class LayerQuota:
@@ -44,19 +50,39 @@ class LayerQuota:
             self._is_taken = bool(self._bytes)
 
 
-def measure(client: DeadlineClient, name: str) -> int:
-    """Return how many bytes a running container has written: to its own layer and its own volumes.
+class DiskMeter:
+    """Asks the engine what containers have written. Safe to share between threads."""
 
-    The engine counts the bytes of the files that are there, in a time that grows with their number.
-    """
-    url = client._url("/containers/{0}/json", name)
-    try:
-        found: Any = client._result(client._get(url, params={"size": 1}), True)
-    except docker.errors.NotFound:
-        return 0
-    if not found["State"]["Running"]:
-        return 0
-    return int(found.get("SizeRw", 0)) + _measure_volumes(client, _own_volumes(found))
+    def __init__(self) -> None:
+        self._volumes_lock = threading.Lock()
+
+    def measure(self, client: DeadlineClient, name: str) -> int:
+        """Return how many bytes a running container has written, to its layer and its own volumes.
+
+        The engine counts the bytes of the files that are there, in a time that grows with their
+        number. Raises FilesUncounted if the client's deadline is too soon for those of the layer.
+        """
+        url = client._url("/containers/{0}/json", name)
+        try:
+            found: Any = client._result(client._get(url, params={"size": 1}), True)
+        except docker.errors.NotFound:
+            return 0
+        except requests.exceptions.Timeout as error:
+            raise FilesUncounted from error
+        if not found["State"]["Running"]:
+            return 0
+        return int(found.get("SizeRw", 0)) + self._measure_volumes(client, _own_volumes(found))
+
+    def _measure_volumes(self, client: DeadlineClient, names: set[str]) -> int:
+        """Measure volumes, for one container at a time: an engine can refuse two at once."""
+        if not names:
+            return 0
+        if not self._volumes_lock.acquire(timeout=client.deadline.remaining_seconds()):
+            raise TimeoutError
+        try:
+            return _measure_volumes(client, names)
+        finally:
+            self._volumes_lock.release()
 
 
 def _own_volumes(found: Mapping[str, Any]) -> set[str]:
@@ -70,8 +96,6 @@ def _own_volumes(found: Mapping[str, Any]) -> set[str]:
 
 
 def _measure_volumes(client: DeadlineClient, names: set[str]) -> int:
-    if not names:
-        return 0
     url = client._url("/system/df")  # which knows no single volume
     found: Any = client._result(client._get(url, params={"type": "volume"}), True)
     volumes = (it for it in found["Volumes"] or () if it["Name"] in names)

@@ -29,6 +29,7 @@ from funcsvc.model.errors.failures import (
     PortRangeTaken,
     PortTaken,
     ResultLost,
+    WroteTooManyFiles,
     WroteTooMuch,
 )
 from funcsvc.model.errors.funcs import (
@@ -158,6 +159,7 @@ __all__ = [
     "UnsupportedContentType",
     "WrongHost",
     "WrongOrigin",
+    "WroteTooManyFiles",
     "WroteTooMuch",
     "path_below",
     "show",

@@ -47,6 +47,16 @@ class WroteTooMuch(CallFailed):
         )
 
 
+class WroteTooManyFiles(CallFailed):
+    """Raised when what a function writes can't be watched any more and it was killed."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            "The function wrote more files to its container's disk than can be counted in "
+            f"{seconds:g} seconds, and was killed."
+        )
+
+
 class ExitedBadly(CallFailed):
     """Raised when a function's command ended with an exit code other than 0."""
 
