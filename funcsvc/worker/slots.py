@@ -11,7 +11,8 @@ class Slots:
 
     def __init__(self, slots: int, share_percent: int) -> None:
         self._free = threading.Semaphore(slots)
-        self._share = max(1, slots * share_percent // 100)
+        self._share = slots * share_percent // 100
+        self._last = ""
         self._taken: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -27,6 +28,7 @@ class Slots:
         """Count a slot that was taken as one of a func."""
         with self._lock:
             self._taken[func_name] += 1
+            self._last = func_name
 
     def end(self, func_name: str) -> None:
         """Free a slot of a func."""
@@ -37,6 +39,13 @@ class Slots:
         self._free.release()
 
     def with_share(self) -> list[str]:
-        """Return the funcs that have their share, which come after all others."""
+        """Return the funcs that have their share, which come after all others.
+
+        Where a share is one slot or less, that is also the func that came last: with its only slot
+        free again, it would otherwise be as far below its share as those that wait.
+        """
         with self._lock:
-            return [name for name, taken in self._taken.items() if taken >= self._share]
+            names = {name for name, taken in self._taken.items() if taken >= self._share}
+            if self._share <= 1 and self._last:
+                names.add(self._last)
+        return sorted(names)

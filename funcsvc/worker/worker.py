@@ -2,7 +2,8 @@
 
 All its threads are daemons: one per slot runs calls, one renews leases, one takes over calls and
 sweeps containers, one finishes removals, one kills removed calls, four watch what containers write,
-one makes instances, and two remove containers. When a worker is killed, another takes over its calls.
+one makes instances, and two remove containers. When a worker is killed, another takes over its
+calls.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import pytest
 
 from dev.machine.waiting import NEVER_SECONDS, PATIENCE_SECONDS, wait_until
 from funcsvc.model import CallStatus
+from funcsvc.worker.slots import Slots
 from tests.contract.calls import (
     ENDED,
     EVERY_BYTE,
@@ -189,6 +190,21 @@ def test_func_with_its_share_of_slots_comes_after_the_others(real, func):
     assert reserve("3", ["hello", "other"]).id == theirs[1]
     assert reserve("4", ["hello", "other", "third"]).id == mine[1]
     assert reserve("5", ["gone", "hello"]).id == mine[2]
+
+
+@pytest.mark.parametrize("workers", [1, 10])
+def test_func_that_floods_workers_of_one_slot_lets_another_run_at_once(real, func, workers):
+    for _ in range(workers + 2):
+        real.call(func)
+    theirs = real.call(real.add_func("other"))
+    began, slots = [], [Slots(1, 50) for _ in range(workers)]
+    for number, one in enumerate([*slots, slots[0]]):
+        call = real.queue.reserve_call(str(number), one.with_share())
+        began.append(call.id)
+        one.acquire(0)
+        one.begin(call.func_name)
+        one.end(call.func_name)
+    assert began.index(theirs) == workers
 
 
 def test_released_call_that_was_begun_holds_no_container(real, func, whole_state):

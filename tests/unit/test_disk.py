@@ -207,13 +207,10 @@ def test_look_has_a_deadline_of_its_own_and_says_that_it_was_the_counting():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), SlowCounting) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         connection = EngineConnection(f"tcp://127.0.0.1:{server.server_port}")
-        meter = DiskMeter()
-        with (
-            pytest.raises(FilesUncounted),
-            connection.client(Deadline(PATIENCE_SECONDS)) as client,
-        ):
+        with connection.client(Deadline(PATIENCE_SECONDS)) as client:
             client.deadline = Deadline(0.1)
-            meter.measure(client, "c")
+            with pytest.raises(FilesUncounted):
+                DiskMeter().measure(client, "c")
         SlowCounting.counted.set()
         server.shutdown()
 

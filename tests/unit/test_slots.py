@@ -31,6 +31,16 @@ def test_func_whose_calls_have_ended_has_no_share():
     assert [slots.acquire(0) for _ in range(3)] == [True, True, False]
 
 
+@pytest.mark.parametrize(("slots", "percent"), [(1, 50), (1, 100), (2, 50), (3, 50), (10, 1)])
+def test_func_that_came_last_has_its_share_where_that_is_one_slot_or_less(slots, percent):
+    all_slots = Slots(slots, percent)
+    for name in ("mine", "theirs"):
+        all_slots.acquire(0)
+        all_slots.begin(name)
+        all_slots.end(name)
+        assert all_slots.with_share() == [name]
+
+
 def test_slot_in_which_no_call_ran_is_free_again():
     slots = Slots(1, 50)
     assert slots.acquire(0)
