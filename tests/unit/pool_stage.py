@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,12 +22,14 @@ class FakeInstance:
 
     name: str
     func: Func
-    kind: InstanceKind = InstanceKind.NEW
+    clock: Clock
+    end: float
     ended: bool = False
+    kind: InstanceKind = InstanceKind.NEW
     closed: bool = False
 
     def has_ended(self) -> bool:
-        return self.ended
+        return self.ended or self.clock.now >= self.end
 
     def close(self) -> None:
         self.closed = True
@@ -36,13 +39,16 @@ class FakeInstance:
 class FakeEngine:
     """An engine that starts instances at once, or raises `error`.
 
-    Those of the funcs in `dying` end as soon as they are started.
+    Those of the funcs in `dying` end as soon as they are started, others after their `lifetime`.
     """
+
+    clock: Clock
 
     started: list[FakeInstance] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     error: Exception | None = None
     dying: set[str] = field(default_factory=set)
+    lifetime: float = math.inf
     removal_errors: list[Exception] = field(default_factory=list)
     image: Image = IMAGE
 
@@ -55,7 +61,8 @@ class FakeEngine:
     def start_instance(self, name: str, func: Func, image: Image) -> FakeInstance:
         if self.error:
             raise self.error
-        self.started.append(FakeInstance(name, func, ended=func.name in self.dying))
+        end = self.clock.now + self.lifetime
+        self.started.append(FakeInstance(name, func, self.clock, end, func.name in self.dying))
         return self.started[-1]
 
     def remove(self, name: str) -> None:
@@ -70,7 +77,8 @@ class Stage:
     def __init__(self, *, slots: int = 10, **settings: object) -> None:
         given = {f"FUNCSVC_{name.upper()}": str(value) for name, value in settings.items()}
         loaded = load_settings({**given, "FUNCSVC_SLOTS": str(slots)})
-        self.clock, self.engine = Clock(), FakeEngine()
+        self.clock = Clock()
+        self.engine = FakeEngine(self.clock)
         self.limits = PoolLimits.from_settings(loaded)
         self.demand = DemandLimits.from_settings(loaded)
         self.pool = InstancePool(self.engine, self.limits, self.demand, self.clock)

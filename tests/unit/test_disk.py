@@ -12,10 +12,9 @@ import docker
 import pytest
 
 from dev.machine.waiting import PATIENCE_SECONDS
-
+from funcsvc.engine import FilesUncounted
 from funcsvc.engine.connection import Deadline, EngineConnection
 from funcsvc.engine.containers.disk import DiskMeter, LayerQuota
-from funcsvc.engine import FilesUncounted
 from funcsvc.model import Failure
 from funcsvc.model.errors import EngineUnavailable
 from funcsvc.worker.disk import DiskLimits, DiskWatch

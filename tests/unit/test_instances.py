@@ -108,7 +108,7 @@ def test_instance_that_ended_is_never_given(stage) -> None:
 def test_instance_that_ended_is_replaced(stage) -> None:
     stage.call("a")
     stage.make()
-    stage.clock.now += 2
+    stage.clock.now += stage.limits.lasting_seconds
     assert stage.look() == 1
     stage.engine.started[1].ended = True
     assert stage.look() == 0

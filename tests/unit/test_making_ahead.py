@@ -120,15 +120,49 @@ def test_failures_of_a_func_are_logged_once(stage, caplog):
     ]
 
 
-def test_instance_that_waits_ends_the_failures_before_it(stage):
+def test_instance_that_waits_for_a_minute_ends_the_failures_before_it(stage):
     stage.engine.dying = {"a"}
     failing_call(stage, "a")
     stage.go_on(40)
     stage.engine.dying = set()
-    stage.go_on(40)
+    stage.go_on(40 + 61)
     assert stage.waiting == 1
     stage.engine.started[-1].ended = True
     assert (stage.look(), stage.make()) == (0, 1)
+
+
+@pytest.mark.parametrize("lifetime", [0.5, 1.4, 2, 5, 59])
+def test_instances_that_end_within_a_minute_are_made_less_and_less_often(stage, lifetime):
+    stage.call("a")
+    stage.engine.lifetime = lifetime
+    stage.go_on(600)
+    assert stage.made("a") <= 1 + TRIES
+    assert stage.made("a") >= 1 + TRIES - 2
+
+
+def test_calls_that_run_in_new_instances_have_no_more_made_ahead_of_them(stage):
+    stage.engine.dying = {"a"}
+    for _ in range(300):
+        stage.call("a")
+        stage.go_on(2)
+    assert stage.made("a") <= 300 + TRIES + 1
+
+
+def test_call_that_met_a_waiting_instance_ends_the_failures_before_it(stage):
+    stage.call("a")
+    stage.make()
+    stage.engine.started[-1].ended = True
+    stage.look()
+    stage.go_on(6)
+    for _ in range(60):
+        stage.call("a")
+    assert stage.make() == 10
+
+
+def test_healthy_func_has_several_instances_right_after_its_first_call(stage):
+    for _ in range(60):
+        stage.call("a")
+    assert stage.make() == 10
 
 
 def test_instances_of_an_unproven_func_are_made_singly(stage):
@@ -142,7 +176,7 @@ def test_instances_of_an_unproven_func_are_made_singly(stage):
     assert stage.waiting == 10
 
 
-def test_call_that_ran_ends_the_pause_of_its_func(stage):
+def test_call_that_ran_ends_the_pause_that_the_engine_caused(stage):
     failing_call(stage, "a")
     stage.engine.error = EngineUnavailable("it is a fake")
     stage.go_on(60)

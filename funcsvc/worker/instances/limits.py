@@ -24,7 +24,9 @@ class PoolLimits:
     max_pause_seconds: float = 300.0
     """The pause doubles with each failure of a func. Beyond this, only a call has another made."""
     proof_seconds: float = 1.0
-    """An instance that has waited for this long was made well."""
+    """Once an instance has waited for this long, several may be made at once."""
+    lasting_seconds: float = 60.0
+    """An instance that ends by itself before it has waited for this long has failed."""
     settle_seconds: float = 0.02
     """How long a removal waits, so that the call's answer is sent first."""
     removing_threads: int = 2

@@ -38,8 +38,8 @@ class Entry:
     """A container, from before it is made until it is removed.
 
     `version` is None for a container that another worker made. `has_lasted` tells that it was seen
-    alive some time after `waits_since`, when it began to wait. `due` is when to remove it: 0 if
-    it isn't scheduled for removal, or if a thread is already removing it.
+    alive long enough after `waits_since`, when it began to wait, which is 0 if it never did. `due`
+    is when to remove it: 0 if it isn't scheduled for removal, or if a thread is already removing it.
     """
 
     name: str

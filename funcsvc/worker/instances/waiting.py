@@ -10,6 +10,7 @@ from collections import Counter
 
 from funcsvc.engine import Instance
 from funcsvc.model import InstanceKind
+from funcsvc.model.errors import EngineUnavailable
 from funcsvc.worker.instances.demand import Demand
 from funcsvc.worker.instances.limits import PoolLimits
 from funcsvc.worker.instances.table import Entry, State, Table, Version
@@ -72,12 +73,17 @@ class WaitingInstances:
             return
         if not trial.failures:
             _log.warning("no instance of %s can wait for a call: %s", entry.func_name, reason)
-        trial.fail(now, self._limits.pause_seconds, self._limits.max_pause_seconds)
+        limits, was_engine = self._limits, isinstance(reason, EngineUnavailable)
+        trial.fail(now, limits.pause_seconds, limits.max_pause_seconds, was_engine=was_engine)
 
     def serve(self, entry: Entry) -> None:
         """Note that an instance has run a call."""
         trial = self._trial(entry)
-        if trial is not None:
+        if trial is None:
+            return
+        if entry.waits_since:
+            trial.last()
+        else:
             trial.serve()
 
     def trim(self, func_name: str, now: float, *, is_current: bool) -> None:
@@ -115,9 +121,12 @@ class WaitingInstances:
 
     def _note_lasting(self, living: list[Entry], now: float) -> None:
         for entry in living:
-            if not entry.has_lasted and now >= entry.waits_since + self._limits.proof_seconds:
+            trial, seconds = self._trials[entry.func_name], now - entry.waits_since
+            if seconds >= self._limits.proof_seconds:
+                trial.prove()
+            if seconds >= self._limits.lasting_seconds and not entry.has_lasted:
                 entry.has_lasted = True
-                self._trials[entry.func_name].last()
+                trial.last()
 
     def _trial(self, entry: Entry) -> Trial | None:
         """Return the trial of an entry's version, or None if that is outdated."""
