@@ -103,6 +103,49 @@ def test_call_whose_bytes_were_never_counted_ends_all_the_same(real, redis_clien
     assert whole_state().get("stored_bytes") == b"0"
 
 
+@pytest.fixture
+def leave_behind(real, redis_client):
+    """Leave bytes counted, as an older version does that ends calls without counting."""
+
+    def leave(name: str = "hello") -> None:
+        redis_client.hincrby(real.keys.counts(name), "stored_bytes", 2_000_000)
+        redis_client.incrby(f"{real.keys.prefix}stored_bytes", 2_000_000)
+
+    return leave
+
+
+@pytest.mark.parametrize("bound", ["max_pending_bytes", "max_all_pending_bytes"])
+def test_bytes_that_an_older_worker_left_counted_are_gone_with_the_next_call(
+    make_real, leave_behind, whole_state, bound
+):
+    real = make_real(**{bound: ONE})
+    func = real.add_func()
+    real.end(real.call(func, b"x" * 1000))
+    leave_behind()
+    real.call(func, b"x" * 1000)
+    whole_state()
+
+
+def test_bytes_that_an_older_worker_left_counted_are_gone_with_the_last_end(
+    real, leave_behind, whole_state
+):
+    func = real.add_func()
+    calls = [real.call(func) for _ in range(2)]
+    leave_behind()
+    real.end(calls[0])
+    real.end(calls[1])
+    whole_state()
+
+
+def test_bytes_that_an_older_worker_left_counted_are_gone_with_the_func(
+    real, leave_behind, whole_state
+):
+    real.end(real.call(real.add_func()))
+    leave_behind()
+    real.funcs.delete_func("hello")
+    assert whole_state().get("stored_bytes") == b"0"
+
+
 def test_largest_call_has_room_at_the_least_bound_that_an_operator_can_choose(make_real):
     real = make_real(max_pending_bytes=2 * MEGABYTE, max_all_pending_bytes=2 * MEGABYTE)
     func = real.add_func()

@@ -1,4 +1,5 @@
--- Accept a call: store it, queue it, count it, log it. Writes only if it returns "created".
+-- Accept a call: store it, queue it, count it, log it. Unless it returns "created", it writes nothing,
+-- or corrects the count of stored bytes.
 --
 -- ARGV[1]   the func's name
 -- ARGV[2]   the UUID in the call's URL; the func might have been replaced since, with another UUID
@@ -26,6 +27,7 @@ local definition = redis.call("GET", FUNC .. name)
 if not definition or cjson.decode(definition).UUID ~= uuid then
   return {"missing", NOW}
 end
+settle_stored(name)
 local pending, limit, func_bytes =
   unpack(redis.call("HMGET", COUNTS .. name, "pending", "limit", "stored_bytes"))
 local bytes = #ARGV[4] + #ARGV[5] + CALL_OVERHEAD_BYTES

@@ -36,6 +36,16 @@ local function count_stored(name, by)
   end
 end
 
+-- A func without pending or running calls stores nothing. What is counted nonetheless is of calls that an
+-- older version has ended, which didn't count.
+local function settle_stored(name)
+  local pending, running, left =
+    unpack(redis.call("HMGET", COUNTS .. name, "pending", "running", "stored_bytes"))
+  if tonumber(pending or 0) + tonumber(running or 0) == 0 then
+    count_stored(name, -(left or 0))
+  end
+end
+
 local function size_of(fields)
   local bytes = EVENT_OVERHEAD_BYTES
   for _, field in ipairs(fields) do
@@ -159,6 +169,7 @@ local function end_call(id, outcome, max_output_bytes, max_log_bytes)
   redis.call("HSET", CALL .. id, "status", status, "output", output, "failure", failure,
     "message", message)
   count(name, "running", -1)
+  settle_stored(name)
   count(name, status == "Finished" and "finished" or "failed", 1)
   local finished, failed = unpack(redis.call("HMGET", COUNTS .. name, "finished", "failed"))
   redis.call("ZADD", OUTPUTS .. name, tonumber(finished or 0) + tonumber(failed or 0), id)

@@ -45,6 +45,7 @@ redis.call("ZREMRANGEBYRANK", CALLS .. name, 0, max_calls - 1)
 if #ids == max_calls then
   return "more"
 end
+count_stored(name, -(redis.call("HGET", COUNTS .. name, "stored_bytes") or 0))
 redis.call("UNLINK", QUEUE .. name, CALLS .. name, OUTPUTS .. name, ROTATED .. name, LOGS .. name,
   COUNTS .. name)
 redis.call("ZREM", REMOVING, name)
