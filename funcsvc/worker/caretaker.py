@@ -99,11 +99,14 @@ class Caretaker:
         if self._clock.monotonic() < self._store_failed_at + self._limits.lease_seconds:
             return
         while not self._stopping.is_set() and self._free_follows.acquire(blocking=False):
-            call = self._adopt()
-            if call is None:
-                self._free_follows.release()
+            is_followed = False
+            try:
+                is_followed = self._take_over_one()
+            finally:
+                if not is_followed:
+                    self._free_follows.release()
+            if not is_followed:
                 return
-            threading.Thread(target=self._follow, args=(call,), daemon=True).start()
 
     def sweep(self) -> None:
         """Remove the containers of dead workers, and those that this worker has lost track of.
@@ -176,20 +179,26 @@ class Caretaker:
                 _log.exception("taking over or sweeping failed unexpectedly")
             self._clock.sleep(self._limits.look_seconds)
 
-    def _adopt(self) -> BegunCall | None:
-        token, call = self._queue.new_token(), None
+    def _take_over_one(self) -> bool:
+        """Take over a call, and have a thread follow it. Return False if there is none."""
+        token, is_followed = self._queue.new_token(), False
         self._holds.add(token)
         try:
             call = self._queue.adopt_call(token)
+            if call is not None:
+                threading.Thread(target=self._follow, args=(call,), daemon=True).start()
+                is_followed = True
         finally:
-            if call is None:
+            if not is_followed:
                 self._holds.discard(token)
-        return call
+        return is_followed
 
     def _follow(self, call: BegunCall) -> None:
-        with self._holds.guarded(call):
-            self._runner.take_over(call)
-        self._free_follows.release()
+        try:
+            with self._holds.guarded(call):
+                self._runner.take_over(call)
+        finally:
+            self._free_follows.release()
 
     def _log_counts(self) -> None:
         """Log how many instances wait and how many calls met one, if that has changed."""

@@ -194,6 +194,16 @@ def test_failed_request_for_a_call_leaves_no_hold_behind(stage) -> None:
     assert stage.holds.tokens() == []
 
 
+def test_requests_for_calls_that_fail_take_no_place_of_those_that_are_followed(stage) -> None:
+    stage.adoptable = [StoreUnavailable("it is a fake") for _ in range(2)]
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            stage.caretaker.take_over()
+    stage.adoptable = ["a", "b"]
+    stage.caretaker.take_over()
+    assert followed(stage, 2) == ["a", "b"]
+
+
 @pytest.mark.parametrize("error", [EngineUnavailable("it is a fake"), RuntimeError("a defect")])
 def test_failed_take_over_ends_its_hold(stage, error) -> None:
     stage.adoptable, stage.error = ["a"], error

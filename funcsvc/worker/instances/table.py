@@ -39,7 +39,7 @@ class Entry:
 
     `version` is None for a container that another worker made. `has_lasted` tells that it was seen
     alive long enough after `waits_since`, when it began to wait, which is 0 if it never did. `due`
-    is when to remove it: 0 if it isn't scheduled for removal, or if a thread is already removing it.
+    is when to remove it: 0 if it isn't scheduled for removal, or if a thread is removing it.
     """
 
     name: str

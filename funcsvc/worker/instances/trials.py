@@ -38,7 +38,7 @@ class Trial:
         self.is_proven, self.failures, self.not_before = True, 0, 0.0
 
     def serve(self) -> None:
-        """Note that a new instance has run a call: the engine makes them, but one might not wait."""
+        """Note that a new instance has run a call, though that doesn't show that it would wait."""
         self.is_proven = not self.failures
         if self.was_engine:
             self.not_before = 0.0
