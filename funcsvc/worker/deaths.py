@@ -22,7 +22,7 @@ class NeverBegan(Exception):
     """Raised when a call's command certainly did not run, and never will.
 
     `last_words` is what is known of its container's end. `is_death` tells that the container ended
-    by itself, as another one probably would.
+    by itself, or had to be killed, as another one probably would.
     """
 
     def __init__(self, last_words: str = "", *, is_death: bool = False) -> None:
@@ -45,6 +45,11 @@ def death_of(state: ContainerState, said: bytes, nonce: str) -> NeverBegan:
         f" ({cause}){': ' if words else ''}{words}",
         is_death=not is_from_outside and not got_no_frame,
     )
+
+
+def late_death(seconds: float) -> NeverBegan:
+    """Return the end of a container that was killed because its call didn't begin in time."""
+    return NeverBegan(f" (killed after {seconds:g} seconds)", is_death=True)
 
 
 class Deaths:

@@ -18,7 +18,7 @@ from funcsvc.model.errors import (
     ResultLost,
 )
 from funcsvc.worker.clock import Clock
-from funcsvc.worker.deaths import NeverBegan, death_of
+from funcsvc.worker.deaths import NeverBegan, death_of, late_death
 from funcsvc.worker.disk import DiskWatch, Watched
 from funcsvc.worker.outcomes import failed, outcome_of
 
@@ -26,17 +26,19 @@ KILLED_EXIT_CODE = 128 + signal.SIGKILL
 """The exit code of a container that was killed, as a worker does after a call's Timeout."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Run:
     """A call whose frame was sent to a container, or was about to be.
 
-    `end` is when its Timeout expires, on the monotonic clock.
+    `end` is when its Timeout expires, on the monotonic clock. `was_late` tells that its container
+    was killed because the call didn't begin in time.
     """
 
     container: str
     nonce: str
     func: Func
     end: float
+    was_late: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +136,9 @@ class Follower:
         while not reader.ending:
             now = self._clock.monotonic()
             failure = _excess(reader, run, now >= end) or watched.failure
-            if failure or (now >= begun_by and not _has_begun(reader)):  # it won't begin
+            is_late = now >= begun_by and not _has_begun(reader)
+            if failure or is_late:
+                run.was_late = run.was_late or is_late
                 self._engine.kill(run.container, self._limits.kill_seconds)
             if failure:
                 return failed(failure, reader)
@@ -154,6 +158,8 @@ class Follower:
         if state.is_running:
             raise EngineUnavailable("it broke off a stream")
         if not _has_begun(reader):
+            if run.was_late:
+                raise late_death(self._limits.begin_seconds)
             raise death_of(state, reader.short_stderr, run.nonce)
         if state.out_of_memory:
             return OutOfMemory(run.func.size.name, state.exit_code)

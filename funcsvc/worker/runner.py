@@ -172,14 +172,16 @@ class Runner:
         end = self._clock.monotonic() + instance.func.timeout_seconds
         try:
             return self._follower.follow(instance, Run(instance.name, nonce, instance.func, end))
-        except NeverBegan as error:
-            error.is_death = error.is_death and not waited  # another one doesn't have to wait
+        except NeverBegan:
             raise
         except Exception as error:
             raise FailedAfterSend from error
 
     def _unsent(self, instance: Instance, nonce: str) -> NeverBegan:
-        """Return why an instance didn't take its frame; a waiting one had ended before."""
+        """Return why an instance didn't take its frame; a waiting one had ended before.
+
+        Then the next one doesn't have to wait, so that isn't the call's.
+        """
         if instance.kind is InstanceKind.WAITING:
             return NeverBegan()
         return self._follower.explain_unsent(instance.name, nonce)

@@ -134,10 +134,38 @@ def test_engine_that_does_not_answer_is_not_a_death(stage):
 
 
 def test_instances_that_died_while_they_waited_are_not_counted(stage):
-    die(stage, MAX_INSTANCES)
+    stage.instances = [[] for _ in range(MAX_INSTANCES)]
+    stage.refusals = {f"i{number}": StreamBroken() for number in range(MAX_INSTANCES)}
     stage.kinds = [InstanceKind.WAITING] * MAX_INSTANCES
     assert stage.run() is None
     assert stage.released == ["token"]
+
+
+def test_second_instance_that_takes_the_frame_and_dies_ends_the_call_even_if_it_had_waited(stage):
+    die(stage, 2, TOO_LONG)
+    stage.kinds = [InstanceKind.WAITING] * 2
+    assert "(exit code 1): exec /.funcsvc/starter: argument list too long." in stage.run().message
+    assert (stage.released, stage.removed) == ([], ["i0", "i1"])
+
+
+@pytest.mark.parametrize("replayed", [False, True])
+def test_second_container_that_had_to_be_killed_since_the_call_did_not_begin_ends_it(
+    stage, replayed
+):
+    for _ in range(2):
+        stage.instances.append([16.0, StreamBroken() if replayed else b""])
+        stage.replays += [[b""]] if replayed else []
+        stage.states += [ENDED] * (1 + replayed)
+    outcome = stage.run()
+    assert outcome.message.endswith("ended before it could begin (killed after 15 seconds).")
+    assert (stage.released, stage.clock.now) == ([], 1000 + 2 * 16)
+
+
+def test_call_that_began_just_as_it_was_to_be_killed_for_being_late_is_not_run_again(stage):
+    stage.instances = [[16.0, "B", b""]]
+    stage.states = [ENDED]
+    assert stage.run().failure is Failure.FAILED
+    assert (stage.released, stage.removed) == ([], ["i0"])
 
 
 def test_container_that_ends_before_its_frame_is_sent_has_last_words_too(stage):
