@@ -163,6 +163,36 @@ def test_many_calls_left_by_another_engine_hide_none_of_this_one(real, func, who
     assert real.new_queue().adopt_call("heir").id == call_id
 
 
+@pytest.mark.parametrize("what", ["put back", "failed"])
+def test_request_for_an_expired_call_changes_few_of_a_thousand(real, func, redis_client, what):
+    lost, heir = real.new_queue("gone"), real.new_queue()
+    for number in range(1000):
+        real.call(func)
+        lost.reserve_call(str(number))
+        if what == "failed":
+            lost.begin_call(str(number), f"instance-{number}", "nonce")
+    running, left = f"{real.keys.prefix}running", [1000]
+    redis_client.zunionstore(running, {running: 0})  # they all expired in 1970
+    while left[-1]:
+        assert heir.adopt_call(heir.new_token()) is None
+        left.append(redis_client.zcard(running))
+    assert left == [1000, 800, 600, 400, 200, 0]
+
+
+def test_calls_of_funcs_that_are_removed_hide_none_of_another(real, func, redis_client):
+    for _ in range(300):
+        real.call(func)
+        real.queue.leave([real.reserve().token])
+    call_id = real.call(real.add_func("other"))
+    call, _ = real.begin()
+    redis_client.delete(real.keys.func("hello"))
+    redis_client.zrem(real.keys.funcs, "hello")
+    redis_client.zadd(real.keys.removing, {"hello": 1})
+    real.queue.leave([call.token])
+    assert real.new_queue().adopt_call("heir").id == call_id
+    real.queue.finish_removals()
+
+
 def test_calls_of_a_worker_that_leaves_are_taken_over_at_once(real, func, whole_state):
     made = [real.call(func) for _ in range(3)]
     begun, instance = real.begin()
