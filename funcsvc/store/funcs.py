@@ -87,8 +87,9 @@ class RedisFuncStore:
         if verdict == "busy":
             raise FuncBusy(name)
         try:
-            self._removals.finish(name)
-        except StoreUnavailable as error:  # the func is gone; a worker removes what it has left
+            if not self._removals.finish(name):
+                _log.info("the calls of a deleted function are too many to be removed at once")
+        except StoreUnavailable as error:  # the func is gone; workers remove what it has left
             _log.warning("the calls of a deleted function aren't removed yet: %s", error.message)
 
     def announce_image_removal(self, image_id: str, seconds: float) -> None:

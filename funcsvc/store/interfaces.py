@@ -54,7 +54,7 @@ class FuncStore(Protocol):
         """Delete a func with its calls, outputs and events. Raises FuncNotFound and FuncBusy.
 
         With `force`, pending calls never run, and running ones are killed. If Redis fails on the
-        way, a worker removes the rest.
+        way, or they take more than a few seconds, workers remove the rest.
         """
 
     def announce_image_removal(self, image_id: str, seconds: float) -> None:
@@ -196,7 +196,10 @@ class CallQueue(Protocol):
         """Return a container no longer, because it has been killed."""
 
     def finish_removals(self) -> None:
-        """Remove what deleted funcs have left, if the processes that deleted them have died."""
+        """Remove what deleted funcs have left, if the processes that deleted them have given up.
+
+        Takes a few seconds at most for each of ten funcs.
+        """
 
     def get_definitions(self, names: Sequence[str]) -> dict[str, str]:
         """Return the definitions, by name, of those of these funcs that exist."""

@@ -1,4 +1,4 @@
-"""Looks after calls and containers: renews leases, takes over, kills removed calls, sweeps."""
+"""Looks after calls and containers: renews leases, takes over, sweeps, finishes removals."""
 
 from __future__ import annotations
 
@@ -69,8 +69,16 @@ class Caretaker:
         self._known_engines: set[str] = set()
 
     def start(self) -> None:
-        """Start three threads: to renew leases, to take over and sweep, and to kill calls."""
-        for work in (self._keep_leases, self._look_after, self._kill_removed):
+        """Start four threads.
+
+        They renew leases, take over and sweep, kill removed calls, and finish removals.
+        """
+        for work in (
+            self._keep_leases,
+            self._look_after,
+            self._kill_removed,
+            self._finish_removals,
+        ):
             threading.Thread(target=work, daemon=True).start()
 
     def leave(self) -> int:
@@ -165,11 +173,10 @@ class Caretaker:
                 self.note_failed_store(error)
 
     def _look_after(self) -> None:
-        while True:
+        while not self._has_left.is_set():
             try:
                 self.take_over()
                 self.sweep()
-                self._queue.finish_removals()
                 self._log_counts()
             except StoreUnavailable as error:
                 self.note_failed_store(error)
@@ -177,7 +184,18 @@ class Caretaker:
                 _log.warning("taking over or sweeping failed: %s", error.message)
             except Exception:  # noqa: BLE001  # logged in full; the next look follows
                 _log.exception("taking over or sweeping failed unexpectedly")
-            self._clock.sleep(self._limits.look_seconds)
+            self._has_left.wait(self._limits.look_seconds)
+
+    def _finish_removals(self) -> None:
+        """Finish removals until this worker leaves. Their trouble puts off no other work."""
+        while not self._has_left.is_set():
+            try:
+                self._queue.finish_removals()
+            except FuncsvcError as error:
+                _log.warning("the calls of deleted functions aren't removed yet: %s", error.message)
+            except Exception:  # noqa: BLE001  # logged in full; the next look follows
+                _log.exception("removing the calls of deleted functions failed unexpectedly")
+            self._has_left.wait(self._limits.look_seconds)
 
     def _take_over_one(self) -> bool:
         """Take over a call, and have a thread follow it. Return False if there is none."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import pytest
 
 from dev import servers
 from funcsvc.model import CallStatus
 from funcsvc.model.errors import CallRemoved, FuncBeingRemoved, FuncBusy, FuncNotFound
-from funcsvc.store.removals import Removals
+from funcsvc.store.removals import FINISH_SECONDS, LEFT_BEHIND_MS, STEP_CALLS, Removals
 from funcsvc.store.scripts import get_script
 from tests.contract.calls import ENDED, LATE, end_one, new_call, reserve_all
 from tests.contract.stores import STORE_SECONDS, new_func
@@ -112,6 +114,31 @@ def test_each_step_removes_no_more_than_its_number_of_calls(real, half_removed, 
     assert steps.step("hello")
 
 
+def test_removal_that_takes_long_is_left_to_workers_in_time(real, half_removed, redis_client):
+    seconds = itertools.count(step=FINISH_SECONDS / 3)
+    slow = Removals(real.client, real.keys, step_calls=1, clock=lambda: next(seconds))
+    assert not slow.finish("hello")
+    assert redis_client.zcard(real.keys.calls("hello")) == 2
+    assert LEFT_BEHIND_MS > FINISH_SECONDS * 1000
+    assert slow.finish("hello")
+
+
+def call_many(real, func, count: int) -> None:
+    """Create this many calls, quickly."""
+    with ThreadPoolExecutor(4) as clients:
+        list(clients.map(lambda _: real.call(func), range(count)))
+
+
+def test_step_of_a_removal_has_few_of_thousands_of_calls(real, redis_client):
+    call_many(real, real.add_func(), 2000)
+    delete_only_the_definition(real)
+    removals, left = Removals(real.client, real.keys), [2000]
+    while not removals.step("hello"):
+        left.append(redis_client.zcard(real.keys.calls("hello")))
+    assert STEP_CALLS <= 100
+    assert {before - after for before, after in pairwise(left)} == {STEP_CALLS}
+
+
 def test_name_is_taken_until_everything_has_gone(real, half_removed, whole_state):
     with pytest.raises(FuncBeingRemoved) as caught:
         real.funcs.create_func(*new_func())
@@ -154,9 +181,10 @@ def test_reservation_asked_again_for_a_func_that_was_deleted_gives_nothing(real)
 def test_removal_whose_process_died_is_finished_by_a_worker(
     real, half_removed, redis_client, whole_state
 ):
+    redis_client.zadd(real.keys.removing, {"hello": real.client.time_ms() + 3_600_000})
     real.queue.finish_removals()
     assert redis_client.zcard(real.keys.removing) == 1  # it may be going on elsewhere
-    redis_client.zadd(real.keys.removing, {"hello": 1})
+    redis_client.zadd(real.keys.removing, {"hello": real.client.time_ms() - LEFT_BEHIND_MS - 1})
     real.queue.finish_removals()
     assert whole_state().kinds <= {*LEFT, "kills"}
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from dev.machine.waiting import wait_until
 from funcsvc.model import BegunCall
 from funcsvc.model.errors import EngineUnavailable, StoreUnavailable
 from funcsvc.worker.caretaker import CareLimits, Caretaker
@@ -34,6 +35,9 @@ class Stage:
     worker: str = ME
     other_engine: str = "engine"
     tokens: int = 0
+    engine_error: Exception | None = None
+    removal_error: Exception | None = None
+    removals: int = 0
 
     def __post_init__(self) -> None:
         self.clock, self.stopping, self.going_on = Clock(), threading.Event(), threading.Event()
@@ -60,6 +64,8 @@ class Stage:
     # the engine
 
     def list_containers(self) -> list[tuple[str, str]]:
+        if self.engine_error:
+            raise self.engine_error
         return self.containers
 
     def check(self) -> None:
@@ -67,6 +73,14 @@ class Stage:
             raise self.error
 
     # the queue
+
+    def renew_leases(self, tokens: list[str]) -> set[str]:
+        return set()
+
+    def finish_removals(self) -> None:
+        self.removals += 1
+        if self.removal_error:
+            raise self.removal_error
 
     def get_containers_in_use(self, names: list[str]) -> set[str]:
         return self.in_use & set(names)
@@ -256,3 +270,25 @@ def test_worker_that_ends_says_what_it_leaves(stage, error) -> None:
     stage.error = error
     assert stage.caretaker.leave() == 1
     assert stage.left == [["token"]]
+
+
+def start_until_removals(stage: Stage) -> None:
+    """Let the caretaker's threads work until they have tried to finish removals."""
+    stage.caretaker.start()
+    wait_until(lambda: stage.removals, "removals are finished")
+    stage.caretaker.leave()
+    followed(stage, len(stage.followed))
+
+
+def test_removals_are_finished_also_while_the_engine_is_away(stage) -> None:
+    stage.engine_error = EngineUnavailable("it is a fake")
+    start_until_removals(stage)
+
+
+def test_removals_that_fail_put_off_no_take_over(stage, caplog) -> None:
+    stage.removal_error = StoreUnavailable("it is a fake")
+    start_until_removals(stage)
+    stage.adoptable = ["a"]
+    stage.caretaker.take_over()
+    assert followed(stage, 1) == ["a"]
+    assert "the calls of deleted functions aren't removed yet" in caplog.text
