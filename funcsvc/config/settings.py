@@ -196,12 +196,14 @@ class Settings:
     )
     max_pending_bytes: int = setting(
         integer(256 * MEGABYTE, 2 * MEGABYTE, 1024 * 1024 * MEGABYTE),
-        "How many bytes one function's calls may take in Redis before they end: payload and "
-        "environment, and 1 KiB for each call. At least 2 MB, so that any call has room.",
+        "How many bytes one function's calls may have before they end: payload and environment, "
+        "and 1 KiB for each call. Redis can take a quarter more memory for them, since it rounds "
+        "up what it allocates. At least 2 MB, so that any call has room.",
     )
     max_all_pending_bytes: int = setting(
         integer(1024 * MEGABYTE, 2 * MEGABYTE, 1024 * 1024 * MEGABYTE),
-        "How many bytes the calls of all functions together may take before they end.",
+        "How many bytes the calls of all functions together may have before they end, counted in "
+        "the same way.",
     )
     max_running: int = setting(
         integer(0, 0, 10_000),

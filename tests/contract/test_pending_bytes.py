@@ -146,6 +146,15 @@ def test_bytes_that_an_older_worker_left_counted_are_gone_with_the_func(
     assert whole_state().get("stored_bytes") == b"0"
 
 
+@pytest.mark.parametrize("payload_bytes", [0, 1000, 5 * 1024, 40 * 1024 + 1, 640 * 1024, MEGABYTE])
+def test_calls_take_a_quarter_more_memory_than_is_counted_at_most(
+    real, redis_client, payload_bytes
+):
+    call_id = real.call(real.add_func(), b"x" * payload_bytes)
+    counted = int(redis_client.get(f"{real.keys.prefix}stored_bytes"))
+    assert redis_client.memory_usage(real.keys.call(call_id), samples=0) <= 1.26 * counted
+
+
 def test_largest_call_has_room_at_the_least_bound_that_an_operator_can_choose(make_real):
     real = make_real(max_pending_bytes=2 * MEGABYTE, max_all_pending_bytes=2 * MEGABYTE)
     func = real.add_func()
