@@ -282,7 +282,7 @@ class Settings:
     max_disk_bytes: int = setting(
         integer(1024 * MEGABYTE, 0, 1024 * 1024 * MEGABYTE),
         "How many bytes one container may write to the engine's disk; a call that writes more is "
-        "killed soon afterwards. 0 sets no limit.",
+        "killed soon afterwards. Sparse files count in full length. 0 sets no limit.",
     )
     container_log_bytes: int = setting(
         integer(4 * MEGABYTE, 2 * MEGABYTE, 1024 * MEGABYTE),

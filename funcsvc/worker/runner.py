@@ -93,14 +93,14 @@ class Runner:
         except (NeverBegan, NotStartedYet) as error:
             self._put_back(call, error.reason)
         except CallFailed as error:  # from the engine, before the call began
-            self._record(call.token, failed(error))
+            self._record(call, failed(error))
         except FuncsvcError as error:
             self._put_back(call, error.message)
             raise
         except NotHeld:
             _log.warning("call %s: another worker took it over before it began", call.id)
         except FailedAfterSend:
-            self._record(call.token, failed(ResultLost(UNEXPECTED)))
+            self._record(call, failed(ResultLost(UNEXPECTED)))
             raise
         except Exception:
             self._put_back(call, f"{UNEXPECTED}.")
@@ -114,12 +114,12 @@ class Runner:
             end = self._clock.monotonic() + func.timeout_seconds - call.running_ms / 1000
             outcome = self._follower.recover(Run(call.container, call.nonce, func, end))
             self._free_ports(call.container, func)
-            is_done = self._record(call.token, outcome)
+            is_done = self._record(call, outcome)
         except NeverBegan as error:
             self._put_back(call, error.reason)
             is_done = True
         except Exception:
-            self._record(call.token, failed(ResultLost(UNEXPECTED)))
+            self._record(call, failed(ResultLost(UNEXPECTED)))
             raise
         if is_done:
             self._pool.remove(call.container)
@@ -147,8 +147,9 @@ class Runner:
         with self._pool.lend(func) as instance:
             outcome = self._run_in(instance, call)
             self._free_ports(instance.name, func, instance)
-            if not self._record(call.token, outcome):
+            if not self._record(call, outcome):
                 self._pool.leave(instance.name)  # the call's holder might be reading it
+                return
             _log.info(
                 "call %s of %s: %s after %.1f ms, in a %s instance",
                 call.id,
@@ -193,21 +194,22 @@ class Runner:
                 instance.close()  # the starter waits for this
             self._engine.wait_until_stopped(container)
 
-    def _record(self, token: str, outcome: Outcome) -> bool:
+    def _record(self, call: ReservedCall | BegunCall, outcome: Outcome) -> bool:
         """Record how a call ended. Return False if another worker holds it or has recorded it.
 
         Until then the call's container is kept, because it still has the whole result.
         """
-        recorded = self._until_stored(lambda: self._queue.end_call(token, outcome))
+        recorded = self._until_stored(lambda: self._queue.end_call(call.token, outcome))
         if not recorded:
-            _log.warning(
-                "the end of a call was not recorded: it was removed, or another worker holds it"
+            _log.info(
+                "call %s: its end was not recorded, for it was removed, or another worker holds it",
+                call.id,
             )
         return recorded
 
     def _put_back(self, call: ReservedCall | BegunCall, reason: str) -> None:
         if call.attempt >= self._limits.max_attempts:
-            self._record(call.token, failed(NotStarted(reason)))
+            self._record(call, failed(NotStarted(reason)))
         else:
             self._until_stored(lambda: self._queue.release_call(call.token))
 

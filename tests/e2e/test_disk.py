@@ -48,8 +48,8 @@ def test_function_that_fills_the_engines_disk_is_ended_and_told_so(
     calls = {name: run.call(name) for name in run.keys}
     answers = {name: run.output(name, call_id) for name, call_id in calls.items()}
     sentence = (
-        f"The function wrote (\\d+) bytes to its container's disk, more than the {LIMIT} bytes "
-        "that are allowed, and was killed."
+        f"The function's files on its container's disk are (\\d+) bytes long, more than the "
+        f"{LIMIT} bytes that are allowed, and it was killed."
     )
     for name in ("layer", "own-volume"):
         assert answers[name].status == 500

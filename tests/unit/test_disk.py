@@ -117,8 +117,8 @@ def test_call_that_fills_the_engines_disk_is_killed_and_told_so(way):
     outcome = getattr(stage, way)()
     assert (outcome.failure, outcome.short_stdout) == (Failure.FAILED, b"a part")
     assert outcome.message == (
-        "The function wrote 1001 bytes to its container's disk, more than the 1000 bytes that are "
-        "allowed, and was killed."
+        "The function's files on its container's disk are 1001 bytes long, more than the 1000 "
+        "bytes that are allowed, and it was killed."
     )
     assert len(stage.killed) == 1
 

@@ -42,8 +42,8 @@ class WroteTooMuch(CallFailed):
 
     def __init__(self, written_bytes: int, max_bytes: int) -> None:
         super().__init__(
-            f"The function wrote {written_bytes} bytes to its container's disk, more than the "
-            f"{max_bytes} bytes that are allowed, and was killed."
+            f"The function's files on its container's disk are {written_bytes} bytes long, more "
+            f"than the {max_bytes} bytes that are allowed, and it was killed."
         )
 
 
