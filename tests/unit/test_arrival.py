@@ -8,12 +8,14 @@ from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseExc
 
 from funcsvc.model import MAX_PAYLOAD_BYTES
 from funcsvc.web.gunicorn.arrival import (
+    MAX_DISCARDED_BYTES,
     MAX_HEAD_BYTES,
-    MAX_REQUEST_BYTES,
+    PIECE_BYTES,
     SPARE_BYTES,
     ArrivingRequests,
+    TooMuchFraming,
 )
-from funcsvc.web.gunicorn.chunks import MAX_LINE_BYTES, ChunkScan
+from funcsvc.web.gunicorn.chunks import SPARE_FRAMING_BYTES, ChunkScan
 
 PEER = ("127.0.0.1", 1)
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
@@ -100,7 +102,7 @@ def test_body_that_is_too_large_is_not_waited_for(head):
     if head is CHUNKED:
         assert not requests.is_ready
         requests.feed(b"%x\r\n" % (2 * MAX_PAYLOAD_BYTES))
-        requests.feed(b"x" * (MAX_PAYLOAD_BYTES + SPARE_BYTES + 1))
+        requests.feed(b"x" * (MAX_PAYLOAD_BYTES + SPARE_BYTES + 3))
         assert len(next(requests).body.read(MAX_PAYLOAD_BYTES + 1)) == MAX_PAYLOAD_BYTES + 1
     assert (requests.is_ready, requests.is_whole) == (True, False)
 
@@ -114,11 +116,65 @@ def test_only_a_body_that_is_waited_for_is_read_at_once():
     assert arriving(request(head=CHUNKED)).missing() == arriving(b"POST").missing() == 0
 
 
-def test_memory_of_one_request_is_bounded():
+@pytest.mark.parametrize("chunk", [b"1\r\na\r\n", b"1;%s\r\na\r\n" % (b"x" * 4000)])
+def test_body_with_too_much_framing_is_refused_without_being_decoded(chunk):
     requests = arriving(request(head=CHUNKED))
     while not requests.is_ready:
-        requests.feed(b"1;%s\r\na\r\n" % (b"x" * 4000) * 16)
-    assert MAX_REQUEST_BYTES < requests.count < MAX_REQUEST_BYTES + 100_000
+        requests.feed(chunk)
+    assert requests.count < SPARE_FRAMING_BYTES * 1.5
+    with pytest.raises(TooMuchFraming):
+        next(requests)
+
+
+def test_reader_of_chunks_gets_little_at_once_since_it_copies_that_for_each_chunk():
+    requests = arriving(request(head=CHUNKED, body=b"1000\r\n%s\r\n" % (b"a" * 4096) * 10))
+    assert len(requests.unreader.read()) == PIECE_BYTES
+    assert len(requests.unreader.read(None, read_ahead=2 * PIECE_BYTES)) == 2 * PIECE_BYTES
+
+
+@pytest.mark.parametrize("chunk", [50, 1000])
+def test_payload_of_the_limit_can_have_chunks_of_50_bytes(chunk):
+    count = MAX_PAYLOAD_BYTES // chunk
+    body = b"%x\r\n%s\r\n" % (chunk, b"x" * chunk) * count + b"0\r\n\r\n"
+    requests = arriving(request(head=CHUNKED, body=body))
+    assert (requests.is_ready, requests.is_whole) == (True, True)
+    assert len(next(requests).body.read()) == count * chunk
+
+
+A = b"a" * 1000
+UNREAD = {
+    "short": (request(head=length(10), body=b"a" * 10), True),
+    "short chunks": (request(head=CHUNKED, body=b"3\r\nabc\r\n" * 1000 + b"0\r\n\r\n"), True),
+    "long": (request(head=length(100_000), body=b"a" * 100_000), False),
+    "long chunks": (
+        request(head=CHUNKED, body=b"32\r\n%s\r\n" % (b"a" * 50) * 2000 + b"0\r\n\r\n"),
+        False,
+    ),
+    "too long": (request(head=length(10**9)), False),
+    "malformed": (request(head=CHUNKED, body=b"0x5\r\nabcde\r\n0\r\n\r\n"), False),
+}
+
+
+@pytest.mark.parametrize(("data", "follows"), UNREAD.values(), ids=UNREAD)
+def test_next_request_follows_an_unread_body_only_if_it_is_short_and_well_formed(data, follows):
+    requests = arriving(data)
+    next(requests)
+    left = requests.unreader.count()
+    assert requests.finish_body(deadline=0) is follows
+    if left > MAX_DISCARDED_BYTES:
+        assert requests.unreader.count() == left, "nothing was decoded"
+
+
+def test_requests_sent_ahead_are_no_part_of_a_body_that_was_read():
+    data = request(head=CHUNKED, body=b"3\r\nabc\r\n0\r\n\r\n")
+    requests = arriving(data + request() * 3000)
+    assert next(requests).body.read() == b"abc"
+    assert requests.finish_body(deadline=0)
+
+
+def test_answer_to_a_request_that_is_not_whole_says_that_the_connection_ends():
+    assert next(arriving(request(head=length(10**9)))).should_close()
+    assert not next(arriving(request(head=length(1), body=b"a"))).should_close()
 
 
 @pytest.mark.parametrize("head", [length(10), CHUNKED])
@@ -176,10 +232,12 @@ def test_malformed_chunks_are_not_waited_for(data):
     assert (scan.is_hopeless, scan.is_over) == (True, False)
 
 
-def test_line_of_a_chunk_is_bounded():
+@pytest.mark.parametrize("framing", [b"1;" + b"x" * 20_000, b"0\r\n" + b"A: b\r\n" * 3000])
+def test_what_is_between_chunks_is_bounded(framing):
     scan = ChunkScan(100)
-    scan.feed(b"1;" + b"x" * MAX_LINE_BYTES)
+    scan.feed(framing)
     assert scan.is_hopeless
+    assert scan.has_too_much_framing
 
 
 @pytest.mark.parametrize(("count", "hopeless"), [(100, False), (101, True)])

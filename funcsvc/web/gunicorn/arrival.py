@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 from gunicorn.http.body import ChunkedReader, LengthReader
-from gunicorn.http.errors import LimitRequestHeaders
+from gunicorn.http.errors import LimitRequestHeaders, ParseException
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import Unreader
 
@@ -16,11 +16,14 @@ from funcsvc.web.gunicorn.message import Request
 
 MAX_HEAD_BYTES = 128 * 1024
 
-MAX_REQUEST_BYTES = 8 * MAX_PAYLOAD_BYTES
-"""A payload in chunks of one byte, each with its size and line ends, is six times as long."""
-
 SPARE_BYTES = 64 * 1024
 """How far beyond the limit a chunked body is read, since the view's reader reads ahead."""
+
+MAX_DISCARDED_BYTES = 64 * 1024
+"""How much of a body that the view hasn't read is discarded, so that the connection is kept."""
+
+PIECE_BYTES = 8 * 1024
+"""What gunicorn's reader of chunks gets at once: it copies all of it for each chunk."""
 
 _FIRST_TRY_BYTES = 8 * 1024
 
@@ -33,8 +36,14 @@ class TooMuchArriving(Exception):
     """Raised for a request that had to be dropped because too many bytes were arriving."""
 
 
+class TooMuchFraming(Exception):
+    """Raised for a chunked body whose chunks are too small, or have too much between them."""
+
+
 class ArrivedBytes(Unreader):
-    """The source of gunicorn's parser: what has arrived. Reading never waits."""
+    """The source of gunicorn's parser: what has arrived. Reading never waits, and never copies
+    what is left: `buf` is read from its position on.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,12 +51,29 @@ class ArrivedBytes(Unreader):
 
     def feed(self, data: bytes) -> None:
         """Add bytes."""
+        position = self.buf.tell()
         self.buf.seek(0, io.SEEK_END)
         self.buf.write(data)
+        self.buf.seek(position)
 
     def count(self) -> int:
         """Return how many bytes haven't been read."""
-        return int(self.buf.seek(0, io.SEEK_END))
+        return self.buf.getbuffer().nbytes - self.buf.tell()
+
+    def read(self, size: int | None = None, read_ahead: int | None = None) -> bytes:
+        """Return `size` bytes, or less at the end; without a size, a piece of what is there."""
+        if self.count() < (1 if size is None else size):
+            self.chunk()
+        return self.buf.read(max(PIECE_BYTES, read_ahead or 0) if size is None else size)
+
+    def unread(self, data: bytes) -> None:
+        """Put bytes back, to be read first."""
+        self.buf = io.BytesIO(data + self.take_buffered())
+
+    def take_buffered(self) -> bytes:
+        """Take all that hasn't been read."""
+        data, self.buf = self.buf.read(), io.BytesIO()
+        return data
 
     def chunk(self, size_hint: int | None = None) -> Any:
         """Return no bytes if the client will send no more, and raise otherwise."""
@@ -126,7 +152,29 @@ class ArrivingRequests(RequestParser):
             self.unreader.at_end = TimeoutError
         if self._error is not None:
             raise self._error
+        if self.mesg is not None and not self.is_whole:
+            self.mesg.force_close()
         return self.mesg
+
+    def finish_body(self, deadline: float | None = None, max_bytes: int | None = None) -> bool:
+        """Discard what the view hasn't read of a body. Return whether the next request can follow.
+
+        It can't if that is much, or if anything is wrong with it.
+        """
+        if not self.is_whole or self._unread_bytes() > MAX_DISCARDED_BYTES:
+            return False
+        try:
+            return bool(super().finish_body(deadline, max_bytes))
+        except ParseException:
+            return False
+
+    def _unread_bytes(self) -> int:
+        """Return how much of a whole body the view has left, at the most."""
+        assert self.mesg is not None
+        reader = self.mesg.body.reader
+        if isinstance(reader, LengthReader):
+            return int(reader.length)
+        return self.unreader.count() if reader.parser else 0
 
     def _could_have_head(self, data: bytes) -> bool:
         """Tell whether it is worth parsing: a blank line has come, or twice as much as before."""
@@ -162,8 +210,9 @@ class ArrivingRequests(RequestParser):
             self._chunks.feed(data)
             self.is_whole = self._chunks.is_over
             self.is_ready = self.is_whole or self._chunks.is_hopeless
+            if self._chunks.has_too_much_framing:
+                self.give_up(TooMuchFraming())
         else:
             reader: LengthReader = self.mesg.body.reader
             self.is_whole = self.unreader.count() >= reader.length
             self.is_ready = self.is_whole or reader.length > MAX_PAYLOAD_BYTES
-        self.is_ready = self.is_ready or self.count > MAX_REQUEST_BYTES

@@ -2,59 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+SPARE_FRAMING_BYTES = 16 * 1024
+FRAMING_SHARE = 8
+"""Sizes, extensions, line ends and trailers may take an eighth of the data more than that.
 
-MAX_LINE_BYTES = 64 * 1024
+Chunks of 50 bytes or more, such as short lines, always may. Smaller ones cost more than they bring.
+"""
+
+LINE_END_BYTES = len(b"\r\n")
 
 
 class ChunkScan:
     """Follows the chunks of one body. Whether they are well formed is for the decoder to say.
 
     `is_over` says that the end has come; `is_hopeless`, that it needn't be waited for: the body is
-    malformed, or longer than `max_bytes`.
+    malformed, longer than `max_bytes`, or there is too much between its chunks.
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self.is_over = self.is_hopeless = False
+        self.is_over = self.is_hopeless = self.has_too_much_framing = False
         self._bytes_left = max_bytes
-        self._chunk_left = 0
+        self._framing_left = SPARE_FRAMING_BYTES
+        self._to_skip = 0
         self._line = b""
-        self._read_line: Callable[[bytes], None] = self._read_size
+        self._is_at_trailers = False
 
     def feed(self, data: bytes) -> None:
         """Take bytes that have arrived. What comes after the end is ignored."""
-        at = 0
-        while at < len(data) and not (self.is_over or self.is_hopeless):
-            at = self._skip(data, at) if self._chunk_left else self._take_line(data, at)
+        data, at = self._line + data, self._to_skip
+        while at < len(data) and self._framing_left >= 0 and not (self.is_over or self.is_hopeless):
+            end = data.find(b"\n", at) + 1
+            if not end:
+                break
+            at = end + self._take_line(data[at:end])
+        if not self.is_over:
+            self._line, self._to_skip = data[at:], max(0, at - len(data))
+            self._check_bounds()
 
-    def _skip(self, data: bytes, at: int) -> int:
-        count = min(self._chunk_left, len(data) - at)
-        self._chunk_left -= count
-        self._bytes_left -= count
-        self.is_hopeless = self._bytes_left < 0
-        return at + count
+    def _take_line(self, line: bytes) -> int:
+        """Return how many bytes come before the next line: a chunk, and its line end."""
+        self._framing_left -= len(line) + LINE_END_BYTES
+        if self._is_at_trailers:
+            self.is_over = line == b"\r\n"
+            return 0
+        size = _size_of(line)
+        self.is_hopeless = size < 0 or self._bytes_left < 0
+        self._is_at_trailers = size == 0
+        self._bytes_left -= size
+        self._framing_left += size // FRAMING_SHARE
+        return size + LINE_END_BYTES if size > 0 else 0
 
-    def _take_line(self, data: bytes, at: int) -> int:
-        end = data.find(b"\n", at) + 1
-        self._line += data[at:end] if end else data[at:]
-        if end:
-            line, self._line = self._line, b""
-            self._read_line(line)
-        self.is_hopeless = self.is_hopeless or len(self._line) > MAX_LINE_BYTES
-        return end or len(data)
+    def _check_bounds(self) -> None:
+        self.has_too_much_framing = len(self._line) > self._framing_left
+        is_too_long = self._bytes_left + self._to_skip < 0
+        self.is_hopeless = self.is_hopeless or self.has_too_much_framing or is_too_long
 
-    def _read_size(self, line: bytes) -> None:
-        try:
-            self._chunk_left = int(line.partition(b";")[0], 16)
-        except ValueError:
-            self._chunk_left = -1
-        if self._chunk_left < 0:
-            self._chunk_left, self.is_hopeless = 0, True
-        self._read_line = self._read_end_of_chunk if self._chunk_left else self._read_trailer
 
-    def _read_end_of_chunk(self, line: bytes) -> None:
-        self.is_hopeless = line != b"\r\n"
-        self._read_line = self._read_size
-
-    def _read_trailer(self, line: bytes) -> None:
-        self.is_over = line == b"\r\n"
+def _size_of(line: bytes) -> int:
+    """Return the size of the chunk after a line, or -1 if the line is malformed."""
+    try:
+        return int(line.partition(b";")[0], 16)
+    except ValueError:
+        return -1

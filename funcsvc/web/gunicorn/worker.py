@@ -16,6 +16,7 @@ from typing import Any
 from gunicorn.http.errors import (
     LimitRequestHeaders,
     LimitRequestLine,
+    ParseException,
     UnsupportedTransferCoding,
 )
 from gunicorn.sock import ssl_wrap_socket
@@ -25,7 +26,8 @@ from funcsvc.model.errors import Busy
 from funcsvc.process import STOPPING, read_settings, set_from_handler
 from funcsvc.web.client_socket import ClientSocket, set_options
 from funcsvc.web.concurrency import ConcurrencyLimit
-from funcsvc.web.gunicorn.arrival import TooMuchArriving
+from funcsvc.web.gunicorn.arrival import TooMuchArriving, TooMuchFraming
+from funcsvc.web.gunicorn.chunks import SPARE_FRAMING_BYTES
 from funcsvc.web.gunicorn.connection import READ_BYTES, Connection
 from funcsvc.web.http_status import error_body
 
@@ -42,8 +44,25 @@ LINGER_SECONDS = 1
 MAX_HELD_BYTES = 64 * 1024 * 1024
 """How much of requests that arrive, or that wait for a thread, is in memory."""
 
+ACCEPTED_AT_ONCE = 16
+
 HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 HEALTH_THREADS = 4
+
+_FAILURES: tuple[tuple[type[Exception], int, str], ...] = (
+    (TooMuchArriving, 503, "Too many requests are arriving at once: try again in a few seconds."),
+    (
+        TooMuchFraming,
+        413,
+        "The request body's chunks are too small: their sizes, extensions and line ends may take "
+        f"{SPARE_FRAMING_BYTES} bytes and an eighth of the data.",
+    ),
+    (LimitRequestLine, 414, "The request line is too long."),
+    (LimitRequestHeaders, 431, "The request's header fields are too many or too long."),
+    (UnsupportedTransferCoding, 501, "The request's Transfer-Encoding is not supported."),
+    (ParseException, 400, "The request is not valid HTTP."),
+    (Exception, 500, "The service failed unexpectedly; its log says more."),
+)
 
 
 class DeadlineWorker(ThreadWorker):
@@ -84,7 +103,13 @@ class DeadlineWorker(ThreadWorker):
             set_options(listener)
         super().init_process()
 
-    def accept(self, listener: Any) -> bool:
+    def accept(self, listener: Any) -> None:
+        """Accept some connections: each would otherwise wait for a turn of the loop."""
+        for _ in range(ACCEPTED_AT_ONCE):
+            if self.nr_conns >= self.worker_connections or not self._accept_one(listener):
+                break
+
+    def _accept_one(self, listener: Any) -> bool:
         """Accept a connection, and wait for its first request without a thread.
 
         Returns False if there was no connection.
@@ -289,7 +314,7 @@ class DeadlineWorker(ThreadWorker):
                 continue  # already closed: a signal can come between any two lines of gunicorn
             listener.setblocking(False)
             for _ in range(self.cfg.backlog):
-                if not self.accept(listener):
+                if not self._accept_one(listener):
                     break
             listener.close()
 
@@ -307,7 +332,7 @@ class DeadlineWorker(ThreadWorker):
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer in JSON what failed outside of the application; gunicorn's answer is HTML."""
-        status, message = _parse_failure(exc)
+        status, message = next(it[1:] for it in _FAILURES if isinstance(exc, it[0]))
         self.log.warning("A client at %s got %s: %s", (addr or ("",))[0], status, message)
         if status == 500:
             self.log.exception("A request failed outside of the application.")
@@ -319,17 +344,3 @@ class DeadlineWorker(ThreadWorker):
             client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         except OSError:
             self.log.debug("The client of a request that failed is gone.")
-
-
-def _parse_failure(exc: BaseException) -> tuple[int, str]:
-    if isinstance(exc, TooMuchArriving):
-        return 503, "Too many requests are arriving at once: try again in a few seconds."
-    if isinstance(exc, LimitRequestLine):
-        return 414, "The request line is too long."
-    if isinstance(exc, LimitRequestHeaders):
-        return 431, "The request's header fields are too many or too long."
-    if isinstance(exc, UnsupportedTransferCoding):
-        return 501, "The request's Transfer-Encoding is not supported."
-    if type(exc).__module__.startswith("gunicorn.http"):
-        return 400, "The request is not valid HTTP."
-    return 500, "The service failed unexpectedly; its log says more."
