@@ -146,6 +146,13 @@ class ArrivingRequests(RequestParser):
         self.unreader.at_end = TimeoutError
         self.is_ready = True
 
+    def drop(self, error: Exception) -> int:
+        """Let the request fail, free what has arrived of it, and return how much that was."""
+        self.give_up(error)
+        self.unreader.take_buffered()
+        freed, self.count = self.count, 0
+        return freed
+
     def __next__(self) -> Any:
         """Return the request that has arrived, or raise what is wrong with it."""
         if self.unreader.at_end is StillArriving:

@@ -134,7 +134,12 @@ class DeadlineWorker(ThreadWorker):
         return True
 
     def on_client_socket_readable(self, conn: Connection, client: Any) -> None:
-        """Read the next request of a connection that was kept."""
+        """Read the next request of a connection that was kept, and still is.
+
+        gunicorn fetches several events at once. Dealing with one can end the connection of another.
+        """
+        if conn not in self.keepalived_conns:
+            return
         self.poller.unregister(client)
         self.keepalived_conns.remove(conn)
         if not self._receive(conn):
@@ -222,6 +227,8 @@ class DeadlineWorker(ThreadWorker):
 
     def _on_arrival(self, conn: Connection, client: Any) -> None:
         """Take what has arrived, and give the request to a thread once it is ready."""
+        if conn not in self.arriving:  # see on_client_socket_readable
+            return
         is_first = not conn.parser.count
         if not self._receive(conn):
             self._stop_reading(conn, self.arriving)
@@ -232,8 +239,8 @@ class DeadlineWorker(ThreadWorker):
             del self.arriving[conn]
             conn.timeout = time.monotonic() + self.request_seconds
             self.arriving[conn] = None
-        if self.held_bytes > MAX_HELD_BYTES:
-            self._refuse_one()
+        while self.held_bytes > MAX_HELD_BYTES and self._refuse_one():
+            pass
 
     def _receive(self, conn: Connection) -> bool:
         """Take what has arrived. Return whether the client is there, and might want an answer."""
@@ -243,12 +250,17 @@ class DeadlineWorker(ThreadWorker):
             return False
         return True
 
-    def _refuse_one(self) -> None:
-        """Refuse the request that has been arriving longest, of those that hold much memory."""
+    def _refuse_one(self) -> bool:
+        """Refuse the request that has been arriving longest, of those that hold much memory.
+
+        Its memory is free at once. Returns False if there is none.
+        """
         conn = next((one for one in self.arriving if one.parser.count > READ_BYTES), None)
-        if conn is not None:
-            conn.parser.give_up(TooMuchArriving())
-            self._hand_over(conn)
+        if conn is None:
+            return False
+        self.held_bytes -= conn.parser.drop(TooMuchArriving())
+        self._hand_over(conn)
+        return True
 
     def _hand_over(self, conn: Connection) -> None:
         self._stop_reading(conn, self.arriving)
@@ -264,6 +276,8 @@ class DeadlineWorker(ThreadWorker):
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_late, conn))
 
     def _on_late(self, conn: Connection, client: Any) -> None:
+        if conn not in self.lingering:  # see on_client_socket_readable
+            return
         try:
             is_open = conn.discard()
         except OSError:
