@@ -83,6 +83,10 @@ def assert_json_error(answer: servers.Answer, status: int) -> None:
         (head("Content-Length: 3", "Content-Length: 4") + b"abcd", 400),
         (head("Content-Length: 3", "Transfer-Encoding: chunked") + b"0\r\n\r\n", 400),
         (head("Transfer-Encoding: bogus"), 501),
+        (head("Transfer-Encoding: gzip, chunked") + b"0\r\n\r\n", 501),
+        (head("Transfer-Encoding: identity, chunked") + b"0\r\n\r\n", 501),
+        (head("Transfer-Encoding: deflate", "Transfer-Encoding: chunked") + b"0\r\n\r\n", 501),
+        (head("Transfer-Encoding: chunked, chunked") + b"0\r\n\r\n", 400),
         (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"a" * 9000 + b"\r\n\r\n", 431),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X-Many: a\r\n" * 200 + b"\r\n", 431),
@@ -194,6 +198,17 @@ def test_expect_continue_is_answered_before_the_body(raw: RawClient, definition:
     raw.send(head("Expect: 100-continue", length=len(definition)))
     assert raw.line() == b"HTTP/1.1 100 Continue\r\n"
     assert raw.line() == b"\r\n"
+    raw.send(definition)
+    assert raw.answer().status == 201
+
+
+def test_expect_continue_is_answered_behind_another_request(
+    raw: RawClient, definition: bytes
+) -> None:
+    ahead = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    raw.send(ahead + head("Expect: 100-continue", length=len(definition)))
+    assert raw.answer().status == 200
+    assert [raw.line(), raw.line()] == [b"HTTP/1.1 100 Continue\r\n", b"\r\n"]
     raw.send(definition)
     assert raw.answer().status == 201
 

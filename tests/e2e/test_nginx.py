@@ -164,7 +164,7 @@ NGINX_ERRORS = {
         "The request's header fields are too many or too long.",
     ),
     "coding": (
-        b"POST /funcs/create" + HEAD + b"Transfer-Encoding: gzip\r\n\r\n", 501,
+        b"POST /funcs/create" + HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n", 501,
         "The request's Transfer-Encoding is not supported.",
     ),
     "version": (

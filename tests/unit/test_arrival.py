@@ -212,6 +212,20 @@ def test_continue_is_asked_for_once_and_only_if_the_body_is_still_to_come():
     assert not arriving(b"POST /").take_continue()
 
 
+def test_continue_is_asked_for_also_by_a_request_that_was_sent_ahead():
+    requests = arriving(request() + request(head=b"Expect: 100-continue\r\n" + length(3)))
+    assert next(requests).body.read() == b""
+    requests.begin_next()
+    assert requests.take_continue()
+
+
+def test_client_whose_body_does_not_come_is_not_told_to_go_on():
+    requests = arriving(request(head=b"Expect: 100-continue\r\n" + length(3)))
+    requests.give_up()
+    assert not requests.take_continue()
+    assert not next(requests)._expected_100_continue
+
+
 def test_proxy_protocol_before_a_request_is_read():
     """Its second version begins with what looks like the end of a head."""
     addresses = b"\x7f\0\0\1\x7f\0\0\1\0\1\0\2"

@@ -99,6 +99,7 @@ class ArrivingRequests(RequestParser):
         self.is_ready = self.is_whole = False
         self.count = 0
         self._error: Exception | None = None
+        self._expects_continue = False
         self._chunks: ChunkScan | None = None
         self._seen = b""
         self._next_try = _FIRST_TRY_BYTES
@@ -128,10 +129,8 @@ class ArrivingRequests(RequestParser):
 
     def take_continue(self) -> bool:
         """Tell, once, whether the client waits for a 100 before it sends its body."""
-        if self.mesg is None or not self.mesg._expected_100_continue:
-            return False
-        self.mesg._expected_100_continue = False
-        return not self.is_ready
+        expects, self._expects_continue = self._expects_continue, False
+        return expects and not self.is_ready
 
     def end(self) -> None:
         """Note that the client will send no more. Raises EOFError if that leaves no request."""
@@ -205,6 +204,7 @@ class ArrivingRequests(RequestParser):
 
     def _begin_body(self) -> None:
         assert self.mesg is not None
+        self._expects_continue = self.mesg.take_expectation()
         if isinstance(self.mesg.body.reader, ChunkedReader):
             self._chunks = ChunkScan(MAX_PAYLOAD_BYTES + SPARE_BYTES)
             self._follow_body(self.unreader.buf.getvalue())

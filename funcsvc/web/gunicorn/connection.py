@@ -33,9 +33,13 @@ class Connection(TConn):
             self.parser.end()
         elif data:
             self.parser.feed(data)
-            if self.parser.take_continue():
-                self._send_if_there_is_room(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.send_continue()
         return len(data or b"")
+
+    def send_continue(self) -> None:
+        """Tell the client to send a body, if it waits for that."""
+        if self.parser.take_continue():
+            self._send_if_there_is_room(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def discard(self) -> bool:
         """Discard what has arrived. Return whether more can come. Raises OSError."""

@@ -177,6 +177,7 @@ class DeadlineWorker(ThreadWorker):
         if conn.parser.is_ready:
             self.enqueue_req(conn)
         elif conn.parser.count:
+            conn.send_continue()
             self._wait_for_rest(conn)
         else:
             super().finish_request(conn, future)
