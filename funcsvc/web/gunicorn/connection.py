@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 from typing import Any
@@ -40,6 +41,10 @@ class Connection(TConn):
         """Tell the client to send a body, if it waits for that."""
         if self.parser.take_continue():
             self._send_if_there_is_room(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def has_room(self) -> bool:
+        """Tell whether a short answer can be written, or fails, without waiting for the client."""
+        return bool(self.sock.events(select.POLLOUT, 0))
 
     def discard(self) -> bool:
         """Discard what has arrived. Return whether more can come. Raises OSError."""

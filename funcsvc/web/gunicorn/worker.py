@@ -150,10 +150,14 @@ class DeadlineWorker(ThreadWorker):
             self._wait_for_rest(conn)
 
     def enqueue_req(self, conn: Connection) -> None:
-        """Give a request to a thread. Health checks have threads that nothing else can hold."""
+        """Give a request to a thread. Health checks have threads that nothing else can hold.
+
+        They never wait for a client either: one that must be waited for is no health check.
+        """
         request = conn.parser.mesg
         is_check = request is not None and request.path in HEALTH_PATHS
-        future = (self.health_pool if is_check else self.tpool).submit(self.handle, conn)
+        pool = self.health_pool if is_check and conn.has_room() else self.tpool
+        future = pool.submit(self.handle, conn)
         future.add_done_callback(
             lambda done: self.method_queue.defer(self.finish_request, conn, done)
         )
