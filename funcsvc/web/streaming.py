@@ -70,5 +70,12 @@ def _cut_at_failure(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
         yield from rest
     except StoreUnavailable as error:
         _log.warning("An answer was cut short: %s", error.message)
-        # the server takes this for a client that left: it closes, and logs no trace
-        raise BrokenPipeError(errno.EPIPE, "the answer was cut short") from error
+        raise _cut() from error
+    except Exception as error:
+        _log.exception("An answer was cut short by an unexpected error.")
+        raise _cut() from error
+
+
+def _cut() -> OSError:
+    """Return what the server takes for a client that left: it resets the connection."""
+    return BrokenPipeError(errno.EPIPE, "the answer was cut short")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 from collections.abc import Iterator
 
@@ -209,7 +208,12 @@ def fill_log(redis: servers.RedisServer, name: str, events: int) -> None:
         pipeline.execute()
 
 
-def test_log_that_breaks_in_its_middle_has_no_end(own_redis):
+@pytest.mark.parametrize(
+    ("version", "fields"),
+    [("1.1", ""), ("1.0", ""), ("1.1", UPGRADE)],
+    ids=["chunked", "until the close", "upgraded"],
+)
+def test_log_that_breaks_in_its_middle_ends_in_a_reset(own_redis, version, fields):
     """The client must be able to tell it from a complete log."""
     with (
         servers.service(redis_url=own_redis.url, docker_host=NO_ENGINE, threads=10) as web,
@@ -217,11 +221,11 @@ def test_log_that_breaks_in_its_middle_has_no_end(own_redis):
     ):
         address = f"hello/{calls.create_func('hello')}"
         fill_log(own_redis, "hello", events=30_000)
-        with web.connection() as connection:
-            connection.request("GET", f"/logs/{address}")
-            answer = connection.getresponse()
-            answer.read(1)
+        with RawClient(web.port, receive_bytes=4096) as client:
+            line = f"GET /logs/{address} HTTP/{version}\r\n"
+            client.send(f"{line}Host: localhost\r\n{fields}\r\n".encode())
+            assert client.line().split()[1] in (b"200", b"101")
             own_redis.kill()
-            with pytest.raises(http.client.IncompleteRead):
-                answer.read()
+            with pytest.raises(ConnectionResetError):
+                list(iter(client.line, b""))
         assert "Traceback" not in web.log()

@@ -63,6 +63,26 @@ def test_body_of_tiny_chunks_is_413_at_once_and_costs_little(web, raw):
     assert cpu_seconds(web) - before < 3
 
 
+def test_nothing_follows_an_answer_even_if_the_body_that_nobody_read_is_malformed(web, raw):
+    raw.send(CHUNKED + b"0x5\r\nhello\r\n0\r\n\r\n")
+    assert raw.answer().status == 404
+    assert raw.line() == b""
+
+
+def test_answer_before_a_close_comes_whole_though_the_client_asks_for_more(web):
+    last = (
+        b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
+    for _ in range(5):
+        with RawClient(web.port, receive_bytes=4096) as client:
+            client.send(last)
+            assert client.has_answer(servers.PATIENCE_SECONDS)
+            client.send(PING)
+            answer = client.answer()
+            assert len(answer.body) == int(answer.headers["Content-Length"])
+            assert client.line() == b""
+
+
 @contextlib.contextmanager
 def paused_worker(web: servers.Service) -> Iterator[None]:
     """Let the worker find at once, as one batch of events, what is sent meanwhile."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import ssl
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 
@@ -138,8 +139,9 @@ def test_path_is_logged_without_its_key(path, logged):
 class FakeClient:
     """A socket that stores what is sent to it, or is gone."""
 
-    def __init__(self, *, gone: bool = False) -> None:
+    def __init__(self, *, gone: bool = False, was_cut: bool = False) -> None:
         self.sent = b""
+        self.was_cut = was_cut
         self._gone = gone
 
     def sendall(self, data: bytes) -> None:
@@ -223,6 +225,12 @@ def test_client_that_is_gone_is_no_failure():
         BAD_REQUEST,
         ("debug", "The client of a request that failed is gone."),
     ]
+
+
+def test_nothing_follows_an_answer_that_has_been_cut():
+    client = FakeClient(was_cut=True)
+    assert handle(ssl.SSLError("the client is gone"), client) == []
+    assert client.sent == b""
 
 
 @pytest.mark.parametrize("addr", [None, (), "", ("",)])

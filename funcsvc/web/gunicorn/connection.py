@@ -51,11 +51,11 @@ class Connection(TConn):
         return self._read() != b""
 
     def end_sending(self) -> bool:
-        """End the answer. Return whether the client might still be sending its request.
+        """End the answer. Return whether the client might still be sending, even another request.
 
         Closing with unread data would reset the connection, and the answer could be lost.
         """
-        if self.parser.is_whole or self.sock.was_cut or self.sock.fileno() < 0:
+        if self.sock.was_cut or self.sock.fileno() < 0:
             return False
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_WR)

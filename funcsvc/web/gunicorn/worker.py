@@ -169,6 +169,14 @@ class DeadlineWorker(ThreadWorker):
         finally:
             conn.sock.end_request()
 
+    def handle_request(self, req: Any, conn: Connection) -> Any:
+        """Answer a request. An answer that fails on the way is reset, or it might look whole."""
+        try:
+            return super().handle_request(req, conn)
+        except (OSError, StopIteration):
+            conn.sock.was_cut = True
+            raise
+
     def finish_request(self, conn: Connection, future: Any) -> None:
         """Wait for the next request of a connection, or end it."""
         self.held_bytes -= conn.parser.count
@@ -209,7 +217,7 @@ class DeadlineWorker(ThreadWorker):
         return list(expired(lambda conn: conn.timeout <= now, conns))
 
     def _make_room(self) -> None:
-        """At the limit of connections, close the one that has been idle, or arriving, longest.
+        """At the limit of connections, close one: the longest idle, or else answered, or arriving.
 
         gunicorn would accept no more, and clients that send nothing would keep all others out.
         """
@@ -219,10 +227,13 @@ class DeadlineWorker(ThreadWorker):
             conn = self.keepalived_conns.popleft()
             self.poller.unregister(conn.sock)
             self._close(conn)
-        elif self.arriving:
-            conn = next(iter(self.arriving))
-            self._stop_reading(conn, self.arriving)
-            self._close(conn)
+            return
+        for conns in (self.lingering, self.arriving):
+            if conns:
+                conn = next(iter(conns))
+                self._stop_reading(conn, conns)
+                self._close(conn)
+                return
 
     def _wait_for_rest(self, conn: Connection) -> None:
         """Wait for a request, or for the rest of one."""
@@ -351,6 +362,8 @@ class DeadlineWorker(ThreadWorker):
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer in JSON what failed outside of the application; gunicorn's answer is HTML."""
+        if client.was_cut:  # nothing can follow what has been sent
+            return
         status, message = next(it[1:] for it in _FAILURES if isinstance(exc, it[0]))
         self.log.warning("A client at %s got %s: %s", (addr or ("",))[0], status, message)
         if status == 500:
