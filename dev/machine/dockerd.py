@@ -18,6 +18,7 @@ CONTAINERD = "exec/containerd/containerd"
 
 END_SECONDS = 10
 CGROUPS = Path("/sys/fs/cgroup")
+WITHOUT_IPTABLES = "--iptables=false"
 
 
 def namespace_of(place: Path) -> str:
@@ -83,7 +84,7 @@ def clear(place: Path, data: Path) -> None:
     _remove_cgroups(cgroup_of(place))
     for name in (bridge_of(place), *_bridges_of_networks(data)):
         bridge.remove(name)
-    forwarding.restore(place)
+    forwarding.restore()
 
 
 def _sockets_of_shims(place: Path) -> list[str]:
@@ -113,5 +114,7 @@ def _remove_cgroups(name: str) -> None:
 
 if __name__ == "__main__":
     make_way(Path(sys.argv[1]))
+    if WITHOUT_IPTABLES not in sys.argv:
+        forwarding.keep()
     os.environ["TMPDIR"] = sys.argv[1]  # containerd leaves what it says of its own trouble there
     os.execvp(sys.argv[2], sys.argv[2:])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import docker
 
-from dev.machine import as_root, bridge, dockerd, forwarding, places
+from dev.machine import as_root, bridge, dockerd, places
 from dev.servers.process import Server, folder
 
 
@@ -40,8 +40,6 @@ class EngineServer(Server):
         dockerd.clear(place, data)
         self.data = data
         self.launcher = launcher
-        if networking != Networking.OFFLINE:
-            forwarding.keep(place)
         self.bridge = bridge.make(dockerd.bridge_of(place))
         super().__init__(place, [])
         self.command = self.command_line(networking)

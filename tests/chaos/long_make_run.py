@@ -14,6 +14,7 @@ import pytest
 
 from dev import servers
 from dev.machine import places, processes
+from tests.e2e.machine import own_machine
 from tests.e2e.make_run import READY, MakeRun, make_checkout, make_run
 
 FUNC = {"Name": "slow", "Config": {"Image": "busybox", "Cmd": ["sleep", "1000"]}}
@@ -141,6 +142,25 @@ def test_two_checkouts_share_nothing(checkout: Path, tmp_path: Path) -> None:
         assert one.wait() == 0
         status, funcs = two.request("GET", "/funcs")
         assert (status, len(funcs)) == (200, 1)
+
+
+def test_two_that_end_as_they_began_leave_the_machine_as_it_was(
+    checkout: Path, tmp_path: Path
+) -> None:
+    other = make_checkout(tmp_path / "other")
+    with own_machine() as machine:
+        before = machine.state()
+        command = machine.command_with_sys(tmp_path / "cgroups", "make", "run")
+        with make_run(checkout, {}, command) as one:
+            one.wait_for(READY)
+            with make_run(other, {}, command) as two:
+                two.wait_for(READY)
+                assert machine.state() != before
+                for run in (one, two):
+                    run.type("\x03")
+                    assert run.wait() == 0
+        assert machine.state() == before
+        assert machine.notes() == []
 
 
 def test_service_at_a_unix_socket_is_ready_there(checkout: Path, tmp_path: Path) -> None:
