@@ -2,9 +2,9 @@
 
 from funcsvc.process import keep_freed_memory, settings_or_exit
 from funcsvc.web.gunicorn.hooks import (
+    begin_upgrade,
     check_address_is_free,
     keep_early_signals,
-    run_as_started,
     say_ready,
 )
 
@@ -28,6 +28,6 @@ forwarded_allow_ips = ""  # only X-Forwarded-For is used, by funcsvc/model/hosts
 accesslog = "-"
 loglevel = settings.log_level
 on_starting = check_address_is_free
-pre_exec = run_as_started
+pre_exec = begin_upgrade
 post_fork = keep_early_signals
 when_ready = say_ready

@@ -82,6 +82,7 @@ class Children:
             "stdout_logfile_maxbytes": LOG_BYTES,
             "stdout_logfile_backups": "1",
             "stopwaitsecs": str(math.ceil(stop_seconds)),
+            "killasgroup": "true",
         }
 
     def start(self) -> None:

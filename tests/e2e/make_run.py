@@ -110,6 +110,16 @@ class MakeRun:
         """Return the pid of dev.run, which make runs."""
         return processes.children_of(self.process.pid)[0]
 
+    def gunicorn(self) -> int:
+        """Return the pid of gunicorn's master, which supervisord runs."""
+        keepers = processes.with_argument(f"{self.checkout}/var/run/supervisord.conf")
+        return next(
+            pid
+            for keeper in keepers
+            for pid in processes.children_of(keeper)
+            if b"\0gunicorn\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        )
+
     def left(self) -> list[str]:
         """Return what is left of it on this machine: processes, mounts, networks, files."""
         place = places.runtime_folder("run", self.checkout)

@@ -6,6 +6,7 @@ One run serves all, and the last test ends it.
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -71,6 +72,12 @@ def test_own_servers_log_never_says_that_they_listen_nowhere(run: MakeRun) -> No
     text = (run.checkout / "var/run/log/web.log").read_text()
     assert f"funcsvc listens at 127.0.0.1:{run.port}" in text
     assert "Listening at" not in text
+
+
+def test_upgrade_is_refused_and_the_service_goes_on(run: MakeRun) -> None:
+    os.kill(run.gunicorn(), signal.SIGUSR2)
+    run.wait_for("If `make run` started it, end that and start it again.")
+    assert run.request("GET", "/funcs") == (200, [])
 
 
 def test_three_times_ctrl_c_ends_it_well_and_leaves_nothing(run: MakeRun) -> None:

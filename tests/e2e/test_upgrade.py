@@ -85,3 +85,20 @@ def test_upgrade_that_fails_leaves_the_old_master_alone(own_redis: servers.Redis
                 )
                 servers.wait_until(lambda: web.worker_pids() == workers, "it is gone")
             assert web.request("GET", "/funcs").status == 200
+
+
+def test_upgrade_under_supervisord_is_refused_and_leaves_no_second_master(
+    own_redis: servers.RedisServer,
+) -> None:
+    kept = {"SUPERVISOR_ENABLED": "1"}
+    with servers.service(kept, redis_url=own_redis.url, docker_host=NO_ENGINE) as web:
+        workers = web.worker_pids()
+        for count in (1, 2):
+            os.kill(web.pid, signal.SIGUSR2)
+            servers.wait_until(
+                lambda times=count: web.log().count("SIGUSR2 can't upgrade") == times,
+                "the refusal is in the log",
+            )
+            servers.wait_until(lambda: web.worker_pids() == workers, "nothing else is there")
+        assert web.request("GET", "/funcs").status == 200
+        assert "Traceback" not in web.log()

@@ -13,6 +13,11 @@ from funcsvc.process import read_settings
 from funcsvc.store import open_stores
 from funcsvc.web.gunicorn.worker import DeadlineWorker
 
+NO_UPGRADE = (
+    "SIGUSR2 can't upgrade a service that supervisord keeps: start it again instead. "
+    "If `make run` started it, end that and start it again."
+)
+
 
 def check_address_is_free(server: Any) -> None:
     """Exit with a message if the address is already in use (gunicorn's on_starting hook).
@@ -41,11 +46,15 @@ def exit_if_taken(host: str, port: int) -> None:
             sys.exit(f"funcsvc can't listen at {host}:{port}: {error.strerror}.")
 
 
-def run_as_started(server: Any) -> None:
+def begin_upgrade(server: Any) -> None:
     """Have an upgrade start gunicorn as a module where this process did (gunicorn's pre_exec hook).
 
     gunicorn would start that module's file, whose folder would then hide modules of Python's own.
+    supervisord doesn't know the new master: it would start a third, and leave the new one behind.
     """
+    if "SUPERVISOR_ENABLED" in os.environ:
+        server.log.error(NO_UPGRADE)
+        os._exit(1)
     python, program, *words = server.START_CTX["args"]
     if program.endswith("__main__.py"):
         server.START_CTX["args"] = [python, "-m", "gunicorn", *words]
