@@ -98,7 +98,8 @@ class Children:
         self.supervisord = subprocess.Popen(
             with_parent("TERM", ".venv/bin/supervisord", "--configuration", str(path)),
             cwd=places.ROOT,
-            env=self.environment,
+            # what they leave there goes with the folder
+            env={**self.environment, "TMPDIR": str(self.runtime_folder)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=[self.held.fileno()],

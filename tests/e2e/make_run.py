@@ -41,12 +41,14 @@ class MakeRun:
         self, checkout: Path, environment: Mapping[str, str], command: tuple[str, ...] = ()
     ) -> None:
         self.checkout = checkout
+        self.temporary = checkout / "temporary"
+        self.temporary.mkdir(exist_ok=True)
         self.shown = ""
         self.made: list[str] = []
         self.port = servers.free_port()
         self.terminal, other = os.openpty()
         given = {"PATH": servers.SEARCH_PATH, "LANG": "C.UTF-8", "HOME": str(checkout)}
-        given["FUNCSVC_BIND"] = f"127.0.0.1:{self.port}"
+        given |= {"FUNCSVC_BIND": f"127.0.0.1:{self.port}", "TMPDIR": str(self.temporary)}
         self.process = subprocess.Popen(
             ["setsid", "--ctty", *(command or ("make", "run"))],
             cwd=checkout,
@@ -124,7 +126,8 @@ class MakeRun:
         """Return what is left of it on this machine: processes, mounts, networks, files."""
         place = places.runtime_folder("run", self.checkout)
         words = (str(self.checkout), str(place), place.name, place.name.replace("funcsvc", "func"))
-        return [line for line in _of_the_machine() if any(word in line for word in words)]
+        found = [line for line in _of_the_machine() if any(word in line for word in words)]
+        return found + [str(path) for path in self.temporary.iterdir()]
 
     def note_containers(self, *bridges: str) -> int:
         """Note what its containers have made, whose names have nothing of the checkout's.

@@ -74,6 +74,12 @@ def test_own_servers_log_never_says_that_they_listen_nowhere(run: MakeRun) -> No
     assert "Listening at" not in text
 
 
+def test_pull_that_fails_leaves_no_lock_in_the_temporary_folder(run: MakeRun) -> None:
+    body = {"Name": "nothing", "Config": {"Image": "127.0.0.1:1/nothing"}}
+    assert run.request("POST", "/funcs/create", body)[0] in (404, 500)
+    assert [*run.temporary.iterdir()] == []
+
+
 def test_upgrade_is_refused_and_the_service_goes_on(run: MakeRun) -> None:
     os.kill(run.gunicorn(), signal.SIGUSR2)
     run.wait_for("If `make run` started it, end that and start it again.")
@@ -86,5 +92,5 @@ def test_three_times_ctrl_c_ends_it_well_and_leaves_nothing(run: MakeRun) -> Non
         run.type("\x03")
     assert run.wait() == 0
     assert "Stopping…" in run.shown
-    assert "Error" not in run.shown
+    assert "Traceback" not in run.shown
     assert run.left() == []
