@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import redis
 from redis.backoff import NoBackoff
-from redis.connection import SSLConnection, parse_url
+from redis.connection import Connection, SSLConnection, parse_url
 from redis.retry import Retry
 
 from funcsvc.config import is_sentinel_url, parse_sentinel_url
-from funcsvc.store.translation import NoMaster
+from funcsvc.store.translation import EndedAtOnce, NoMaster, is_ended
 
 
 def make_pool(url: str, command_seconds: float, max_connections: int) -> redis.ConnectionPool:
@@ -20,6 +20,7 @@ def make_pool(url: str, command_seconds: float, max_connections: int) -> redis.C
         "socket_connect_timeout": command_seconds,
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
+        "redis_connect_func": _begin,
     }
     own = {"max_connections": max_connections, "socket_read_size": 256 * 1024}
     if not url.startswith("unix:"):
@@ -27,6 +28,17 @@ def make_pool(url: str, command_seconds: float, max_connections: int) -> redis.C
     if is_sentinel_url(url):
         return _master_of(url, options, own)
     return redis.BlockingConnectionPool.from_url(url, timeout=command_seconds, **options, **own)
+
+
+def _begin(connection: Connection) -> None:
+    """Send the first commands of a connection. Raises EndedAtOnce."""
+    has_tls = isinstance(connection, SSLConnection)
+    try:
+        connection.on_connect()  # type: ignore[no-untyped-call]  # redis-py's gap
+    except redis.exceptions.ConnectionError as error:
+        if isinstance(connection, Connection) and not has_tls and is_ended(error):
+            raise EndedAtOnce from error
+        raise
 
 
 class Sentinels(redis.Sentinel):

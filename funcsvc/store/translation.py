@@ -25,6 +25,10 @@ class AnswerLost(StoreUnavailable):
         self.timed_out = timed_out
 
 
+class EndedAtOnce(redis.exceptions.ConnectionError):
+    """Raised when a server ends a new connection that has no TLS, over TCP."""
+
+
 class NoMaster(redis.exceptions.ConnectionError):
     """Raised when sentinels name no master: with what they said, or else from what failed."""
 
@@ -101,9 +105,17 @@ def _loss(error: redis.exceptions.RedisError) -> str:
     if isinstance(error, redis.exceptions.TimeoutError):
         what = " the TLS handshake" if "handshake" in str(cause) else ""
         return f"it did not answer{what} in time"
-    if "Connection closed by server" in str(error) or isinstance(cause, ConnectionResetError):
+    if isinstance(error, EndedAtOnce):
         return "it ended the connection, which can mean that it wants TLS"
+    if is_ended(error):
+        return "it ended the connection"
     return _connection_reason(cause)
+
+
+def is_ended(error: redis.exceptions.RedisError) -> bool:
+    """Tell whether the server ended the connection."""
+    gone = isinstance(_system_error(error), ConnectionResetError | BrokenPipeError)
+    return gone or "Connection closed by server" in str(error)
 
 
 def _connection_reason(cause: OSError | None) -> str:

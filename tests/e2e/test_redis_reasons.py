@@ -7,13 +7,17 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from redis import Redis
 
 from dev import servers
 from funcsvc.config import load_settings
 from funcsvc.model.errors import StoreUnavailable
 from funcsvc.store import open_stores
+from funcsvc.store.connections import make_pool
+from funcsvc.store.translation import translated
 
 NO_ENGINE = "unix:///nonexistent"
 WATCHED = "sentinel auth-pass"
@@ -143,6 +147,33 @@ def test_trouble_with_tls_is_named(own_redis, certificates, tmp_path):
     assert reason(plain, FUNCSVC_REDIS_TIMEOUT_SECONDS="0.5") == (
         "it did not answer the TLS handshake in time"
     )
+
+
+@pytest.mark.parametrize("is_unix", [True, False])
+def test_redis_that_ends_is_not_said_to_want_tls(is_unix):
+    with servers.folder() as place:
+        options = {"unixsocket": str(place / "socket")} if is_unix else {}
+        with servers.redis_server(**options) as redis:
+            url = f"unix://{place}/socket" if is_unix else redis.url
+            with ThreadPoolExecutor(1) as pool:
+                reading = pool.submit(reason_of_a_read, url)
+                with redis.client() as client:
+                    servers.wait_until(
+                        lambda: client.info("clients")["blocked_clients"] == 1, "it waits"
+                    )
+                redis.kill()
+                assert reading.result() == "Redis can't be used: it ended the connection."
+
+
+def reason_of_a_read(url: str) -> str:
+    """Return why a read that waits has failed."""
+    with (
+        make_pool(url, servers.PATIENCE_SECONDS, 1) as pool,
+        pytest.raises(StoreUnavailable) as failure,
+        translated(),
+    ):
+        Redis(connection_pool=pool).blpop(["nothing"], 0)
+    return failure.value.message
 
 
 def test_client_certificate_that_redis_wants_and_does_not_get_is_named(certificates):
