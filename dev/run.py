@@ -20,6 +20,7 @@ from funcsvc.web.gunicorn.hooks import exit_if_taken
 
 ANY_HOST = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 SPARE_SECONDS = 20
+KEY = "KEY:SECRET"
 KIND, JSON = "Content-Type", "application/json"
 FUNC = {"Name": "helloworld", "Config": {"Cmd": ["echo", "HelloWorld"], "Image": "busybox"}}
 
@@ -35,10 +36,11 @@ def programs(settings: Settings) -> dict[str, Program]:
 
 
 class Address:
-    """Where the service listens: a port, or a unix socket."""
+    """Where the service listens: a port, or a unix socket; and whether it wants an access key."""
 
-    def __init__(self, bind: str) -> None:
+    def __init__(self, bind: str, *, wants_key: bool = False) -> None:
         self.bind = bind
+        self.wants_key = wants_key
         self.unix_socket = bind.removeprefix("unix:") if bind.startswith("unix:") else None
         host, _, port = bind.rpartition(":")
         self.host = ANY_HOST.get(host, host)
@@ -75,18 +77,27 @@ class Address:
     def example(self) -> str:
         """Return a command that creates a func, with a program that is there."""
         url, body = f"{self.url}/funcs/create", json.dumps(FUNC)
-        if self.unix_socket:
-            where = f"--unix-socket {shlex.quote(self.unix_socket)} "
-            return f"curl -i {where}-H '{KIND}: {JSON}' -d '{body}' {url}"
-        if shutil.which("curl"):
-            return f"curl -i -H '{KIND}: {JSON}' -d '{body}' {url}"
-        request = f'u.Request("{url}", json.dumps({body}).encode(), {{"{KIND}": "{JSON}"}})'
-        return f"python3 -c 'import json, urllib.request as u; print(u.urlopen({request}).read())'"
+        if not self.unix_socket and not shutil.which("curl"):
+            return self._example_in_python(url, body)
+        where = f"--unix-socket {shlex.quote(self.unix_socket)} " if self.unix_socket else ""
+        key = f"-u {KEY} " if self.wants_key else ""
+        return f"curl -i {where}{key}-H '{KIND}: {JSON}' -d '{body}' {url}"
+
+    def _example_in_python(self, url: str, body: str) -> str:
+        key = f', "Authorization": b"Basic " + base64.b64encode(b"{KEY}")' if self.wants_key else ""
+        headers = f'{{"{KIND}": "{JSON}"{key}}}'
+        request = f'u.Request("{url}", json.dumps({body}).encode(), {headers})'
+        modules = "base64, json, urllib.request as u"
+        return f"python3 -c 'import {modules}; print(u.urlopen({request}).read())'"
 
     def hint(self) -> str:
         """Return what is missing for the example, if anything."""
-        lacks_curl = self.unix_socket and not shutil.which("curl")
-        return "\n(This needs curl, which isn't installed here.)\n" if lacks_curl else ""
+        hints = []
+        if self.wants_key:
+            hints.append(f"Put one of your access keys in the place of {KEY}.")
+        if self.unix_socket and not shutil.which("curl"):
+            hints.append("This needs curl, which isn't installed here.")
+        return f"\n({' '.join(hints)})\n" if hints else ""
 
 
 READY = """
@@ -99,7 +110,7 @@ funcsvc is ready at {address}; Ctrl-C ends it. Try:
 def main() -> None:
     os.environ.pop("FUNCSVC_BROWSER", None)  # for `make test`; the service has no such setting
     settings = settings_or_exit()
-    address = Address(settings.bind)
+    address = Address(settings.bind, wants_key=bool(settings.all_access_keys))
     address.exit_if_taken()
     both = programs(settings)
     with terminal.in_front(), services("run", both) as children:

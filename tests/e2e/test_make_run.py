@@ -54,6 +54,25 @@ def test_example_works_where_curl_is_not_installed(
     assert run.request("DELETE", "/funcs/helloworld")[0] == 204
 
 
+@pytest.mark.parametrize("has_curl", [True, False])
+def test_example_works_with_an_access_key_in_its_place(
+    own_redis: servers.RedisServer, monkeypatch: pytest.MonkeyPatch, *, has_curl: bool
+) -> None:
+    with servers.service(
+        redis_url=own_redis.url, docker_host="unix:///nonexistent", access_keys="mine:word"
+    ) as web:
+        address = Address(f"127.0.0.1:{web.port}", wants_key=True)
+        with monkeypatch.context() as patch:
+            if not has_curl:
+                patch.setenv("PATH", "/nowhere")
+            example = address.example()
+        assert "KEY:SECRET" in address.hint()
+        command = example.replace("KEY:SECRET", "mine:word")
+        subprocess.run(["sh", "-c", command], check=False, timeout=60)
+        lines = [line for line in web.access_lines() if line["path"] == "/funcs/create"]
+        assert [line["status"] for line in lines] == [500]  # there is no engine, and no 401
+
+
 def test_own_redis_keeps_its_data_and_listens_for_this_user_alone(run: MakeRun) -> None:
     path = run.shown.partition("unix://")[2].partition(" ")[0]
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o700
