@@ -12,7 +12,12 @@ from pathlib import Path
 from dev.machine import places
 
 PURPOSE = "run"
-VARIABLES = {"redis": "FUNCSVC_REDIS_URL", "engine": "DOCKER_HOST"}
+VARIABLES = {
+    "redis": ("FUNCSVC_REDIS_URL", "FUNCSVC_REDIS_URL_FILE"),
+    "engine": ("DOCKER_HOST",),
+}
+"""What can name each; the first has the address itself."""
+
 NAMES = {"redis": "a Redis", "engine": "an engine"}
 HOLDS = {"redis": "funcs and calls", "engine": "images and containers"}
 
@@ -62,10 +67,11 @@ def check(service: str, address: str | None) -> None:
 
 
 def _way_back(service: str, noted: str | None) -> str:
-    variable = VARIABLES[service]
+    variables = VARIABLES[service]
+    named_by = next((name for name in variables if os.environ.get(name)), None)
     if noted:
-        return f"start it again, or let {variable} name it"
-    return f"unset {variable}" if os.environ.get(variable) else "stop that one"
+        return f"start it again, or let {named_by or variables[0]} name it"
+    return f"unset {named_by}" if named_by else "stop that one"
 
 
 def _holds_something(folder: Path) -> bool:

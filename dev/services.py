@@ -195,7 +195,7 @@ def _sources(children: Children, found: dict[str, str | None]) -> str:
     for name, address in found.items():
         folder = choices.folder_of(name, children.purpose).relative_to(places.ROOT)
         whose = "was there" if address else f"its own, data in {folder}"
-        address = address or children.environment[choices.VARIABLES[name]]
+        address = address or children.environment[choices.VARIABLES[name][0]]
         shown.append(f"{name}: {choices.without_secrets(address)} ({whose})")
     return f"{'; '.join(shown)}. Logs: {children.log_folder.relative_to(places.ROOT)}."
 

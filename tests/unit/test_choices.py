@@ -17,8 +17,9 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty checkout, whose environment names nothing."""
     monkeypatch.setattr(places, "ROOT", tmp_path)
     monkeypatch.setattr(places, "VAR", tmp_path / "var")
-    for variable in choices.VARIABLES.values():
-        monkeypatch.delenv(variable, raising=False)
+    for variables in choices.VARIABLES.values():
+        for variable in variables:
+            monkeypatch.delenv(variable, raising=False)
     (tmp_path / "var/run").mkdir(parents=True)
     return tmp_path
 
@@ -50,6 +51,18 @@ def test_named_redis_does_not_hide_the_data_of_our_own(monkeypatch: pytest.Monke
     )
     choices.folder_of("redis").rename(choices.folder_of("redis").with_suffix(".old"))
     choices.check("redis", URL)
+
+
+def test_way_back_from_a_redis_that_a_file_names_is_to_unset_the_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    add_data("redis")
+    monkeypatch.setenv("FUNCSVC_REDIS_URL_FILE", "/etc/url")
+    with pytest.raises(SystemExit, match=r"go on with them, unset FUNCSVC_REDIS_URL_FILE; to"):
+        choices.check("redis", URL)
+    choices.note("redis", "redis://10.0.0.2:6379/0")
+    with pytest.raises(SystemExit, match="start it again, or let FUNCSVC_REDIS_URL_FILE name it"):
+        choices.check("redis", URL)
 
 
 @pytest.mark.parametrize("then", [None, "redis://10.0.0.2:6379/0"])
