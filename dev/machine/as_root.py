@@ -29,6 +29,7 @@ START_SECONDS = 120
 """A password may have to be typed."""
 
 UNDO_SECONDS = 200
+NOT_UNDONE = "The process that ran as root was killed: `make clean` removes what is left."
 COMMAND_BYTES = 100_000
 
 _started = contextlib.ExitStack()
@@ -68,24 +69,47 @@ def root_side(place: Path, data: Path | None = None) -> Iterator[Path]:
     """Have a root side, and give its socket, in a place that is made for this user.
 
     At the end of this process, however it comes, the root side undoes what was made for the engine
-    at that place, unmounts what is mounted in the data, and removes the place.
+    at that place, unmounts what is mounted in the data, and removes the place. Exits with a
+    sentence if it was killed before, and no other can do so.
     """
     program = [sys.executable, "-B", "-m", "dev.machine.root_side"]  # no compiled file of root's
     words = [*program, str(os.getuid()), str(os.getgid()), str(place)]
     words += [str(data)] if data else []
+    process = _start(words)
+    try:
+        path = _socket_of(process, place)
+    except BaseException:
+        _end(process)
+        raise
+    try:
+        yield path
+    finally:
+        if _end(process) != 0 and not _undoes(words):
+            sys.exit(NOT_UNDONE)
+
+
+def _start(words: list[str]) -> subprocess.Popen[bytes]:
     sudo = [] if os.geteuid() == 0 else ["sudo"]
     try:
-        process = subprocess.Popen([*sudo, *words], stdin=subprocess.PIPE)
+        return subprocess.Popen([*sudo, *words], stdin=subprocess.PIPE)
     except FileNotFoundError:
         raise NoRoot("This needs root: run it as root, or install sudo.") from None
+
+
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """Wait until a root side has ended, which undoes all, and return its exit status."""
     assert process.stdin is not None
-    try:
-        yield _socket_of(process, place)
-    finally:
-        process.stdin.close()
-        os.killpg(0, signal.SIGCONT)  # Ctrl-Z stops sudo
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(UNDO_SECONDS)
+    process.stdin.close()
+    os.killpg(0, signal.SIGCONT)  # Ctrl-Z stops sudo
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return process.wait(UNDO_SECONDS)
+    return 1
+
+
+def _undoes(words: list[str]) -> bool:
+    """Have another root side, whose command has ended already; it may ask for no password."""
+    sudo = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
+    return subprocess.run([*sudo, *words], stdin=subprocess.DEVNULL, check=False).returncode == 0
 
 
 def _socket_of(process: subprocess.Popen[bytes], place: Path) -> Path:

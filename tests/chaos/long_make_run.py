@@ -59,8 +59,19 @@ def run_calls(run: MakeRun) -> None:
         (lambda run: run.process.kill(), -signal.SIGKILL),
         (lambda run: os.kill(run.pid(), signal.SIGKILL), 2),
         (MakeRun.close_terminal, -signal.SIGHUP),
+        (lambda run: [os.kill(run.root_side(), signal.SIGKILL), run.type("\x03")], 0),
     ],
-    ids=["ctrl-c", "ctrl-\\", "ctrl-z", "SIGHUP", "SIGTERM", "make-killed", "killed", "closed"],
+    ids=[
+        "ctrl-c",
+        "ctrl-\\",
+        "ctrl-z",
+        "SIGHUP",
+        "SIGTERM",
+        "make-killed",
+        "killed",
+        "closed",
+        "root-side-killed",
+    ],
 )
 def test_nothing_is_left_however_it_ends(
     checkout: Path, end: Callable[[MakeRun], None], status: int

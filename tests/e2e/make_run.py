@@ -122,6 +122,12 @@ class MakeRun:
             if b"\0gunicorn\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
         )
 
+    def root_side(self) -> int:
+        """Return the pid of its root side."""
+        place = str(places.runtime_folder("run", self.checkout))
+        sides = processes.with_argument("dev.machine.root_side")
+        return next(pid for pid in sides if pid in processes.with_argument(place))
+
     def left(self) -> list[str]:
         """Return what is left of it on this machine: processes, mounts, networks, files."""
         place = places.runtime_folder("run", self.checkout)

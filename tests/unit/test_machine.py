@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dev import servers
-from dev.machine import bridge, dockerd, firewall
+from dev.machine import as_root, bridge, dockerd, firewall
 from dev.machine.waiting import NotInTime
 
 EVERY = [*bridge.RANGE.subnets(new_prefix=24)]
@@ -111,6 +111,40 @@ def test_containerd_of_a_dead_engine_is_waited_for(tmp_path: Path) -> None:
         dockerd.make_way(tmp_path)
         assert process.wait(servers.PATIENCE_SECONDS) == 0
     assert not program.with_suffix(".pid").exists()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from dev.machine import as_root, processes
+os.geteuid = lambda: 1000
+with as_root.root_side(Path(sys.argv[1])):
+    [side] = processes.children_of(os.getpid())
+    os.kill(side, signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("wants_password", [False, True])
+def test_root_side_that_was_killed_is_replaced_or_leaves_a_sentence(
+    tmp_path: Path, *, wants_password: bool
+) -> None:
+    sudo = tmp_path / "sudo"
+    then = "exit 1" if wants_password else "shift"
+    sudo.write_text(f'#!/bin/sh\nif [ $1 = --non-interactive ]; then {then}; fi\nexec "$@"\n')
+    sudo.chmod(0o755)
+    with servers.folder() as folder:
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED, folder / "place"],
+            cwd=servers.ROOT,
+            env={"PATH": f"{tmp_path}:{servers.SEARCH_PATH}"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (folder / "place").exists() is wants_password
+    said = f"{as_root.NOT_UNDONE}\n" if wants_password else ""
+    assert (done.stderr, done.returncode) == (said, int(wants_password))
 
 
 def test_condition_that_does_not_come_true_says_what_was_waited_for() -> None:
