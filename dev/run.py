@@ -16,7 +16,7 @@ from dev.news import WARNING
 from dev.services import Program, connect, run_command, services
 from funcsvc.config import Settings
 from funcsvc.process import settings_or_exit
-from funcsvc.web.gunicorn.hooks import exit_if_taken
+from funcsvc.web.gunicorn.hooks import exit_if_taken, exit_unless_possible
 
 ANY_HOST = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 SPARE_SECONDS = 20
@@ -56,6 +56,8 @@ class Address:
             exit_if_taken(host.strip("[]"), int(port))
         elif servers.listens(Path(self.unix_socket)):
             sys.exit(f"funcsvc can't listen at {self.bind}: Address already in use.")
+        else:
+            exit_unless_possible(Path(self.unix_socket))
 
     def is_ready(self) -> bool:
         """Tell whether the service says that it can work."""

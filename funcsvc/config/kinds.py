@@ -86,10 +86,12 @@ _LONGEST_SOCKET_PATH = 107
 def check_bind(value: str) -> None:
     """Raise ValidationError unless the value is an address to listen on."""
     if re.fullmatch(r"unix:/.+", value):
+        if len(value.removeprefix("unix:").encode()) > _LONGEST_SOCKET_PATH:
+            raise ValidationError("Must be unix: with a path of at most 107 bytes.")
         return
     host, _, port = value.rpartition(":")
-    if not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
-        raise ValidationError("Must be host:port or unix:/path.")
+    if not host or not port.isdecimal() or not 1 <= int(port) <= 65535:
+        raise ValidationError("Must be host:port, with a port from 1 to 65535, or unix:/path.")
 
 
 def check_docker_host(value: str) -> None:

@@ -38,7 +38,7 @@ class Settings:
 
     bind: str = setting(
         fields.String(load_default="127.0.0.1:8000", validate=check_bind),
-        "Where the web process listens: `host:port` or `unix:/path`.",
+        "Where the web process listens: `host:port`, or `unix:/path` of at most 107 bytes.",
     )
     workers: int = setting(
         integer(DEFAULT_WORKERS, 1, 256),

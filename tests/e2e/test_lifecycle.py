@@ -241,7 +241,11 @@ def fails_to_start(web: servers.Service, sentence: str) -> None:
             {"FUNCSVC_THREDS": "4"},
             "FUNCSVC_THREDS is not a setting: did you mean FUNCSVC_THREADS?",
         ),
-        ({"FUNCSVC_BIND": "8000"}, "FUNCSVC_BIND is not valid: Must be host:port or unix:/path."),
+        (
+            {"FUNCSVC_BIND": "8000"},
+            "FUNCSVC_BIND is not valid: Must be host:port, with a port from 1 to 65535, or "
+            "unix:/path.",
+        ),
         (
             {"FUNCSVC_REDIS_URL": "http://user:secret-word@redis"},
             "FUNCSVC_REDIS_URL is not valid:",
@@ -262,6 +266,23 @@ def test_invalid_setting_stops_the_start_with_a_sentence_and_no_trace(
         web = servers.make_service(place, environment)
         fails_to_start(web, sentence)
         assert "secret-word" not in web.log()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("missing/socket", "No such file or directory"),
+        ("file/socket", "Not a directory"),
+        ("file", "it is not a socket"),
+    ],
+)
+def test_unix_socket_that_cannot_be_made_stops_the_start_at_once(name: str, reason: str) -> None:
+    with servers.folder() as place:
+        (place / "file").touch()
+        bind = f"unix:{place}/{name}"
+        web = servers.make_service(place, bind=bind)
+        fails_to_start(web, f"funcsvc can't listen at {bind}: {reason}.")
+        assert "Retrying" not in web.log()
 
 
 def test_empty_settings_count_as_not_set(own_redis: servers.RedisServer, docker_host: str) -> None:

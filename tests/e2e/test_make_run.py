@@ -54,6 +54,12 @@ def test_example_works_where_curl_is_not_installed(
     assert run.request("DELETE", "/funcs/helloworld")[0] == 204
 
 
+def test_socket_whose_folder_is_missing_is_refused_before_anything_starts() -> None:
+    bind = "unix:/nonexistent/web.sock"
+    with pytest.raises(SystemExit, match=f"listen at {bind}: No such file or directory."):
+        Address(bind).exit_if_taken()
+
+
 @pytest.mark.parametrize("has_curl", [True, False])
 def test_example_works_with_an_access_key_in_its_place(
     own_redis: servers.RedisServer, monkeypatch: pytest.MonkeyPatch, *, has_curl: bool

@@ -65,7 +65,8 @@ def test_variables_of_others_are_ignored():
     [
         ("FUNCSVC_BIND", "127.0.0.2:80", "127.0.0.2:80"),
         ("FUNCSVC_BIND", "localhost:65535", "localhost:65535"),
-        ("FUNCSVC_BIND", "[::1]:0", "[::1]:0"),
+        ("FUNCSVC_BIND", "[::1]:1", "[::1]:1"),
+        ("FUNCSVC_BIND", f"unix:/{'ü' * 53}", f"unix:/{'ü' * 53}"),
         ("FUNCSVC_BIND", "unix:/run/funcsvc.sock", "unix:/run/funcsvc.sock"),
         ("FUNCSVC_WORKERS", "1", 1),
         ("FUNCSVC_WORKERS", "256", 256),
@@ -131,6 +132,8 @@ def test_value_is_read(name, text, value):
         ("FUNCSVC_BIND", "localhost:-1"),
         ("FUNCSVC_BIND", "localhost:http"),
         ("FUNCSVC_BIND", "unix:"),
+        ("FUNCSVC_BIND", "127.0.0.1:0"),
+        ("FUNCSVC_BIND", f"unix:/{'ü' * 53}x"),
         ("FUNCSVC_WORKERS", "0"),
         ("FUNCSVC_WORKERS", "257"),
         ("FUNCSVC_WORKERS", "many"),

@@ -19,7 +19,7 @@ def refusal(**environment: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "bind", ["127.0.0.1:8000", "127.9.9.9:1", "localhost:0", "[::1]:80", "unix:/run/funcsvc.sock"]
+    "bind", ["127.0.0.1:8000", "127.9.9.9:1", "localhost:1", "[::1]:80", "unix:/run/funcsvc.sock"]
 )
 def test_open_service_listens_on_loopback(bind):
     assert load_settings({"FUNCSVC_BIND": bind}).bind == bind

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
 import sys
+from pathlib import Path
 from typing import Any
 
 from funcsvc.model.errors import StoreUnavailable
@@ -31,7 +33,9 @@ def check_address_is_free(server: Any) -> None:
         os.environ["GUNICORN_FD"] = os.environ.get("GUNICORN_FD") or "-1"
         return
     for address in server.cfg.address:
-        if not isinstance(address, str):  # a unix socket, which gunicorn itself looks after
+        if isinstance(address, str):
+            exit_unless_possible(Path(address))
+        else:
             exit_if_taken(*address)
 
 
@@ -44,6 +48,22 @@ def exit_if_taken(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             sys.exit(f"funcsvc can't listen at {host}:{port}: {error.strerror}.")
+
+
+def exit_unless_possible(path: Path) -> None:
+    """End with a sentence unless this process could make a unix socket there.
+
+    One that is there already is gunicorn's to replace.
+    """
+    try:
+        if path.is_socket():
+            return
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.bind(str(path))
+        path.unlink()
+    except OSError as error:
+        reason = "it is not a socket" if error.errno == errno.EADDRINUSE else error.strerror
+        sys.exit(f"funcsvc can't listen at unix:{path}: {reason}.")
 
 
 def begin_upgrade(server: Any) -> None:
