@@ -5,14 +5,14 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: run test coverage chaos lint bench lock settings clean help
 
-# With `exec` and the parent-death signal, the command and its services end when make does.
-PYTHON := exec setpriv --pdeathsig TERM .venv/bin/python
 # A Ctrl-C that comes while Python itself starts is held until the command heeds it.
-HELD := exec env --block-signal=INT setpriv --pdeathsig TERM .venv/bin/python
+HELD := env --block-signal=INT
+# With `exec` and the parent-death signal, the command and its services end when make does.
+PYTHON := exec $(HELD) setpriv --pdeathsig TERM .venv/bin/python
 
 run: ## Runs the service until Ctrl-C, with a Redis of its own, and an engine if none is there.
 	@dev/setup run
-	@$(HELD) -m dev.run
+	@$(PYTHON) -m dev.run
 
 test: ## Runs the linters and every test; passes ARGS="-k word" to pytest.
 	@dev/setup test
@@ -43,7 +43,7 @@ settings: ## Regenerates docs/settings.md from the settings declared in the code
 	@mkdir -p var && .venv/bin/funcsvc settings > var/settings.md && mv var/settings.md docs/settings.md
 
 clean: ## Removes the virtual environment, the caches, and the data of services that make started.
-	@python3 -m dev.clean
+	@$(HELD) python3 -m dev.clean
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z]*\): .*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name what; do printf '%-15s %s\n' "$$name" "$$what"; done

@@ -6,6 +6,7 @@
 - `machine`: what all of them need of this machine
 """
 
+import signal
 import sys
 from types import TracebackType
 
@@ -17,3 +18,8 @@ def _quietly(kind: type[BaseException], error: BaseException, trace: TracebackTy
 
 
 sys.excepthook = _quietly
+
+
+def heed_ctrl_c() -> None:
+    """Release a Ctrl-C, which is held while a command starts."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -2,6 +2,7 @@
 
 import sys
 
+from dev import heed_ctrl_c
 from dev.services import run_command, run_job, services
 
 
@@ -11,4 +12,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    heed_ctrl_c()
     run_command(main)

@@ -2,6 +2,7 @@
 
 import contextlib
 
+from dev import heed_ctrl_c
 from dev.machine import dockerd, places
 
 MADE = (
@@ -34,4 +35,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    heed_ctrl_c()
     main()

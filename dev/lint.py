@@ -5,6 +5,7 @@ import subprocess
 import sys
 from typing import TextIO
 
+from dev import heed_ctrl_c
 from dev.machine import places
 
 CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",))
@@ -31,4 +32,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    heed_ctrl_c()
     main()

@@ -16,7 +16,7 @@ import docker
 import docker.utils
 import requests
 
-from dev import choices, servers
+from dev import choices, heed_ctrl_c, servers
 from dev.children import ChildFailed, Children
 from dev.machine import as_root, places
 from dev.machine.as_root import SEARCH_PATH, NoRoot
@@ -257,5 +257,6 @@ def run_command(main: Callable[[], None], *, until_ended: bool = False) -> None:
 
 
 if __name__ == "__main__":
+    heed_ctrl_c()
     places_of = find(sys.argv[1], dict(os.environ))
     print(*(name for name, address in places_of.items() if address is None))

@@ -5,7 +5,7 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
-from dev import lint
+from dev import heed_ctrl_c, lint
 from dev.services import run_command, run_job, services
 
 PYTHON = [".venv/bin/python"]
@@ -54,4 +54,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    heed_ctrl_c()
     run_command(main)

@@ -11,6 +11,7 @@ import random
 import sys
 import time
 
+from dev import heed_ctrl_c
 from tests.chaos.faults import Faults
 from tests.chaos.ledger import Ledger
 from tests.chaos.load import Load
@@ -50,4 +51,5 @@ def run(made: Plant, chance: random.Random) -> Ledger:
 
 
 if __name__ == "__main__":
+    heed_ctrl_c()
     main()

@@ -135,6 +135,7 @@ class Stage:
                 **environment,
             },
             stdin=subprocess.DEVNULL,
+            start_new_session=True,
             capture_output=True,
             text=True,
             timeout=60,

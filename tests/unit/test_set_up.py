@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.unit.set_up_stage import Stage
+from tests.unit.set_up_stage import STUBS, Stage
 
 RUN, DEV = "requirements.lock", "requirements-dev.lock"
 
@@ -69,6 +70,32 @@ def test_environment_of_make_run_is_brought_up_by_make_test_and_serves_both(stag
     for purpose in ("run", "test"):
         stage.set_up(purpose)
         assert stage.did("pip") == []
+
+
+INTERRUPTED = """case $* in
+    {words}) exec {python} -c 'import os; os.killpg(0, 2); print("redis engine")' ;;
+esac
+"""
+"""What Ctrl-C does: every process in front of the terminal gets the signal."""
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("python3", "*version_info*"),
+        ("python3", "*cache_tag*"),
+        ("python3", '"-m venv .venv"'),
+        ("venv-python", '"-m dev.services run"'),
+    ],
+)
+def test_ctrl_c_while_python_starts_ends_set_up_without_a_trace(
+    stage: Stage, program: str, words: str
+) -> None:
+    begin = INTERRUPTED.format(words=words, python=sys.executable)
+    stage.add_program(program, f"{begin}{STUBS[program]}")
+    printed = stage.set_up("run", status=130)
+    assert "Traceback" not in printed
+    assert "could not" not in printed
 
 
 @pytest.mark.parametrize("lock", [RUN, DEV])
