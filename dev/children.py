@@ -146,10 +146,15 @@ class Children:
         """Start a program that doesn't start by itself."""
         self._ask("startProcess", name, False)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether supervisord, and all with it, has ended without being told to."""
+        assert self.supervisord is not None
+        return self.supervisord.poll() is not None
+
     def has_failed(self, name: str) -> bool:
         """Whether supervisord gave the program up, or ended itself."""
-        assert self.supervisord is not None
-        if self.supervisord.poll() is not None:
+        if self.has_ended:
             return True
         try:
             return cast(bool, self._ask("getProcessInfo", name)["statename"] == "FATAL")

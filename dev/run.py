@@ -108,6 +108,9 @@ funcsvc is ready at {address}; Ctrl-C ends it. Try:
 {example}
 {hint}"""
 
+GIVEN_UP = "The service ended again and again, and was given up"
+KEEPER_ENDED = "supervisord, which keeps the service going, was ended"
+
 
 def main() -> None:
     os.environ.pop("FUNCSVC_BROWSER", None)  # for `make test`; the service has no such setting
@@ -128,7 +131,8 @@ def main() -> None:
         children.logs["web"].shown = WARNING | {"ACCESS"}
         children.logs["worker"].shown = WARNING | {"INFO"}
         children.watch(*both)
-        sys.exit(f"The service ended again and again, and was given up: see {children.log_folder}.")
+        what = KEEPER_ENDED if children.has_ended else GIVEN_UP
+        sys.exit(f"{what}: see {children.log_folder}.")
 
 
 if __name__ == "__main__":

@@ -65,18 +65,26 @@ def _user_of(connection: socket.socket) -> int:
 
 
 def _answer(connection: socket.socket, places_left: threading.BoundedSemaphore) -> None:
-    with connection, contextlib.suppress(OSError):
-        message, descriptors, _, _ = socket.recv_fds(connection, COMMAND_BYTES, 2)
+    try:
+        with connection, contextlib.suppress(OSError):
+            message, descriptors, _, _ = socket.recv_fds(connection, COMMAND_BYTES, 2)
+            _carry_out(connection, message, descriptors)
+    finally:
+        places_left.release()
+
+
+def _carry_out(connection: socket.socket, message: bytes, descriptors: list[int]) -> None:
+    """Run a command to its streams, or keep the descriptors of a request without one."""
+    with contextlib.ExitStack() as received:
+        for descriptor in descriptors:
+            received.callback(os.close, descriptor)
         command = json.loads(message) if message else []
         if command:
-            status = _run(connection, command, descriptors)
-            for descriptor in descriptors:
-                os.close(descriptor)
-            connection.send(str(status).encode())
+            connection.send(str(_run(connection, command, descriptors)).encode())
         elif descriptors:
+            received.pop_all()
             _kept.extend(descriptors)
             connection.send(b"0")
-    places_left.release()
 
 
 def _run(connection: socket.socket, command: list[str], streams: list[int]) -> int:

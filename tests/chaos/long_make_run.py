@@ -86,6 +86,16 @@ def test_nothing_is_left_however_it_ends(
         assert "assword" not in run.shown
 
 
+def test_end_of_supervisord_is_told_from_that_of_the_service(checkout: Path) -> None:
+    with make_run(checkout, {}) as run:
+        run.wait_for(READY)
+        os.kill(run.supervisord(), signal.SIGKILL)
+        assert run.wait() == 2
+        assert "supervisord, which keeps the service going, was ended: see " in run.shown
+        assert "again and again" not in run.shown
+        servers.wait_until(lambda: not run.left(), "nothing is left of it", 90)
+
+
 def test_ctrl_c_before_it_has_begun_shows_no_trace(checkout: Path) -> None:
     with make_run(checkout, {}) as run:
         servers.wait_until(run.has_begun, "make has begun it")

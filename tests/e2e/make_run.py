@@ -112,13 +112,15 @@ class MakeRun:
         """Return the pid of dev.run, which make runs."""
         return processes.children_of(self.process.pid)[0]
 
+    def supervisord(self) -> int:
+        """Return the pid of its supervisord."""
+        return processes.with_argument(f"{self.checkout}/var/run/supervisord.conf")[0]
+
     def gunicorn(self) -> int:
         """Return the pid of gunicorn's master, which supervisord runs."""
-        keepers = processes.with_argument(f"{self.checkout}/var/run/supervisord.conf")
         return next(
             pid
-            for keeper in keepers
-            for pid in processes.children_of(keeper)
+            for pid in processes.children_of(self.supervisord())
             if b"\0gunicorn\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
         )
 

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -183,7 +184,20 @@ def test_every_error_of_nginx_itself_is_json(proxy, request_bytes, status, messa
         answer = client.answer()
     assert (answer.status, answer.headers["Content-Type"]) == (status, "application/json")
     assert answer.json == {"message": message}
-    assert answer.headers["X-Request-Id"]
+    logged = access_line(proxy, answer.headers["X-Request-Id"])
+    method = request_bytes.partition(b" ")[0].decode()
+    assert logged["method"] == (method if method.isalpha() else "")
+
+
+def access_line(proxy: NginxServer, request_id: str) -> dict[str, Any]:
+    """Return the access line of a request, which nginx writes after its answer."""
+
+    def line() -> dict[str, Any] | None:
+        return next((line for line in proxy.logged() if line["request_id"] == request_id), None)
+
+    found = servers.wait_until(line, "it is logged")
+    assert found
+    return found
 
 
 @pytest.mark.parametrize(

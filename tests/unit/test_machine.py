@@ -113,38 +113,54 @@ def test_containerd_of_a_dead_engine_is_waited_for(tmp_path: Path) -> None:
     assert not program.with_suffix(".pid").exists()
 
 
-KILLED = """
+WITH_ROOT_SIDE = """
 import os, signal, sys
 from pathlib import Path
 from dev.machine import as_root, processes
 os.geteuid = lambda: 1000
-with as_root.root_side(Path(sys.argv[1])):
-    [side] = processes.children_of(os.getpid())
-    os.kill(side, signal.SIGKILL)
+with as_root.root_side(Path(sys.argv[1])) as path:
+    {}
 """
+KILL = "os.kill(processes.children_of(os.getpid())[0], signal.SIGKILL)"
+ASK_NONSENSE = """
+    for _ in range(40):
+        with as_root.connect(path) as connection:
+            connection.send(b"no JSON")
+            connection.recv(1)
+    sys.exit(as_root.run_there(path, ["true"]))
+"""
+
+
+def with_root_side(folder: Path, script: str, sudo: str) -> subprocess.CompletedProcess[str]:
+    """Run a script with a root side in a folder, as a user who has this sudo."""
+    (folder / "sudo").write_text(f'#!/bin/sh\n{sudo}\nexec "$@"\n')
+    (folder / "sudo").chmod(0o755)
+    return subprocess.run(
+        [sys.executable, "-c", WITH_ROOT_SIDE.format(script), folder / "place"],
+        cwd=servers.ROOT,
+        env={"PATH": f"{folder}:{servers.SEARCH_PATH}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize("wants_password", [False, True])
 def test_root_side_that_was_killed_is_replaced_or_leaves_a_sentence(
-    tmp_path: Path, *, wants_password: bool
+    *, wants_password: bool
 ) -> None:
-    sudo = tmp_path / "sudo"
     then = "exit 1" if wants_password else "shift"
-    sudo.write_text(f'#!/bin/sh\nif [ $1 = --non-interactive ]; then {then}; fi\nexec "$@"\n')
-    sudo.chmod(0o755)
     with servers.folder() as folder:
-        done = subprocess.run(
-            [sys.executable, "-c", KILLED, folder / "place"],
-            cwd=servers.ROOT,
-            env={"PATH": f"{tmp_path}:{servers.SEARCH_PATH}"},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = with_root_side(folder, KILL, f"if [ $1 = --non-interactive ]; then {then}; fi")
         assert (folder / "place").exists() is wants_password
     said = f"{as_root.NOT_UNDONE}\n" if wants_password else ""
     assert (done.stderr, done.returncode) == (said, int(wants_password))
+
+
+def test_request_that_fails_does_not_cost_the_root_side_a_place() -> None:
+    with servers.folder() as folder:
+        assert with_root_side(folder, ASK_NONSENSE, "").returncode == 0
 
 
 def test_condition_that_does_not_come_true_says_what_was_waited_for() -> None:
