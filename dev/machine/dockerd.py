@@ -18,7 +18,6 @@ CONTAINERD = "exec/containerd/containerd"
 
 END_SECONDS = 10
 CGROUPS = Path("/sys/fs/cgroup")
-WITHOUT_IPTABLES = "--iptables=false"
 
 
 def namespace_of(place: Path) -> str:
@@ -114,7 +113,7 @@ def _remove_cgroups(name: str) -> None:
 
 if __name__ == "__main__":
     make_way(Path(sys.argv[1]))
-    if WITHOUT_IPTABLES not in sys.argv:
+    if forwarding.FORWARDS_NOTHING not in sys.argv:
         forwarding.keep()
     os.environ["TMPDIR"] = sys.argv[1]  # containerd leaves what it says of its own trouble there
     os.execvp(sys.argv[2], sys.argv[2:])

@@ -19,6 +19,8 @@ SWITCH = Path("/proc/sys/net/ipv4/ip_forward")
 NOTE = Path(f"/run/funcsvc-forwarding-{os.stat('/proc/self/ns/net').st_ino}.json")
 """Forwarding is a network namespace's own."""
 
+FORWARDS_NOTHING = "--ip-forward=false"
+
 
 def keep() -> None:
     """As root, note how it was before, and hold the note until this process ends, a dockerd then.
@@ -57,9 +59,14 @@ def restore() -> None:
     """Restore what was noted, and remove the chains of engines, unless another is at work."""
     with contextlib.suppress(FileNotFoundError, BlockingIOError), NOTE.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not processes.named("dockerd"):
+        if not _engines():
             _restore(json.load(file))
             as_root.run("rm", "-f", NOTE)
+
+
+def _engines() -> set[int]:
+    """Return the engines that forward: those of the tests leave all of this alone."""
+    return {*processes.named("dockerd")}.difference(processes.with_argument(FORWARDS_NOTHING))
 
 
 def _restore(state: dict[str, bool]) -> None:

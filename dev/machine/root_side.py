@@ -66,7 +66,7 @@ def _user_of(connection: socket.socket) -> int:
 
 def _answer(connection: socket.socket, places_left: threading.BoundedSemaphore) -> None:
     try:
-        with connection, contextlib.suppress(OSError):
+        with connection, contextlib.suppress(OSError, ValueError):
             message, descriptors, _, _ = socket.recv_fds(connection, COMMAND_BYTES, 2)
             _carry_out(connection, message, descriptors)
     finally:

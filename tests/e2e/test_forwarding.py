@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from dev import servers
-from dev.machine import processes
+from dev.machine import forwarding, processes
 from tests.e2e.machine import Machine, own_machine
 
 CHANGES = """
@@ -24,6 +24,7 @@ echo 1 >/proc/sys/net/ipv4/ip_forward
 iptables -w -P FORWARD DROP
 iptables -w -N DOCKER-USER 2>/dev/null && iptables -w -A FORWARD -j DOCKER-USER
 true"""
+STAY = ("-c", "kill -STOP $$")
 CLEAR = "from dev.machine.dockerd import Path, clear; clear(Path('{0}'), Path('{0}/data'))"
 
 
@@ -36,18 +37,19 @@ def machine() -> Iterator[Machine]:
 class Engine:
     """A process that is started as dockerd is."""
 
-    def __init__(self, machine: Machine, folder: Path) -> None:
+    def __init__(self, machine: Machine, folder: Path, *flags: str) -> None:
         self.machine = machine
         self.place = place = folder / f"fs{uuid.uuid4().hex[:8]}"
         place.mkdir()
-        program = shutil.copy("/bin/sleep", place / "dockerd")
-        command = [sys.executable, "-m", "dev.machine.dockerd", place, program, "1000"]
+        program = shutil.copy("/bin/sh", place / "dockerd")
+        command = [sys.executable, "-m", "dev.machine.dockerd", place, program, *STAY, *flags]
         self.process = subprocess.Popen(machine.command(*command), cwd=servers.ROOT)
         servers.wait_until(
             lambda: self.process.pid in processes.with_argument(str(program)) and self.is_dockerd(),
             "it is dockerd",
         )
-        machine.run("sh", "-c", CHANGES)
+        if not flags:
+            machine.run("sh", "-c", CHANGES)
 
     def is_dockerd(self) -> bool:
         return Path(f"/proc/{self.process.pid}/comm").read_text() == "dockerd\n"
@@ -89,3 +91,16 @@ def test_engine_after_one_that_was_killed_restores_what_was_before_that(
     Engine(machine, tmp_path).clear()
     assert machine.state() == before
     assert machine.notes() == []
+
+
+def test_engine_that_forwards_nothing_keeps_nobody_from_restoring(
+    machine: Machine, tmp_path: Path
+) -> None:
+    before = machine.state()
+    other = Engine(machine, tmp_path, forwarding.FORWARDS_NOTHING)
+    try:
+        assert machine.notes() == []
+        Engine(machine, tmp_path).clear()
+        assert machine.state() == before
+    finally:
+        other.kill()
