@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import redis
 
-from funcsvc.model.errors import StoreUnavailable
+from funcsvc.model.errors import ConnectionsInUse, StoreUnavailable
 
 
 class AnswerLost(StoreUnavailable):
@@ -33,12 +33,18 @@ class NoMaster(redis.exceptions.ConnectionError):
     """Raised when sentinels name no master: with what they said, or else from what failed."""
 
 
+_POOL_IS_EMPTY = "No connection available."
+"""What redis-py's BlockingConnectionPool raises; other pools raise MaxConnectionsError."""
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn redis-py's errors into StoreUnavailable with a reason in plain words."""
     try:
         yield
     except redis.exceptions.RedisError as error:
+        if isinstance(error, redis.exceptions.MaxConnectionsError) or str(error) == _POOL_IS_EMPTY:
+            raise ConnectionsInUse from error
         refusal = _refusal(error)
         if refusal is None:
             timed_out = isinstance(error, redis.exceptions.TimeoutError)

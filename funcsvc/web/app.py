@@ -15,6 +15,7 @@ from funcsvc.web.calls import views as call_views
 from funcsvc.web.image_removal import ImageRemover
 from funcsvc.web.logs import views as log_views
 from funcsvc.web.openapi import views as docs
+from funcsvc.web.readiness import HEALTH_THREADS
 
 
 def create_app(
@@ -29,7 +30,7 @@ def create_app(
     settings = settings or read_settings()
     stores = stores or open_stores(
         settings,
-        max_threads=settings.threads + 1,  # a health check's
+        max_threads=settings.threads + HEALTH_THREADS,
         max_blocked=settings.wait_threads + settings.follow_threads,
     )
     engine = engine or DockerWebEngine(settings)

@@ -12,7 +12,10 @@ STALE_SECONDS = 10
 
 MAX_WAIT_SECONDS = 60
 
-MAX_WAITING = 2
+HEALTH_THREADS = 4
+"""How many threads a web process has for health checks, besides those for all other requests."""
+
+MAX_WAITING = HEALTH_THREADS - 2
 """How many requests may wait for the look that another one makes."""
 
 

@@ -95,6 +95,7 @@ EXAMPLES = {
     ),
     "TooManyPulls": (errors.TooManyPulls(4), 503),
     "StoreUnavailable": (errors.StoreUnavailable("it can't be reached"), 500),
+    "ConnectionsInUse": (errors.ConnectionsInUse(), 500),
     "AnswerLost": (AnswerLost(timed_out=False), 500),
 }
 

@@ -7,7 +7,7 @@ import errno
 import pytest
 import redis
 
-from funcsvc.model.errors import StoreUnavailable
+from funcsvc.model.errors import ConnectionsInUse, StoreUnavailable
 from funcsvc.store.client import check_info
 from funcsvc.store.connections import make_pool
 from funcsvc.store.translation import AnswerLost, translated
@@ -102,6 +102,17 @@ def test_reason_of_the_operating_system_is_named(code, reason):
     error = redis.exceptions.ConnectionError(f"Error {code} connecting to {SECRET}")
     error.__context__ = OSError(code, SECRET)
     assert refusal(error).message == f"Redis can't be used: it can't be reached: {reason}."
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        redis.exceptions.ConnectionError("No connection available."),
+        redis.exceptions.MaxConnectionsError("Too many connections"),
+    ],
+)
+def test_empty_pool_is_not_blamed_on_redis(error):
+    assert isinstance(refusal(error), ConnectionsInUse)
 
 
 def test_other_errors_are_left_alone():

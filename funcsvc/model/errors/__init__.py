@@ -85,7 +85,11 @@ from funcsvc.model.errors.requests import (
     WrongHost,
     WrongOrigin,
 )
-from funcsvc.model.errors.services import EngineUnavailable, StoreUnavailable
+from funcsvc.model.errors.services import (
+    ConnectionsInUse,
+    EngineUnavailable,
+    StoreUnavailable,
+)
 from funcsvc.model.errors.wording import MAX_ERRORS, path_below, show
 
 __all__ = [
@@ -100,6 +104,7 @@ __all__ = [
     "CallTimedOut",
     "CommandNotRun",
     "Conflict",
+    "ConnectionsInUse",
     "DefinitionTooLarge",
     "EndedFromOutside",
     "EngineUnavailable",

@@ -17,3 +17,10 @@ class StoreUnavailable(Unavailable):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"Redis can't be used: {reason}.")
+
+
+class ConnectionsInUse(StoreUnavailable):
+    """Raised when this process has as many connections to Redis as it may, all of them in use."""
+
+    def __init__(self) -> None:
+        Unavailable.__init__(self, "All connections of this process to Redis are in use.")

@@ -30,6 +30,7 @@ from funcsvc.web.gunicorn.arrival import TooMuchArriving, TooMuchFraming
 from funcsvc.web.gunicorn.chunks import SPARE_FRAMING_BYTES
 from funcsvc.web.gunicorn.connection import READ_BYTES, Connection
 from funcsvc.web.http_status import error_body
+from funcsvc.web.readiness import HEALTH_THREADS
 
 STOP_DELAY_SECONDS = 0.5
 """How long a worker carries on as usual after it is told to stop.
@@ -47,7 +48,6 @@ MAX_HELD_BYTES = 64 * 1024 * 1024
 ACCEPTED_AT_ONCE = 16
 
 HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
-HEALTH_THREADS = 4
 
 _FAILURES: tuple[tuple[type[Exception], int, str], ...] = (
     (TooMuchArriving, 503, "Too many requests are arriving at once: try again in a few seconds."),
