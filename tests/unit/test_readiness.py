@@ -8,7 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dev import servers
-from funcsvc.web.readiness import MAX_WAITING, REMEMBERED_SECONDS, STALE_SECONDS, SharedLook
+from funcsvc.web.readiness import (
+    HEALTH_THREADS,
+    MAX_WAITING,
+    OVERDUE_SECONDS,
+    REMEMBERED_SECONDS,
+    STALE_SECONDS,
+    SharedLook,
+)
 from tests.unit.clock import Clock
 
 NOT_YET = ["Redis and the Docker Engine haven't answered yet."]
@@ -40,13 +47,14 @@ def test_look_is_remembered_for_a_second():
 
 
 def test_checks_while_the_engine_stands_still_share_one_look_and_few_wait():
-    look = Look()
-    shared = SharedLook(look)
+    clock, look = Clock(), Look()
+    shared = SharedLook(look, clock.monotonic)
     with ThreadPoolExecutor(1 + MAX_WAITING) as threads:
         first = threads.submit(shared.get)
         assert look.begun.wait(30)
         others = [threads.submit(shared.get) for _ in range(MAX_WAITING)]
         servers.wait_until(lambda: shared._waiting == MAX_WAITING, "they wait")
+        clock.now += OVERDUE_SECONDS
         assert [shared.get() for _ in range(100)] == [NOT_YET] * 100
         look.go.set()
         assert [it.result(30) for it in (first, *others)] == [["1"]] * (1 + MAX_WAITING)
@@ -73,6 +81,24 @@ def test_last_look_is_told_while_a_new_one_is_made_unless_it_is_old(age, known):
         look.go.set()
         assert new.result(30) == ["2"]
         assert second.result(30) == (known or ["2"])
+
+
+@pytest.mark.parametrize("quiet_seconds", [None, STALE_SECONDS + 2])
+def test_simultaneous_checks_of_a_healthy_service_wait_for_its_look(quiet_seconds):
+    """At the start, and after a time without checks, when the last look is old."""
+    clock, look = Clock(), Look()
+    shared = SharedLook(look, clock.monotonic, overdue_seconds=30)
+    if quiet_seconds is not None:
+        look.go.set()
+        shared.get()
+        look.go.clear()
+        clock.now += quiet_seconds
+    with ThreadPoolExecutor(HEALTH_THREADS) as threads:
+        checks = [threads.submit(shared.get) for _ in range(3 * HEALTH_THREADS)]
+        servers.wait_until(lambda: shared._waiting == HEALTH_THREADS - 1, "they wait")
+        look.go.set()
+        told = [it.result(30) for it in checks]
+    assert told == [[str(look.times)]] * len(checks)
 
 
 def test_look_that_fails_leaves_nobody_waiting():
