@@ -153,6 +153,22 @@ def test_answered_call_is_not_found_when_it_is_asked_again(web, calls, address):
         assert servers.exchange(connection, "GET", path).status == 404
 
 
+def test_call_that_was_answered_over_a_unix_socket_is_removed(module_redis, calls, address):
+    """Its client closes once it has read the answer, which no unix socket takes for a reset."""
+    name = address[: address.index("/")]
+    with servers.folder() as place, calling.worker(calls):
+        path = place / "socket"
+        web = servers.make_service(place, redis_url=module_redis.url, bind=f"unix:{path}")
+        try:
+            web.start(lambda: servers.listens(path))
+            for _ in range(5):
+                answer = servers.exchange_over_unix_socket(path, "POST", f"/call/{address}/sync")
+                assert answer.body == b"HelloWorld\n"
+            servers.wait_until(lambda: not list(calls.store.list_calls(name)), "they are removed")
+        finally:
+            web.end()
+
+
 def test_short_requests_are_answered_while_all_who_may_wait(web, calls, address, clients):
     waiting = [start_sync(clients, web, address) for _ in range(2)]
     held = [calls.reserve() for _ in range(2)]
