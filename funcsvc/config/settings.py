@@ -183,8 +183,9 @@ class Settings:
     func_share_percent: int = setting(
         integer(50, 1, 100),
         "How large a part of the places one function may take, in percent: of each web worker "
-        "process's places for requests that wait and for requests that follow logs, always; and "
-        "of a worker's slots, while calls of other functions want them. At least one of each.",
+        "process's places for long answers, always; of those for requests that wait and that "
+        "follow logs, while other functions want them; and of a worker's slots, while calls of "
+        "other functions want them. At least one of each.",
     )
     max_wait_seconds: float = setting(
         seconds(90000, 1, 604800),

@@ -12,6 +12,7 @@ from funcsvc.web import answers, blueprints, funcs, images, system
 from funcsvc.web.access.doorkeeper import Doorkeeper
 from funcsvc.web.bodies import check_type_of_body
 from funcsvc.web.calls import views as call_views
+from funcsvc.web.clients import count_for_management
 from funcsvc.web.image_removal import ImageRemover
 from funcsvc.web.logs import views as log_views
 from funcsvc.web.openapi import views as docs
@@ -48,6 +49,7 @@ def create_app(
         system.make_blueprint(engine),
     ):
         blueprint.before_request(doorkeeper.check_access)
+        blueprint.before_request(count_for_management)
         blueprint.before_request(check_type_of_body)
         blueprints.register_management(app, blueprint)
     app.register_blueprint(call_views.make_blueprint(settings, stores))

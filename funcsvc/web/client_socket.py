@@ -37,6 +37,7 @@ class ClientSocket:
 
     The places are shared by all connections of a process, so that clients that don't read can't
     hold more threads than there are places. In its place, a client must read at the least rate.
+    The place counts for the request's `owner`.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class ClientSocket:
         window_seconds: float = WINDOW_SECONDS,
     ) -> None:
         sock.setblocking(False)
+        self.owner = ""
         self.has_place = False
         self.was_cut = False
         self._socket = sock
@@ -81,14 +83,14 @@ class ClientSocket:
     def take_place(self) -> None:
         """Take a place for a long answer, unless the request has one. Raises TooManyWaits."""
         if not self.has_place:
-            self._place = self._places.take()
+            self._place = self._places.take(self.owner)
             self.has_place = True
 
     def end_request(self) -> None:
         """Give the place back, and start measuring again."""
         if self._place is not None:
             self._place.give_back()
-        self._place, self.has_place = None, False
+        self._place, self.has_place, self.owner = None, False, ""
         self._credit = self._window
 
     def wait_until_acknowledged(self) -> bool:

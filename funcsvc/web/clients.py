@@ -12,16 +12,19 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from flask import Response, after_this_request
+from flask import Response, after_this_request, request
 
 from funcsvc.web.client_socket import ClientSocket
+from funcsvc.web.concurrency import MANAGEMENT
 
 
 class ClientConnection:
-    """The connection of one request."""
+    """The connection of one request. The request counts for an `owner`, once one is given."""
 
-    def __init__(self, environ: Mapping[str, Any]) -> None:
+    def __init__(self, environ: Mapping[str, Any], owner: str = "") -> None:
         self._socket: ClientSocket | None = environ.get("gunicorn.socket")
+        if self._socket is not None and owner:
+            self._socket.owner = owner
 
     @property
     def is_raw(self) -> bool:
@@ -74,3 +77,8 @@ class ClientConnection:
             return response
 
         self.use_place()
+
+
+def count_for_management() -> None:
+    """Let this request have a place that is kept for management. For use before each request."""
+    ClientConnection(request.environ, MANAGEMENT)

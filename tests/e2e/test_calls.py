@@ -252,24 +252,6 @@ def test_client_that_half_closes_gets_its_answer(web, calls, address, more):
     servers.wait_until(lambda: web.request("HEAD", path).status == 404, "it is removed")
 
 
-def test_one_func_leaves_places_to_the_others(own_redis, clients):
-    with (
-        servers.service(redis_url=own_redis.url, docker_host=NO_ENGINE, max_waits=4) as web,
-        calling.calls_of(own_redis.url) as calls,
-    ):
-        busy, other = (f"{name}/{calls.create_func(name)}" for name in ("busy", "other"))
-        waiting = [start_sync(clients, web, busy) for _ in range(2)]
-        held = [calls.reserve() for _ in range(2)]
-        refused = web.request("POST", f"/call/{busy}/sync", b"")
-        assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
-        assert refused.json["message"].startswith("2 requests already wait for the end of a call ")
-        waiting.append(start_sync(clients, web, other))
-        held.append(calls.reserve())
-        for call in held:
-            calls.end(call)
-        assert [future.result(10).status for future in waiting] == [200] * 3
-
-
 def test_client_that_sends_its_next_request_already_is_there(web, calls, address):
     with RawClient(web.port) as client:
         client.send(

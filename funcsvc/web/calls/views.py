@@ -109,7 +109,7 @@ def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
     def get_output(name: str, uuid: str, call_id: str) -> Response:
         find_func(funcs, name, uuid)
         call = calls.get_call(name, check_call_id(call_id))
-        return answer_call(call, calls, ClientConnection(request.environ))
+        return answer_call(call, calls, ClientConnection(request.environ, name))
 
     @blueprint.get("/output/<name>/<uuid>/<call_id>/wait")
     @operation(
@@ -122,7 +122,7 @@ def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
         find_func(funcs, name, uuid)
         call, client = (
             calls.get_call(name, check_call_id(call_id)),
-            ClientConnection(request.environ),
+            ClientConnection(request.environ, name),
         )
         if not call.status.has_ended:
             call = waits.wait_for_end(call, client, waits.take_place(name, client))
@@ -141,7 +141,7 @@ def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
         if not load_flag(request.args, "list"):
             return Answer(counts_text(counts))
         pieces = joined(status_pieces(counts, calls.list_calls(name)))
-        return Answer(streamed_in_place(pieces, ClientConnection(request.environ)))
+        return Answer(streamed_in_place(pieces, ClientConnection(request.environ, name)))
 
     return blueprint
 
@@ -178,8 +178,9 @@ _WHAT_IT_GETS = (
     "and `Authorization`, and `CALL_ID` and `FUNC_NAME`."
 )
 _HOW_LONG_IT_WAITS = (
-    "A request that has waited for as long as the operator allows, or until the service stops, "
-    "is answered with 201 or 202: the call is running or pending, and goes on."
+    "A request that has waited for as long as the operator allows, or until the service stops or "
+    "another function needs its place, is answered with 201 or 202: the call is running or "
+    "pending, and goes on."
 )
 _WHEN_IT_IS_REMOVED = (
     "A call that was answered with 200, 500, 504 or 509 is removed once the whole answer has been "

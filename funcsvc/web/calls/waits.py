@@ -39,14 +39,14 @@ class CallWaits:
         """Wait for a call to end, and return it.
 
         It is returned without having ended if the process stops, the client leaves, or the longest
-        wait is over; or if the client has ended its sending side, so that it might have closed, and
-        another request wants its place. Raises what `get_call` does, but retries while Redis can't
-        be used.
+        wait is over; or if another func needs its place; or if the client has ended its sending
+        side, so that it might have closed, and another request wants its place. Raises what
+        `get_call` does, but retries while Redis can't be used.
         """
         end = time.monotonic() + self._max_seconds
         while not call.status.has_ended:
             left = end - time.monotonic()
-            if left <= 0 or STOPPING.is_set() or is_in_vain(client, place):
+            if left <= 0 or STOPPING.is_set() or must_end(client, place):
                 break
             call = self._look(call, min(LOOK_SECONDS, max(1, left)))
         return call
@@ -61,6 +61,9 @@ class CallWaits:
             return call
 
 
-def is_in_vain(client: ClientConnection, place: Place) -> bool:
-    """Tell whether a request needn't wait on: its client is gone, or might be and is in the way."""
-    return client.is_gone() or (client.has_ended_sending() and place.is_wanted())
+def must_end(client: ClientConnection, place: Place) -> bool:
+    """Tell whether a wait must end: its client is gone, or might be and is in the way; or another
+    func needs its place.
+    """
+    is_in_the_way = client.has_ended_sending() and place.is_wanted()
+    return place.has_to_end or client.is_gone() or is_in_the_way

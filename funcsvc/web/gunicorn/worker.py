@@ -92,7 +92,12 @@ class DeadlineWorker(ThreadWorker):
         self.request_seconds = settings.body_timeout_seconds
         self.open_client = partial(
             ClientSocket,
-            places=ConcurrencyLimit("receive long answers", settings.answer_threads),
+            places=ConcurrencyLimit(
+                "receive long answers",
+                settings.answer_threads,
+                settings.func_share_percent,
+                end_early=False,
+            ),
             least_bytes_per_second=settings.min_bytes_per_second,
         )
         self.health_pool = ThreadPoolExecutor(HEALTH_THREADS)

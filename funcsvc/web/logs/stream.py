@@ -12,7 +12,7 @@ from funcsvc.process import STOPPING
 from funcsvc.schemas import LogQuery, event_line
 from funcsvc.store import Stores
 from funcsvc.web.call_addresses import find_func
-from funcsvc.web.calls.waits import LOOK_SECONDS, PAUSE_SECONDS, is_in_vain
+from funcsvc.web.calls.waits import LOOK_SECONDS, PAUSE_SECONDS, must_end
 from funcsvc.web.clients import ClientConnection
 from funcsvc.web.concurrency import Place
 from funcsvc.web.streaming import joined
@@ -64,11 +64,11 @@ class LogStream:
         """Yield new lines as they come.
 
         Returns when the client leaves, the func is gone, the call has ended or the process stops;
-        or if the client might be gone, and another request wants its place.
+        or if another func needs its place, or the client might be gone and a request wants it.
         """
         assert self.place is not None
         given_up = time.monotonic() + PATIENCE_SECONDS
-        while not (STOPPING.is_set() or is_in_vain(self.client, self.place)):
+        while not (STOPPING.is_set() or must_end(self.client, self.place)):
             try:
                 events = self._next_events()
                 is_over = self._is_over(events)

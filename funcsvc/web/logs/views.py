@@ -41,7 +41,7 @@ def make_blueprint(settings: Settings, stores: Stores) -> Blueprint:
     )
     def get_logs(name: str, uuid: str) -> Response:
         find_func(stores.funcs, name, uuid)
-        query, client = load_log_query(request.args), ClientConnection(request.environ)
+        query, client = load_log_query(request.args), ClientConnection(request.environ, name)
         place = limit.take(name) if query.follow else None
         pieces = LogStream(stores, name, uuid, query, client, place).lines()
         if place:
