@@ -135,6 +135,27 @@ def test_client_that_goes_in_the_middle_loses_no_output(proxy, calls, address, s
     assert proxy.request("GET", f"/output/{address}/{call_id}").body == large.output
 
 
+@pytest.mark.parametrize("go", [RawClient.end_sending, RawClient.reset])
+def test_nginx_ends_a_wait_whose_client_closes_or_half_closes_and_no_output_is_lost(
+    proxy, calls, address, go
+):
+    """With proxy_ignore_client_abort, nginx would take the output of a client that is gone."""
+    call_id = proxy.request("POST", f"/call/{address}", b"").json["CallId"]
+    call = calls.reserve()
+    path = f"/output/{address}/{call_id}"
+    with RawClient(proxy.port) as client:
+        client.send(f"GET {path}/wait HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert not client.has_answer(0.5)
+        go(client)
+        assert go is RawClient.reset or client.is_closed()
+    servers.wait_until(
+        lambda: any(call_id in it["path"] and it["status"] == 499 for it in proxy.logged()),
+        "nginx ends it",
+    )
+    calls.end(call)
+    assert proxy.request("GET", f"{path}/wait").body == b"HelloWorld\n"
+
+
 HEAD = b" HTTP/1.1\r\nHost: localhost\r\n"
 NO_HTTP = "The request is not valid HTTP, or should have come over TLS."
 NGINX_ERRORS = {
