@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,9 +30,9 @@ from funcsvc.store.scripts import Argument, get_script
 from funcsvc.store.settle import settle
 
 ENVIRONMENT_SEPARATOR = b"\0"
-LIST_PAGE_CALLS = 500
+LIST_PAGE_CALLS = 200
 
-_KIND_BY_WAITED = {b"1": InstanceKind.WAITING, b"0": InstanceKind.NEW}
+_KIND_BY_WAITED = {"1": InstanceKind.WAITING, "0": InstanceKind.NEW}
 
 
 class RedisCallStore:
@@ -104,8 +105,8 @@ class RedisCallStore:
             after = page[-1][1]
 
     def _list_page(self, func_name: str, after: int) -> list[list[Any]]:
-        page: list[list[Any]] = self._run("list_calls", func_name, after, LIST_PAGE_CALLS)
-        return page
+        text = self._run("list_calls", func_name, after, LIST_PAGE_CALLS)
+        return [*json.loads(text)]  # Lua writes an empty list as {}
 
     def _exists(self, call_id: str) -> bool:
         key = self._keys.call(call_id)
@@ -145,10 +146,10 @@ def _failure(stored: bytes | None) -> Failure | None:
 def _state(func_name: str, row: list[Any]) -> CallState:
     call_id, _, created_ms, status, message, waited = row
     return CallState(
-        id=str(call_id, "utf-8"),
+        id=call_id,
         func_name=func_name,
-        created_ms=created_ms,
-        status=CallStatus(str(status, "utf-8")),
-        message=str(message, "utf-8"),
+        created_ms=int(created_ms),
+        status=CallStatus(status),
+        message=message,
         instance_kind=_KIND_BY_WAITED.get(waited),
     )

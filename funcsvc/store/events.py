@@ -9,7 +9,7 @@ from funcsvc.model import Event
 from funcsvc.store.client import RedisClient
 from funcsvc.store.keys import RedisKeys
 
-PAGE_EVENTS = 500
+PAGE_EVENTS = 200
 
 
 class RedisEventLog:

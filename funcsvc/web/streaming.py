@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import itertools
 import logging
 from collections.abc import Iterator
 
@@ -29,14 +28,14 @@ def streamed(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def streamed_in_place(pieces: Iterator[bytes], client: ClientConnection) -> Iterator[bytes]:
-    """Stream an answer of unknown length; if it has a second piece, the request takes a place.
+    """Stream `joined` pieces; if the first isn't the last, the request takes a place.
 
-    Raises TooManyWaits.
+    A request without a place costs no more than that piece. Raises TooManyWaits.
     """
-    start = list(itertools.islice(pieces, 2))
-    if len(start) == 2:
+    first = next(pieces, b"")
+    if len(first) >= PIECE_BYTES:
         client.take_place()
-    return streamed(itertools.chain(start, pieces))
+    return _cut_at_failure(first, pieces)
 
 
 def take_place(response: Response) -> Response:

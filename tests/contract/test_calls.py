@@ -244,13 +244,22 @@ def test_output_over_the_whole_bound_goes_with_all_the_others(make_service):
     assert service.calls.get_call("hello", last).output == b"x"
 
 
-@pytest.mark.parametrize("number", [0, 1, 499, 500, 501, 1001])
+@pytest.mark.parametrize("number", [0, 1, 199, 200, 201, 401])
 def test_calls_are_listed_in_the_order_in_which_they_came(service, number):
     func = service.add_func()
     other = service.add_func("other")
     service.call(other)
     made = [service.call(func) for _ in range(number)]
     assert [call.id for call in service.calls.list_calls("hello")] == made
+
+
+@pytest.mark.parametrize(
+    "message", ['a "b" \\ / c', "é\u2028\U0001f600\ufffd", "\t\n\x01\x7f", "{}"]
+)
+def test_message_of_a_listed_call_is_as_it_was(service, message):
+    call_id = service.call(service.add_func())
+    service.end(call_id, replace(FAILED, message=message))
+    assert [call.message for call in service.calls.list_calls("hello")] == [message]
 
 
 def test_listed_calls_say_how_they_are_without_their_outputs(service):

@@ -10,6 +10,7 @@ import pytest
 
 from dev.machine.waiting import NEVER_SECONDS, PATIENCE_SECONDS
 from funcsvc.model import SHORT_BYTES, Event, Failure, Outcome
+from funcsvc.store.events import PAGE_EVENTS
 from tests.contract.calls import ENDED
 from tests.contract.whole_state import event_bytes
 
@@ -272,7 +273,7 @@ def test_events_that_are_dropped_while_others_are_listed_stop_nothing(make_real)
     lowered = make_real(max_log_bytes=4096)
     numbered(lowered, func, 30)
     seen += listing
-    assert seen[:500] == everything[:500]
+    assert seen[:PAGE_EVENTS] == everything[:PAGE_EVENTS]
     assert seen[-1] == real.events_of(func)[-1]
     assert len({event.position for event in seen}) == len(seen)
 

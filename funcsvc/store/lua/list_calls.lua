@@ -3,8 +3,9 @@
 -- ARGV[1]  the func's name
 -- ARGV[2]  the arrival number after which the page begins, 0 for the first page
 -- ARGV[3]  the maximum number of calls
--- Returns  a list of {id, number, created_ms, status, message, waited}; waited is "1" if the call's
---          container was waiting for it, "0" if not, "" if the call hasn't begun
+-- Returns  a list of {id, number, created_ms, status, message, waited}, all of them strings, as JSON,
+--          which the client reads several times as fast as Redis's own lists; waited is "1" if the
+--          call's container was waiting for it, "0" if not, "" if the call hasn't begun
 
 local page = {}
 local found = redis.call("ZRANGEBYSCORE", CALLS .. ARGV[1], "(" .. ARGV[2], "+inf",
@@ -12,7 +13,6 @@ local found = redis.call("ZRANGEBYSCORE", CALLS .. ARGV[1], "(" .. ARGV[2], "+in
 for _, id in ipairs(found) do
   local number, created_ms, status, message, waited =
     unpack(redis.call("HMGET", CALL .. id, "number", "created_ms", "status", "message", "waited"))
-  page[#page + 1] = {id, tonumber(number), tonumber(created_ms), status, message or "",
-    waited or ""}
+  page[#page + 1] = {id, number, created_ms, status, message or "", waited or ""}
 end
-return page
+return cjson.encode(page)
