@@ -35,6 +35,8 @@ def streamed_in_place(pieces: Iterator[bytes], client: ClientConnection) -> Iter
     first = next(pieces, b"")
     if len(first) >= PIECE_BYTES:
         client.take_place()
+    else:
+        next(pieces, b"")  # there is none, or the failure that has made the first one short
     return _cut_at_failure(first, pieces)
 
 
