@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
 from secrets import token_hex
@@ -117,8 +117,15 @@ def _machine(stage: Stage) -> str:
     )
 
 
+def reasons(failure: BaseException | None) -> Iterator[str]:
+    """Yield why it failed, the last first: clearing up after a failure can fail, too."""
+    while failure is not None:
+        yield f"{failure}" or type(failure).__name__
+        failure = failure.__context__
+
+
 if __name__ == "__main__":
     try:
         main()
     except (BenchFailed, AssertionError, SubprocessError, RedisError, DockerException) as failure:
-        sys.exit(f"The benchmark failed: {failure}")
+        sys.exit(f"The benchmark failed: {', while dealing with: '.join(reasons(failure))}")

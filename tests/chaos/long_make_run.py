@@ -80,7 +80,7 @@ def test_nothing_is_left_however_it_ends(
         run.wait_for(READY)
         run_calls(run)
         end(run)
-        assert run.wait() == status
+        assert run.wait() == status, run.shown
         servers.wait_until(lambda: not run.left(), "nothing is left of it", 90)
         assert run.left_by_containers() == []
         assert "assword" not in run.shown

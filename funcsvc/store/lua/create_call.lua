@@ -27,9 +27,12 @@ local definition = redis.call("GET", FUNC .. name)
 if not definition or cjson.decode(definition).UUID ~= uuid then
   return {"missing", NOW}
 end
-settle_stored(name)
 local pending, limit, func_bytes =
   unpack(redis.call("HMGET", COUNTS .. name, "pending", "limit", "stored_bytes"))
+if tonumber(pending or 0) == 0 and tonumber(func_bytes or 0) ~= 0 then
+  settle_stored(name)
+  func_bytes = redis.call("HGET", COUNTS .. name, "stored_bytes")
+end
 local bytes = #ARGV[4] + #ARGV[5] + CALL_OVERHEAD_BYTES
 if tonumber(pending or 0) >= tonumber(ARGV[8]) then
   return {"full", NOW}
