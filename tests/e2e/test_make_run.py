@@ -113,9 +113,9 @@ def test_upgrade_is_refused_and_the_service_goes_on(run: MakeRun) -> None:
 
 def test_three_times_ctrl_c_ends_it_well_and_leaves_nothing(run: MakeRun) -> None:
     assert run.left()
-    for _ in range(3):
-        run.type("\x03")
+    run.type("\x03")
+    run.wait_for("Stopping…")  # each Ctrl-C has the terminal drop what it hasn't shown yet
+    run.type("\x03\x03")
     assert run.wait() == 0
-    assert "Stopping…" in run.shown
     assert "Traceback" not in run.shown
     assert run.left() == []
