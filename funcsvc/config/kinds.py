@@ -79,15 +79,17 @@ def flag(default: bool) -> fields.Boolean:
     return fields.Boolean(load_default=default, truthy=truthy, falsy=falsy)
 
 
-_LONGEST_SOCKET_PATH = 107
-"""In bytes: Linux has room for 108, and one is NUL."""
+MAX_SOCKET_PATH_BYTES = 107
+"""What Linux takes: it has room for 108, with a NUL at the end (unix(7))."""
 
 
 def check_bind(value: str) -> None:
     """Raise ValidationError unless the value is an address to listen on."""
     if re.fullmatch(r"unix:/.+", value):
-        if len(value.removeprefix("unix:").encode()) > _LONGEST_SOCKET_PATH:
-            raise ValidationError("Must be unix: with a path of at most 107 bytes.")
+        if len(value.removeprefix("unix:").encode()) > MAX_SOCKET_PATH_BYTES:
+            raise ValidationError(
+                f"Must be unix: with a path of at most {MAX_SOCKET_PATH_BYTES} bytes."
+            )
         return
     host, _, port = value.rpartition(":")
     if not host or not port.isdecimal() or not 1 <= int(port) <= 65535:
@@ -98,8 +100,10 @@ def check_docker_host(value: str) -> None:
     """Raise ValidationError unless the value is the address of an engine."""
     if value.startswith("unix://"):
         path = value.removeprefix("unix://").encode()
-        if not 0 < len(path) <= _LONGEST_SOCKET_PATH:
-            raise ValidationError("Must be unix:// with a path of at most 107 bytes.")
+        if not 0 < len(path) <= MAX_SOCKET_PATH_BYTES:
+            raise ValidationError(
+                f"Must be unix:// with a path of at most {MAX_SOCKET_PATH_BYTES} bytes."
+            )
     elif not _names_host_and_port(value):
         raise ValidationError("Must be unix:///path, or tcp, http or https://host:port.")
 

@@ -14,10 +14,9 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 
 from marshmallow import ValidationError
 
-SENTINEL_PORT = 26379
-MAX_SOCKET_PATH_BYTES = 107
-"""What Linux takes; it counts a NUL at the end, too (unix(7))."""
+from funcsvc.config.kinds import MAX_SOCKET_PATH_BYTES
 
+SENTINEL_PORT = 26379
 SENTINEL_FORM = "redis+sentinel://[user:password@]host[:port],host[:port]/service[/number]"
 
 _SENTINEL_URL = re.compile(
