@@ -120,7 +120,7 @@ def _machine(stage: Stage) -> str:
 def reasons(failure: BaseException | None) -> Iterator[str]:
     """Yield why it failed, the last first: clearing up after a failure can fail, too."""
     while failure is not None:
-        yield f"{failure}" or type(failure).__name__
+        yield str(failure) or type(failure).__name__
         failure = failure.__context__
 
 

@@ -11,6 +11,7 @@ import pytest
 from dev import images, servers
 from tests.e2e import calling
 from tests.e2e.functions import Functions, functions, wait_until_no_container
+from tests.e2e.raw_http import RawClient
 
 
 @pytest.hookimpl(wrapper=True)
@@ -91,6 +92,13 @@ def module_engine() -> Iterator[servers.EngineServer]:
     """A Docker Engine for one module."""
     with servers.engine_server() as server:
         yield server
+
+
+@pytest.fixture
+def raw(web: servers.Service) -> Iterator[RawClient]:
+    """A client that writes its requests itself, of the module's own service `web`."""
+    with RawClient(web.port) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")

@@ -38,12 +38,6 @@ def web(module_redis: servers.RedisServer) -> Iterator[servers.Service]:
         yield server
 
 
-@pytest.fixture
-def raw(web: servers.Service) -> Iterator[RawClient]:
-    with RawClient(web.port) as client:
-        yield client
-
-
 def cpu_seconds(web: servers.Service) -> float:
     """Return how long the worker process has computed."""
     [pid] = web.worker_pids()

@@ -34,12 +34,6 @@ def web(module_redis: servers.RedisServer, docker_host: str) -> Iterator[servers
 
 
 @pytest.fixture
-def raw(web: servers.Service) -> Iterator[RawClient]:
-    with RawClient(web.port) as client:
-        yield client
-
-
-@pytest.fixture
 def definition(image: str, request: pytest.FixtureRequest) -> bytes:
     """A valid definition with a name for one test."""
     name = f"http-{abs(hash(request.node.name))}"

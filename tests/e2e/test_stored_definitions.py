@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
 
 from dev import servers
 from funcsvc.store.keys import RedisKeys
-from tests.e2e.functions import Functions, functions
+from tests.e2e.functions import Functions
 
 KEYS = RedisKeys("funcsvc:")
 OTHER_UUID = "e62c014e-386c-42ea-8d07-41d44e98cc3d"
 SECRET = f"SECRET={'x' * 131_073}"
-
-
-@pytest.fixture(scope="module")
-def run(
-    module_redis: servers.RedisServer, module_engine: servers.EngineServer
-) -> Iterator[Functions]:
-    """A service over an engine for this module."""
-    with functions(module_redis, module_engine) as made:
-        yield made
 
 
 def store(redis: servers.RedisServer, name: str, option: str, value: Any) -> None:
