@@ -27,8 +27,7 @@ PHRASES = r"(?:[\w .()'-]+(?::[0-9]+)?: )*"
 _DISK_FULL = re.compile(
     rf"(?!unknown: ){PHRASES}(?:[a-z ]+(?: {CUT}){{1,2}}: )?no space left on device(?:: unknown)?"
 )
-"""What failed, the file or both files of a link, and the cause. A registry's begins with `unknown`.
-"""
+"""What failed, its file or both files of a link, and the cause. Registries begin with `unknown`."""
 
 _QUERY = re.compile(r"\?[^\s\"]*")  # a registry's storage can have signed URLs
 

@@ -36,7 +36,7 @@ def streamed_in_place(pieces: Iterator[bytes], client: ClientConnection) -> Iter
     if len(first) >= PIECE_BYTES:
         client.take_place()
     else:
-        next(pieces, b"")  # there is none, or the failure that has made the first one short
+        next(pieces, b"")  # the end, or the failure that has cut the first piece short
     return _cut_at_failure(first, pieces)
 
 

@@ -69,6 +69,17 @@ def test_upgrade_loses_no_request(own_redis: servers.RedisServer, command: list[
             end_masters(web)
 
 
+def ask_twice_in_vain(web: servers.Service, reason: str) -> None:
+    """Send SIGUSR2 twice: each time the log says the reason, and only the old workers are left."""
+    workers = web.worker_pids()
+    for count in (1, 2):
+        os.kill(web.pid, signal.SIGUSR2)
+        servers.wait_until(
+            lambda times=count: web.log().count(reason) == times, f"the log says {reason!r}"
+        )
+        servers.wait_until(lambda: web.worker_pids() == workers, "nothing else is there")
+
+
 def test_upgrade_that_fails_leaves_the_old_master_alone(own_redis: servers.RedisServer) -> None:
     with servers.folder() as place:
         keys = place / "keys"
@@ -76,14 +87,7 @@ def test_upgrade_that_fails_leaves_the_old_master_alone(own_redis: servers.Redis
         settings = {"redis_url": own_redis.url, "docker_host": NO_ENGINE, "access_keys_file": keys}
         with servers.service(**settings) as web:
             keys.write_text("no key")
-            workers = web.worker_pids()
-            for count in (1, 2):
-                os.kill(web.pid, signal.SIGUSR2)
-                servers.wait_until(
-                    lambda times=count: web.log().count("funcsvc can't start: ") == times,
-                    "the new master has said why it can't start",
-                )
-                servers.wait_until(lambda: web.worker_pids() == workers, "it is gone")
+            ask_twice_in_vain(web, "funcsvc can't start: ")
             assert web.request("GET", "/funcs").status == 200
 
 
@@ -92,13 +96,6 @@ def test_upgrade_under_supervisord_is_refused_and_leaves_no_second_master(
 ) -> None:
     kept = {"SUPERVISOR_ENABLED": "1"}
     with servers.service(kept, redis_url=own_redis.url, docker_host=NO_ENGINE) as web:
-        workers = web.worker_pids()
-        for count in (1, 2):
-            os.kill(web.pid, signal.SIGUSR2)
-            servers.wait_until(
-                lambda times=count: web.log().count("SIGUSR2 can't upgrade") == times,
-                "the refusal is in the log",
-            )
-            servers.wait_until(lambda: web.worker_pids() == workers, "nothing else is there")
+        ask_twice_in_vain(web, "SIGUSR2 can't upgrade")
         assert web.request("GET", "/funcs").status == 200
         assert "Traceback" not in web.log()
