@@ -21,9 +21,11 @@ LONGEST = ("schemathesis", "faults", "lifecycle", "functions", "access", "manage
 
 DOCKER_HOST = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
 
-# How long an example takes is the machine's affair.
-hypothesis.settings.register_profile("any machine", deadline=None)
-hypothesis.settings.load_profile("any machine")
+# Every run has the same examples; --hypothesis-profile=explore looks for new ones. How long an
+# example takes is the machine's affair.
+hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("explore", deadline=None)
+hypothesis.settings.load_profile("repeatable")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

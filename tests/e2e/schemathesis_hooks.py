@@ -7,7 +7,6 @@ never pulled from another registry.
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 from typing import Any
@@ -164,20 +163,19 @@ def mend_size(body: dict[str, Any]) -> None:
 
 
 def mend_ports(body: dict[str, Any]) -> None:
-    """Give each port once, let ranges end after they begin, and publish once on each."""
+    """Give each port once, let a range end after it begins, and choose one host port at most."""
     for section, option in (("Config", "ExposedPorts"), ("HostConfig", "PortBindings")):
         ports = (body.get(section) or {}).get(option) or {}
         for port in [port for port in ports if f"{port}/tcp" in ports]:
             del ports[port]
     bindings = ((body.get("HostConfig") or {}).get("PortBindings") or {}).values()
-    taken = set()
-    for binding in itertools.chain.from_iterable(listed or () for listed in bindings):
+    bindings = [binding for listed in bindings for binding in listed or ()]
+    for binding in bindings[:1]:
         ends = (binding.get("HostPort") or "").split("-")
         if len(ends) == 2:
             binding["HostPort"] = "-".join(sorted(ends, key=int))
-        if binding.get("HostPort") in taken:
-            del binding["HostPort"]
-        taken.add(binding.get("HostPort"))
+    for binding in bindings[1:]:
+        binding.pop("HostPort", None)
 
 
 def mend_command(config: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from dev import images, servers
@@ -76,6 +77,7 @@ def test_service_does_what_its_description_says(
             "--phases=examples,coverage,fuzzing,stateful",
             f"--max-examples={MAX_EXAMPLES}",
             "--continue-on-failure",
+            *(["--seed=1"] if hypothesis.settings().derandomize else []),
             TEST_IMAGE=image,
             TEST_REGISTRY=registry,
             TEST_FUNC=KEPT_FUNC,
