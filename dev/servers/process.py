@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from dev.machine.processes import await_end, with_parent
 from dev.machine.waiting import PATIENCE_SECONDS, wait_until
 
 LOOPBACK = "127.0.0.1"
+PORTS = 10_000, 32_000
 STOP_SECONDS = 20
 TAIL_LINES = 40
 
@@ -25,15 +27,24 @@ _running: list[Server] = []
 _ended: deque[tuple[str, str]] = deque(maxlen=8)
 
 
-def free_port(preferred: int = 0) -> int:
-    """Return the preferred port of loopback if nobody listens on it, otherwise another."""
+def free_port(span: int = 1) -> int:
+    """Return a port that nobody has on any address, nor the next ones, `span` in all.
+
+    They lie below those that the kernel hands out, which others could be given at any moment.
+    """
+    for first in random.sample(range(*PORTS), 1000):
+        if all(map(_is_free, range(first, first + span))):
+            return first
+    raise OSError("None of 1,000 ports is free.")
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as candidate:
-        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            candidate.bind((LOOPBACK, preferred))
+            candidate.bind(("", port))
         except OSError:
-            candidate.bind((LOOPBACK, 0))
-        return int(candidate.getsockname()[1])
+            return False
+    return True
 
 
 def listens(address: int | Path) -> bool:

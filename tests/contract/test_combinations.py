@@ -265,7 +265,7 @@ def test_engine_refuses_bindings_where_the_schema_sees_an_overlap(
 ):
     said = []
     for _ in range(TRIES):  # others on this machine can take a free port first
-        bindings = bindings_of(pair, free_port())
+        bindings = bindings_of(pair, free_port(span=2))
         said.append(start_with(docker_client, sleeping_image, run_id, {"PortBindings": bindings}))
         if said[-1] is None:
             break
