@@ -22,7 +22,7 @@ def wait_until(
 ) -> Answer:
     """Return the first true answer of `condition`.
 
-    Raises NotInTime, with `what`, if there is none within `seconds`.
+    Raises NotInTime, with `what`, unless there is one within `seconds`.
     """
     end = time.monotonic() + seconds
     while not (answer := condition()):

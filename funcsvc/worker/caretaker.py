@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from funcsvc.engine import WorkerEngine
@@ -173,32 +174,34 @@ class Caretaker:
                 self.note_failed_store(error)
 
     def _look_after(self) -> None:
-        while not self._has_left.is_set():
-            try:
-                self.take_over()
-                self.sweep()
-                self._log_counts()
-            except StoreUnavailable as error:
-                self.note_failed_store(error)
-            except FuncsvcError as error:
-                _log.warning("taking over or sweeping failed: %s", error.message)
-            except Exception:  # noqa: BLE001  # logged in full; the next look follows
-                _log.exception("taking over or sweeping failed unexpectedly")
-            self._has_left.wait(self._limits.look_seconds)
+        self._at_each_look(self._take_over_and_sweep, "taking over or sweeping failed")
+
+    def _take_over_and_sweep(self) -> None:
+        try:
+            self.take_over()
+            self.sweep()
+            self._log_counts()
+        except StoreUnavailable as error:
+            self.note_failed_store(error)
 
     def _finish_removals(self) -> None:
-        """Finish removals until this worker leaves. Their trouble puts off no other work."""
+        """Their trouble puts off no other work, as `note_failed_store` would."""
+        failure = "the calls of deleted functions aren't removed yet"
+        self._at_each_look(self._queue.finish_removals, failure)
+
+    def _at_each_look(self, work: Callable[[], object], failure: str) -> None:
+        """Work again and again until this worker leaves. What fails is left to the next look."""
         while not self._has_left.is_set():
             try:
-                self._queue.finish_removals()
+                work()
             except FuncsvcError as error:
-                _log.warning("the calls of deleted functions aren't removed yet: %s", error.message)
-            except Exception:  # noqa: BLE001  # logged in full; the next look follows
-                _log.exception("removing the calls of deleted functions failed unexpectedly")
+                _log.warning("%s: %s", failure, error.message)
+            except Exception:  # noqa: BLE001  # logged in full
+                _log.exception("%s: an unexpected error.", failure)
             self._has_left.wait(self._limits.look_seconds)
 
     def _take_over_one(self) -> bool:
-        """Take over a call, and have a thread follow it. Return False if there is none."""
+        """Take over a call, and have a thread follow it. Return False if no worker left one."""
         token, is_followed = self._queue.new_token(), False
         self._holds.add(token)
         try:

@@ -274,7 +274,7 @@ class DeadlineWorker(ThreadWorker):
     def _refuse_one(self) -> bool:
         """Refuse the request that has been arriving longest, of those that hold much memory.
 
-        Its memory is free at once. Returns False if there is none.
+        Its memory is free at once. Returns False if no request does.
         """
         conn = next((one for one in self.arriving if one.parser.count > READ_BYTES), None)
         if conn is None:
