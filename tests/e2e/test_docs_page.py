@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from html import unescape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.parse import urlsplit
 
 import pytest
@@ -33,6 +37,7 @@ FLAGS = (
 )
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")  # dev/setup installs the first
 NO_BROWSER = servers.ROOT / "var/no-browser"  # set up without a way to get one
+LONG_FILES = ("/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/openapi.json")
 SCREENSHOT = servers.ROOT / "var/test/docs.png"
 
 
@@ -43,6 +48,11 @@ class Visit:
     html: str
     console: str
     urls: list[str]
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths of those at the service."""
+        return [urlsplit(url).path for url in self.urls if not url.startswith("data:")]
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +74,13 @@ def visit(web: servers.Service) -> Visit:
         return browse(f"{web.url}/docs", place)
 
 
-def browse(url: str, place: Path) -> Visit:
+def browse(url: str, place: Path, screenshot: Path = SCREENSHOT) -> Visit:
     """Open a page in a browser with an empty profile, and draw it."""
     requests = place / "requests.json"
     own = (
         f"--user-data-dir={place}/profile",
         f"--log-net-log={requests}",
-        f"--screenshot={SCREENSHOT}",
+        f"--screenshot={screenshot}",
         "--dump-dom",
     )
     environment = {"PATH": servers.SEARCH_PATH, "HOME": str(place), "TMPDIR": str(place)}
@@ -154,13 +164,7 @@ def test_docs_page_shows_the_objects_and_the_way_to_give_a_key(visit: Visit) -> 
 def test_docs_page_asks_no_other_host(web: servers.Service, visit: Visit) -> None:
     asked = [urlsplit(url) for url in visit.urls]
     assert {f"{url.scheme}://{url.netloc}" for url in asked if url.scheme != "data"} == {web.url}
-    assert {url.path for url in asked if url.scheme != "data"} == {
-        "/docs",
-        "/docs/start.js",
-        "/docs/swagger-ui-bundle.js",
-        "/docs/swagger-ui.css",
-        "/openapi.json",
-    }
+    assert {*visit.paths} == {"/docs", "/docs/start.js", *LONG_FILES}
 
 
 def test_docs_page_breaks_no_rule_of_its_own_policy(visit: Visit) -> None:
@@ -170,3 +174,47 @@ def test_docs_page_breaks_no_rule_of_its_own_policy(visit: Visit) -> None:
 def test_docs_page_is_drawn(visit: Visit) -> None:
     assert SCREENSHOT.read_bytes().startswith(b"\x89PNG")
     assert SCREENSHOT.stat().st_size > 50_000  # an empty page has about 10,000 bytes
+
+
+@contextlib.contextmanager
+def refusing(web: servers.Service, times: int) -> Iterator[str]:
+    """Run a server that passes requests on, but first refuses each long file so many times."""
+    to_refuse = dict.fromkeys(LONG_FILES, times)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer = web.request("GET", self.path)
+            is_refused = to_refuse.get(self.path, 0) > 0
+            to_refuse[self.path] = to_refuse.get(self.path, 0) - 1
+            self.send_response(503 if is_refused else answer.status)
+            self.send_header("Content-Type", answer.headers["Content-Type"])
+            self.end_headers()
+            self.wfile.write(b"" if is_refused else answer.body)
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    with ThreadingHTTPServer((servers.LOOPBACK, 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://{servers.LOOPBACK}:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+def test_docs_page_asks_again_for_a_file_that_was_refused(
+    web: servers.Service, tmp_path: Path
+) -> None:
+    with refusing(web, times=1) as url, servers.folder() as place:
+        shown = browse(f"{url}/docs", place, tmp_path / "drawn.png")
+    assert "A self-hosted function service" in shown.html
+    assert {path: shown.paths.count(path) for path in LONG_FILES} == dict.fromkeys(LONG_FILES, 2)
+
+
+def test_docs_page_says_so_where_a_file_is_refused_again_and_again(
+    web: servers.Service, tmp_path: Path
+) -> None:
+    with refusing(web, times=1000) as url, servers.folder() as place:
+        shown = browse(f"{url}/docs", place, tmp_path / "drawn.png")
+    assert "load this page again in a few seconds" in shown.html
+    assert 2 < shown.paths.count(LONG_FILES[0]) < 20

@@ -1,6 +1,6 @@
 // Shows openapi.json. The files are long, and the service sends only so many long answers at once:
 // they are asked for one after the other, and again after a second where one is refused.
-const TRIES = 30;
+const TRIES = 10;
 
 async function patiently(attempt) {
   for (let left = TRIES; ; left--) {
